@@ -1,0 +1,1 @@
+"""Keeps Customer.io in step with Stripe."""
