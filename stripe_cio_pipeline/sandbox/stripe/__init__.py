@@ -1,0 +1,1 @@
+"""The Stripe side of the sandbox."""
