@@ -1,0 +1,209 @@
+"""The policy file `stripe_cio.yaml`: what may be sent, how fast, and how people are told apart. No secrets.
+
+Every key has a default, so no file is needed. A key that does not exist is an error that names it and the nearest
+known one, because a misspelt guard would otherwise be no guard.
+"""
+
+import difflib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stripe_cio_pipeline.errors import PolicyError
+
+FILE_NAME = "stripe_cio.yaml"
+
+
+class Section(BaseModel):
+    """A part of the policy. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(Section):
+    """Who is who: how a Stripe customer and a Customer.io person are held to be the same."""
+
+    strategy: Literal["stripe_id", "email", "metadata"] = Field(
+        "stripe_id",
+        description="stripe_id: the Customer.io id is the Stripe customer id; email: people are known by email; "
+        "metadata: the id stands in a Stripe metadata field",
+    )
+    metadata_key: str | None = Field(None, description="that metadata field, for the strategy metadata")
+    settle_seconds: int = Field(
+        30, ge=0, description="wait between an accepted link and anything addressed by the new id"
+    )
+    merge: bool = Field(False, description="may two people in Customer.io be merged (irreversible there)")
+    on_delete: Literal["keep", "delete", "suppress"] = Field(
+        "keep", description="what happens to the person of a customer deleted in Stripe"
+    )
+    without_email: Literal["identify", "skip"] = Field(
+        "identify", description="a customer without a usable email: identify by id alone, or skip and count"
+    )
+
+    @model_validator(mode="after")
+    def _metadata_needs_its_key(self) -> "Identity":
+        if self.strategy == "metadata" and not self.metadata_key:
+            raise ValueError("strategy metadata needs identity.metadata_key, the name of the metadata field")
+        return self
+
+
+class Events(Section):
+    """Which Stripe events are forwarded, and from when on."""
+
+    forward: list[str] | None = Field(
+        None, description="Stripe event types to forward; empty: every type that events.sql gives"
+    )
+    since: Literal["install"] | datetime = Field(
+        "install", description="forward events from this moment on: install, or an ISO time"
+    )
+
+
+class Guard(Section):
+    """A plan above one of these stops until it is approved."""
+
+    first_load: Literal["approve", "send"] = Field(
+        "approve", description="the first full load may start campaigns: ask first, or send"
+    )
+    max_changed_share: float = Field(
+        0.2, ge=0, le=1, description="share of the known people that one plan may change (from 100 people up)"
+    )
+    max_changed_people: int | None = Field(None, ge=0, description="number of people that one plan may change")
+    max_deleted_people: int = Field(100, ge=0, description="number of people that one plan may delete")
+    max_events: int = Field(10_000, ge=0, description="number of events that one plan may send")
+
+
+class StripeLimits(Section):
+    """Stripe's own limits, in requests per second."""
+
+    endpoint: float = Field(25, gt=0, description="for one endpoint")
+    account: float | None = Field(None, gt=0, description="in all; empty: 100, or 25 in a sandbox account")
+
+
+class Stripe(Section):
+    """How Stripe is read."""
+
+    rate_share: float = Field(0.8, gt=0, le=1, description="share of Stripe's limits that may be used")
+    limits: StripeLimits = Field(default_factory=StripeLimits)
+    poll_seconds: int = Field(300, ge=1, description="seconds between two looks for new events")
+    overlap_seconds: int = Field(
+        600, ge=0, description="how far back a poll looks again, for events that became visible late"
+    )
+    monthly_reads: int = Field(10_000, ge=1, description="GET requests per 30 days that Stripe allots to you")
+    on_budget: Literal["warn", "pause"] = Field("warn", description="when these are used up: warn, or pause")
+
+
+class Customerio(Section):
+    """How Customer.io is written to."""
+
+    requests_per_second: float = Field(10, gt=0, description="calls per second")
+    in_flight: int = Field(4, ge=1, le=64, description="calls under way at once")
+    removed_attribute: Literal["unset", "leave"] = Field(
+        "unset", description="an attribute whose column was taken out of people.sql: unset it, or leave it"
+    )
+    oversize_value: Literal["drop", "truncate", "reject"] = Field(
+        "drop",
+        description="a value over 1,000 bytes: leave the attribute out, cut it at a character, or reject the person",
+    )
+
+
+class Models(Section):
+    """Where the user's own SQL stands."""
+
+    folder: Path | None = Field(
+        None, description="folder with SQL files that replace or extend the built-in ones; empty: models beside the file"
+    )
+
+
+class Schedule(Section):
+    """Cron lines, in UTC."""
+
+    sync: str = Field("0 * * * *", description="full sync, as a safety net under the sensor")
+    reconcile: str = Field("0 3 * * 0", description="full comparison with Stripe")
+    verify: str = Field("30 4 * * *", description="read people back from Customer.io")
+
+
+class Alerts(Section):
+    """When to tell of a change for the worse, or back. Where to: STRIPE_CIO_ALERT_WEBHOOK, STRIPE_CIO_SMTP_URL."""
+
+    mail_to: list[str] = Field(default_factory=list, description="mail addresses; needs STRIPE_CIO_SMTP_URL")
+    mail_from: str | None = Field(None, description="sender of these mails")
+    max_rejected: int = Field(0, ge=0, description="rejected items in one run above which to tell")
+    stale_minutes: int = Field(180, ge=1, description="minutes without a finished sync above which to tell")
+
+
+class Policy(Section):
+    """The whole file."""
+
+    identity: Identity = Field(default_factory=Identity)
+    events: Events = Field(default_factory=Events)
+    guard: Guard = Field(default_factory=Guard)
+    stripe: Stripe = Field(default_factory=Stripe)
+    customerio: Customerio = Field(default_factory=Customerio)
+    models: Models = Field(default_factory=Models)
+    schedule: Schedule = Field(default_factory=Schedule)
+    alerts: Alerts = Field(default_factory=Alerts)
+
+
+def known_keys(section: type[BaseModel] = Policy, prefix: str = "") -> Iterator[str]:
+    """Name every key of the policy, dotted."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from known_keys(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """Read the policy file, or give the defaults where `path` is None and none stands in the working directory.
+
+    Raises PolicyError that names the file, the key and, for an unknown key, the nearest known one.
+    """
+    named = path is not None
+    file = path or Path(FILE_NAME)
+    if not file.exists():
+        if named:
+            raise PolicyError(
+                f"The policy file {file} does not exist.", "Correct STRIPE_CIO_CONFIG, or make one with stripe-cio init."
+            )
+        return Policy()
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as broken:
+        mark = getattr(broken, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise PolicyError(f"{file} is not readable YAML{where}.", "Correct it there.") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise PolicyError(f"{file} does not hold a mapping.", "Write sections such as `guard:` with keys below them.")
+    policy = parse_policy(content, str(file))
+    folder = policy.models.folder
+    if folder is not None and not folder.is_absolute():
+        folder = file.parent / folder
+    elif folder is None and (file.parent / "models").is_dir():
+        folder = file.parent / "models"
+    return policy.model_copy(update={"models": Models(folder=folder)})
+
+
+def parse_policy(content: dict[str, Any], source: str = FILE_NAME) -> Policy:
+    """Check a mapping against the policy. `source` names the file in messages. Raises PolicyError."""
+    try:
+        return Policy.model_validate({name: part for name, part in content.items() if part is not None})
+    except ValidationError as invalid:
+        raise PolicyError(
+            f"{source}: " + "; ".join(_describe(error) for error in invalid.errors()) + ".", "Correct the file."
+        ) from None
+
+
+def _describe(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{key or 'the file'}: {error['msg']}"
+    known = list(known_keys()) + list(Policy.model_fields)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    return f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")

@@ -1,0 +1,118 @@
+"""Secrets and addresses, from the environment or a `.env` file in the working directory.
+
+Nothing here touches the network or the warehouse. A setting that is missing is reported when it is needed, so that
+definitions load and reading commands work without any.
+"""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stripe_cio_pipeline.errors import SettingsError
+
+STRIPE_API = "https://api.stripe.com"
+
+#: The restricted key's permissions that extraction needs (names as in the dashboard's pre-fill link).
+STRIPE_PERMISSIONS = (
+    "rak_customer_read",
+    "rak_event_read",
+    "rak_subscription_read",
+    "rak_invoice_read",
+    "rak_charge_read",
+    "rak_payment_method_read",
+    "rak_product_read",
+    "rak_plan_read",
+    "rak_coupon_read",
+)
+
+
+class Settings(BaseSettings):
+    """The environment as this package reads it. Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True
+    )
+
+    stripe_api_key: SecretStr | None = None
+    stripe_api_base: str = STRIPE_API
+    stripe_account: str | None = None
+    customerio_site_id: SecretStr | None = None
+    customerio_track_api_key: SecretStr | None = None
+    customerio_app_api_key: SecretStr | None = None
+    customerio_region: Literal["us", "eu"] | None = None
+    customerio_track_url: str | None = None
+    customerio_app_url: str | None = None
+    alert_webhook: SecretStr | None = Field(default=None, validation_alias="STRIPE_CIO_ALERT_WEBHOOK")
+    smtp_url: SecretStr | None = Field(default=None, validation_alias="STRIPE_CIO_SMTP_URL")
+    home: Path = Field(default=Path(".stripe_cio"), validation_alias="STRIPE_CIO_HOME")
+    warehouse: str | None = Field(default=None, validation_alias="STRIPE_CIO_WAREHOUSE")
+    config: Path | None = Field(default=None, validation_alias="STRIPE_CIO_CONFIG")
+
+    @field_validator("customerio_region", mode="before")
+    @classmethod
+    def _lower_region(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("stripe_api_base", "customerio_track_url", "customerio_app_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an address such as https://api.example.com")
+        return value.strip().rstrip("/")
+
+    @property
+    def warehouse_location(self) -> str:
+        """A DuckDB path or connection string."""
+        return self.warehouse or str(self.home / "warehouse.duckdb")
+
+    def require_stripe(self) -> str:
+        """Give the Stripe key, or say which permissions a key needs. Raises SettingsError."""
+        key = self.stripe_api_key.get_secret_value().strip() if self.stripe_api_key else ""
+        if not key:
+            raise SettingsError(
+                "STRIPE_API_KEY is not set.",
+                "Make a restricted key in the Stripe dashboard with these read permissions and export it: "
+                + ", ".join(STRIPE_PERMISSIONS)
+                + ". (To try everything without an account: stripe-cio demo.)",
+            )
+        if not key.startswith(("rk_test_", "rk_live_", "sk_test_", "sk_live_", "rkcs_test_", "sk_org_")):
+            raise SettingsError(
+                "STRIPE_API_KEY does not look like a Stripe secret or restricted key.",
+                "It must begin with rk_test_, rk_live_, sk_test_ or sk_live_; a publishable key (pk_) cannot read.",
+            )
+        return key
+
+    def require_customerio(self) -> tuple[str, str]:
+        """Give site id and Track API key. Raises SettingsError."""
+        site = self.customerio_site_id.get_secret_value().strip() if self.customerio_site_id else ""
+        key = self.customerio_track_api_key.get_secret_value().strip() if self.customerio_track_api_key else ""
+        missing = [
+            name
+            for name, value in (("CUSTOMERIO_SITE_ID", site), ("CUSTOMERIO_TRACK_API_KEY", key))
+            if not value
+        ]
+        if missing:
+            raise SettingsError(
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+                "Both stand in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
+            )
+        return site, key
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises SettingsError that names the variable and never its value."""
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        findings = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in invalid.errors()
+        )
+        raise SettingsError(
+            f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."
+        ) from None

@@ -1,0 +1,1 @@
+select name from pipeline.migrations order by name

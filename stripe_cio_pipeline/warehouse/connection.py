@@ -1,0 +1,156 @@
+"""Opening the warehouse: late, for a short time, one writer at once.
+
+DuckDB's own file lock is the guard: the system frees it when a process dies, so a crash never blocks the next run.
+Whoever finds the file held waits a stated time, then gets an error that names the holder.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from stripe_cio_pipeline.errors import WarehouseError, WarehouseLocked, WarehouseMissing, WarehouseVersionError
+from stripe_cio_pipeline.warehouse.migrations import migrate
+
+Connection = duckdb.DuckDBPyConnection
+
+#: DuckDB names the process that holds the file: `held in /usr/bin/python3 (PID 4711)`.
+_HOLDER = re.compile(r"held in (?P<program>\S+) \(PID (?P<pid>\d+)\)")
+
+
+class Warehouse:
+    """A DuckDB path or connection string, opened anew for each piece of work.
+
+    `location` is opaque: a path, or anything DuckDB connects to (`md:...`, `ducklake:...`). `lock_wait_seconds` is how
+    long to wait for another process. `memory_limit` is DuckDB's (`'300MB'`). `sleep` and `clock` are the waiting's
+    hands, for tests.
+    """
+
+    def __init__(
+        self,
+        location: str | Path,
+        *,
+        lock_wait_seconds: float = 60.0,
+        memory_limit: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.location = str(location)
+        self._lock_wait_seconds = lock_wait_seconds
+        self._memory_limit = memory_limit
+        self._sleep = sleep
+        self._clock = clock
+        self._migrated = False
+
+    def __repr__(self) -> str:
+        return f"Warehouse({'a connection string' if self._is_remote else self.location!r})"
+
+    @property
+    def _is_remote(self) -> bool:
+        # "md:", "ducklake:...", "motherduck:..."; a one-letter prefix is a Windows drive.
+        return re.match(r"[a-z]{2,}:", self.location) is not None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read."""
+        return self._is_remote or Path(self.location).exists()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open for reading and writing, without a transaction. Raises WarehouseLocked, WarehouseVersionError."""
+        if not self._is_remote:
+            Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+        connection = self._open(read_only=False)
+        try:
+            if not self._migrated:
+                migrate(connection)
+                self._migrated = True
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open, do everything or nothing, close."""
+        with self.connect() as connection:
+            connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                # After a fatal DuckDB error there is no transaction left to roll back; the first error is the one to tell.
+                try:
+                    connection.rollback()
+                except duckdb.Error:
+                    pass
+                raise
+            connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open read-only. Raises WarehouseMissing where nothing was ever synced."""
+        if not self.exists:
+            raise WarehouseMissing(
+                f"There is no warehouse at {self.location} yet.",
+                "Run stripe-cio sync first, or set STRIPE_CIO_WAREHOUSE to the one that you mean.",
+            )
+        connection = self._open(read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _open(self, *, read_only: bool) -> Connection:
+        deadline = self._clock() + self._lock_wait_seconds
+        pause = 0.02
+        while True:
+            try:
+                return self._connect_once(read_only=read_only)
+            except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as refused:
+                message = str(refused)
+                if not _is_busy(message):
+                    raise self._explain(message) from None
+                if self._clock() >= deadline:
+                    raise self._locked(message) from None
+            self._sleep(pause)
+            pause = min(pause * 1.5, 0.5)
+
+    def _connect_once(self, *, read_only: bool) -> Connection:
+        connection = duckdb.connect(self.location, read_only=read_only and not self._is_remote)
+        if self._memory_limit:
+            # SET takes no parameters; the value is ours, from a keyword argument, never from input.
+            connection.execute(f"set memory_limit = '{self._memory_limit}'")
+        return connection
+
+    def _locked(self, message: str) -> WarehouseLocked:
+        found = _HOLDER.search(message)
+        holder = f"process {found['pid']} ({found['program']})" if found else "another connection"
+        return WarehouseLocked(
+            f"The warehouse {self.location} is held by {holder} and was not free within "
+            f"{self._lock_wait_seconds:.0f} s.",
+            "Wait until that process has finished, or close it if it is a DuckDB shell, and run this again.",
+        )
+
+    def _explain(self, message: str) -> WarehouseError:
+        if "version number" in message or "storage version" in message.lower():
+            return WarehouseVersionError(
+                f"The warehouse {self.location} was written by a newer DuckDB than the one installed here "
+                f"({duckdb.__version__}).",
+                "Install that version of duckdb, or begin a new warehouse with STRIPE_CIO_WAREHOUSE.",
+            )
+        if "not a valid DuckDB database file" in message:
+            return WarehouseError(
+                f"{self.location} is not a DuckDB database.",
+                "Set STRIPE_CIO_WAREHOUSE to another path, or restore the file from a backup.",
+            )
+        return WarehouseError(
+            f"The warehouse {self.location} cannot be opened: {message.splitlines()[0]}.",
+            "Look at the path, its permissions and the free disk space.",
+        )
+
+
+def _is_busy(message: str) -> bool:
+    # The second: in one process DuckDB refuses a read-only handle beside a writing one, until that one closes.
+    return "Could not set lock on file" in message or "different configuration" in message

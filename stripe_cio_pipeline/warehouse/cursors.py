@@ -1,0 +1,28 @@
+"""Named positions in the warehouse. A cursor moves in the same transaction as the rows that it stands for."""
+
+from datetime import UTC, datetime
+
+from stripe_cio_pipeline.warehouse.connection import Connection
+from stripe_cio_pipeline.warehouse.statements import Statements
+
+_SQL = Statements("stripe_cio_pipeline.warehouse")
+
+
+def read_cursor(connection: Connection, name: str) -> str | None:
+    """Give a cursor's value, None where it was never set."""
+    row = connection.execute(_SQL["read_cursor"], [name]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_cursor(connection: Connection, name: str, value: str, run_id: str | None = None) -> None:
+    """Set a cursor inside the caller's transaction."""
+    connection.execute(_SQL["delete_cursor"], [name])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute(_SQL["insert_cursor"], [name, value, now, run_id])
+
+
+def next_seq(connection: Connection) -> int:
+    """Take the next transaction number: rows written now carry it, and readers ask for what came after theirs."""
+    number = int(read_cursor(connection, "seq") or 0) + 1
+    write_cursor(connection, "seq", str(number))
+    return number

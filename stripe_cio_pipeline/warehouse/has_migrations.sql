@@ -1,0 +1,1 @@
+select count(*) > 0 from information_schema.tables where table_schema = 'pipeline' and table_name = 'migrations'

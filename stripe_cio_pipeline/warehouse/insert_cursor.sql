@@ -1,0 +1,1 @@
+insert into pipeline.cursors (name, value, moved_at, run_id) values (?, ?, ?, ?)

@@ -1,0 +1,1 @@
+insert into pipeline.migrations (name, applied_at) values (?, ?)

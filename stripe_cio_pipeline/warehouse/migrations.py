@@ -1,0 +1,53 @@
+"""The warehouse's schema, step by step: each `schema/NNN_name.sql` runs once, with its bookkeeping, in a transaction."""
+
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import duckdb
+
+from stripe_cio_pipeline.errors import WarehouseVersionError
+from stripe_cio_pipeline.warehouse.statements import Statements
+
+_SQL = Statements("stripe_cio_pipeline.warehouse")
+_STEPS = "stripe_cio_pipeline.warehouse.schema"
+
+
+def steps() -> list[str]:
+    """Name all steps, in their order."""
+    folder = files("stripe_cio_pipeline.warehouse").joinpath("schema")
+    return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def applied(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Name the steps that this warehouse has seen. Only reads."""
+    known = connection.execute(_SQL["has_migrations"]).fetchone()
+    if known is None or not known[0]:
+        return []
+    return [str(name) for (name,) in connection.execute(_SQL["applied_migrations"]).fetchall()]
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Bring the schema up to date and name the steps that were taken.
+
+    Raises WarehouseVersionError where the warehouse has seen a step that this release does not know.
+    """
+    seen = applied(connection)
+    unknown = sorted(set(seen) - set(steps()))
+    if unknown:
+        raise WarehouseVersionError(
+            f"The warehouse was written by a newer release of stripe-cio-pipeline (it has step {unknown[-1]}).",
+            "Install that release, or restore a backup from before the upgrade.",
+        )
+    missing = [step for step in steps() if step not in seen]
+    if missing and not seen:
+        connection.execute(_SQL["create_migrations"])
+    for step in missing:
+        connection.begin()
+        try:
+            connection.execute(Statements(_STEPS)[step])
+            connection.execute(_SQL["insert_migration"], [step, datetime.now(UTC).replace(tzinfo=None)])
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+    return missing

@@ -1,0 +1,1 @@
+select value from pipeline.cursors where name = ?
