@@ -1,7 +1,7 @@
 """Secrets and addresses, from the environment or a `.env` file in the working directory.
 
-Nothing here touches the network or the warehouse. A setting that is missing is reported when it is needed, so that
-definitions load and reading commands work without any.
+Nothing here touches the network or the warehouse. A setting that is missing is reported when it is needed, so
+that definitions load and reading commands work without any.
 """
 
 from pathlib import Path
@@ -36,20 +36,53 @@ class Settings(BaseSettings):
         env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True
     )
 
-    stripe_api_key: SecretStr | None = None
-    stripe_api_base: str = STRIPE_API
-    stripe_account: str | None = None
-    customerio_site_id: SecretStr | None = None
-    customerio_track_api_key: SecretStr | None = None
-    customerio_app_api_key: SecretStr | None = None
-    customerio_region: Literal["us", "eu"] | None = None
-    customerio_track_url: str | None = None
-    customerio_app_url: str | None = None
-    alert_webhook: SecretStr | None = Field(default=None, validation_alias="STRIPE_CIO_ALERT_WEBHOOK")
-    smtp_url: SecretStr | None = Field(default=None, validation_alias="STRIPE_CIO_SMTP_URL")
-    home: Path = Field(default=Path(".stripe_cio"), validation_alias="STRIPE_CIO_HOME")
-    warehouse: str | None = Field(default=None, validation_alias="STRIPE_CIO_WAREHOUSE")
-    config: Path | None = Field(default=None, validation_alias="STRIPE_CIO_CONFIG")
+    stripe_api_key: SecretStr | None = Field(
+        default=None, description="Stripe key: rk_... (advised, with read permissions only) or sk_..."
+    )
+    stripe_api_base: str = Field(default=STRIPE_API, description="address of the Stripe API")
+    stripe_account: str | None = Field(
+        default=None, description="connected account to read (sent as Stripe-Account); empty: the key's own"
+    )
+    customerio_site_id: SecretStr | None = Field(default=None, description="Customer.io Track API: site id")
+    customerio_track_api_key: SecretStr | None = Field(default=None, description="Customer.io Track API: key")
+    customerio_app_api_key: SecretStr | None = Field(
+        default=None,
+        description="Customer.io App API: bearer key; without it there is no verification",
+    )
+    customerio_region: Literal["us", "eu"] | None = Field(
+        default=None, description="us or eu; empty: Customer.io is asked"
+    )
+    customerio_track_url: str | None = Field(
+        default=None, description="address of the Track API; empty: that of the region"
+    )
+    customerio_app_url: str | None = Field(
+        default=None, description="address of the App API; empty: that of the region"
+    )
+    alert_webhook: SecretStr | None = Field(
+        default=None,
+        validation_alias="STRIPE_CIO_ALERT_WEBHOOK",
+        description="address that takes alerts as Slack-compatible JSON",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="STRIPE_CIO_SMTP_URL",
+        description="mail server for alerts, such as smtp://user:password@mail.example.com:587",
+    )
+    home: Path = Field(
+        default=Path(".stripe_cio"),
+        validation_alias="STRIPE_CIO_HOME",
+        description="folder for everything that is written: warehouse, Dagster storage",
+    )
+    warehouse: str | None = Field(
+        default=None,
+        validation_alias="STRIPE_CIO_WAREHOUSE",
+        description="DuckDB path or connection string; empty: warehouse.duckdb in STRIPE_CIO_HOME",
+    )
+    config: Path | None = Field(
+        default=None,
+        validation_alias="STRIPE_CIO_CONFIG",
+        description="policy file; empty: stripe_cio.yaml in the working directory, if there",
+    )
 
     @field_validator("customerio_region", mode="before")
     @classmethod
@@ -84,14 +117,17 @@ class Settings(BaseSettings):
         if not key.startswith(("rk_test_", "rk_live_", "sk_test_", "sk_live_", "rkcs_test_", "sk_org_")):
             raise SettingsError(
                 "STRIPE_API_KEY does not look like a Stripe secret or restricted key.",
-                "It must begin with rk_test_, rk_live_, sk_test_ or sk_live_; a publishable key (pk_) cannot read.",
+                "It must begin with rk_test_, rk_live_, sk_test_ or sk_live_; "
+                "a publishable key (pk_) cannot read.",
             )
         return key
 
     def require_customerio(self) -> tuple[str, str]:
         """Give site id and Track API key. Raises SettingsError."""
         site = self.customerio_site_id.get_secret_value().strip() if self.customerio_site_id else ""
-        key = self.customerio_track_api_key.get_secret_value().strip() if self.customerio_track_api_key else ""
+        key = (
+            self.customerio_track_api_key.get_secret_value().strip() if self.customerio_track_api_key else ""
+        )
         missing = [
             name
             for name, value in (("CUSTOMERIO_SITE_ID", site), ("CUSTOMERIO_TRACK_API_KEY", key))
@@ -100,7 +136,8 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
-                "Both stand in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
+                "Both stand in Customer.io under Settings, Account settings, API credentials, "
+                "Tracking API keys.",
             )
         return site, key
 
@@ -111,7 +148,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as invalid:
         findings = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in invalid.errors()
+            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in invalid.errors()
         )
         raise SettingsError(
             f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."
