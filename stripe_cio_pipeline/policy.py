@@ -114,7 +114,8 @@ class Models(Section):
     """Where the user's own SQL stands."""
 
     folder: Path | None = Field(
-        None, description="folder with SQL files that replace or extend the built-in ones; empty: models beside the file"
+        None,
+        description="folder with SQL files that replace or extend the built-in ones; empty: models beside the file",
     )
 
 
@@ -168,7 +169,8 @@ def load_policy(path: Path | None = None) -> Policy:
     if not file.exists():
         if named:
             raise PolicyError(
-                f"The policy file {file} does not exist.", "Correct STRIPE_CIO_CONFIG, or make one with stripe-cio init."
+                f"The policy file {file} does not exist.",
+                "Correct STRIPE_CIO_CONFIG, or make one with stripe-cio init.",
             )
         return Policy()
     try:
@@ -196,7 +198,8 @@ def parse_policy(content: dict[str, Any], source: str = FILE_NAME) -> Policy:
         return Policy.model_validate({name: part for name, part in content.items() if part is not None})
     except ValidationError as invalid:
         raise PolicyError(
-            f"{source}: " + "; ".join(_describe(error) for error in invalid.errors()) + ".", "Correct the file."
+            f"{source}: " + "; ".join(_describe(error) for error in invalid.errors()) + ".",
+            "Correct the file.",
         ) from None
 
 

@@ -7,12 +7,17 @@ Whoever finds the file held waits a stated time, then gets an error that names t
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from stripe_cio_pipeline.errors import WarehouseError, WarehouseLocked, WarehouseMissing, WarehouseVersionError
+from stripe_cio_pipeline.errors import (
+    WarehouseError,
+    WarehouseLocked,
+    WarehouseMissing,
+    WarehouseVersionError,
+)
 from stripe_cio_pipeline.warehouse.migrations import migrate
 
 Connection = duckdb.DuckDBPyConnection
@@ -46,7 +51,12 @@ class Warehouse:
         self._migrated = False
 
     def __repr__(self) -> str:
-        return f"Warehouse({'a connection string' if self._is_remote else self.location!r})"
+        return f"Warehouse({self.shown!r})"
+
+    @property
+    def shown(self) -> str:
+        """The location as it may be shown: a connection string can hold a token, so only its kind is."""
+        return self.location.split(":")[0] + ":…" if self._is_remote else self.location
 
     @property
     def _is_remote(self) -> bool:
@@ -62,7 +72,7 @@ class Warehouse:
     def connect(self) -> Iterator[Connection]:
         """Open for reading and writing, without a transaction. Raises WarehouseLocked, WarehouseVersionError."""
         if not self._is_remote:
-            Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
         connection = self._open(read_only=False)
         try:
             if not self._migrated:
@@ -80,11 +90,9 @@ class Warehouse:
             try:
                 yield connection
             except BaseException:
-                # After a fatal DuckDB error there is no transaction left to roll back; the first error is the one to tell.
-                try:
+                # After a fatal DuckDB error nothing is left to roll back; the first error is the one to tell.
+                with suppress(duckdb.Error):
                     connection.rollback()
-                except duckdb.Error:
-                    pass
                 raise
             connection.commit()
 
@@ -93,7 +101,7 @@ class Warehouse:
         """Open read-only. Raises WarehouseMissing where nothing was ever synced."""
         if not self.exists:
             raise WarehouseMissing(
-                f"There is no warehouse at {self.location} yet.",
+                f"There is no warehouse at {self.shown} yet.",
                 "Run stripe-cio sync first, or set STRIPE_CIO_WAREHOUSE to the one that you mean.",
             )
         connection = self._open(read_only=True)
@@ -102,13 +110,23 @@ class Warehouse:
         finally:
             connection.close()
 
+    def _make_folder(self) -> None:
+        folder = Path(self.location).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as refused:
+            raise WarehouseError(
+                f"The folder {folder} for the warehouse cannot be made ({refused.strerror}).",
+                "Set STRIPE_CIO_HOME or STRIPE_CIO_WAREHOUSE to a place that can be written.",
+            ) from None
+
     def _open(self, *, read_only: bool) -> Connection:
         deadline = self._clock() + self._lock_wait_seconds
         pause = 0.02
         while True:
             try:
                 return self._connect_once(read_only=read_only)
-            except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as refused:
+            except duckdb.Error as refused:
                 message = str(refused)
                 if not _is_busy(message):
                     raise self._explain(message) from None
@@ -128,25 +146,24 @@ class Warehouse:
         found = _HOLDER.search(message)
         holder = f"process {found['pid']} ({found['program']})" if found else "another connection"
         return WarehouseLocked(
-            f"The warehouse {self.location} is held by {holder} and was not free within "
-            f"{self._lock_wait_seconds:.0f} s.",
+            f"The warehouse {self.shown} is held by {holder} and was not free within {self._lock_wait_seconds:.0f} s.",
             "Wait until that process has finished, or close it if it is a DuckDB shell, and run this again.",
         )
 
     def _explain(self, message: str) -> WarehouseError:
         if "version number" in message or "storage version" in message.lower():
             return WarehouseVersionError(
-                f"The warehouse {self.location} was written by a newer DuckDB than the one installed here "
+                f"The warehouse {self.shown} was written by a newer DuckDB than the one installed here "
                 f"({duckdb.__version__}).",
                 "Install that version of duckdb, or begin a new warehouse with STRIPE_CIO_WAREHOUSE.",
             )
         if "not a valid DuckDB database file" in message:
             return WarehouseError(
-                f"{self.location} is not a DuckDB database.",
+                f"{self.shown} is not a DuckDB database.",
                 "Set STRIPE_CIO_WAREHOUSE to another path, or restore the file from a backup.",
             )
         return WarehouseError(
-            f"The warehouse {self.location} cannot be opened: {message.splitlines()[0]}.",
+            f"The warehouse {self.shown} cannot be opened: {message.splitlines()[0]}.",
             "Look at the path, its permissions and the free disk space.",
         )
 

@@ -1,4 +1,4 @@
-"""The warehouse's schema, step by step: each `schema/NNN_name.sql` runs once, with its bookkeeping, in a transaction."""
+"""The warehouse's schema, step by step: each `schema/NNN_name.sql` and its record are one transaction."""
 
 from datetime import UTC, datetime
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""SQL by file name: `Statements("stripe_cio_pipeline.plan")["count_by_action"]` is that folder's count_by_action.sql."""
+"""SQL by file name: `Statements("stripe_cio_pipeline.plan.sql")["count_by_action"]` is count_by_action.sql there."""
 
 from functools import cache
 from importlib.resources import files
