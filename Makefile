@@ -1,0 +1,61 @@
+# `make demo` and `make test` do all the set-up. Python 3.11 or newer and make are enough; uv is used where present.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that is new enough; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev
+TEST_WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv demo test lint types lock lock-check gauntlet bench clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+.venv: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 with the venv module was found. Install one (on Debian: apt-get install python3-venv), or say PYTHON=/path/to/python."; exit 1; }
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --no-config --allow-existing --python "$(PYTHON)" $(VENV) && \
+		uv pip install --quiet --no-config --python $(BIN)/python --require-hashes -r requirements.lock && \
+		uv pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+		echo "Installing into $(VENV) (a minute or two) ..."; \
+		"$(PYTHON)" -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+demo: .venv ## the whole pipeline against a sandbox of its own: no account, no key, no network
+	@$(BIN)/stripe-cio demo
+
+test: .venv ## the test suite
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS)
+
+lint: .venv ## ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv ## mypy, strict
+	@$(BIN)/mypy
+
+lock: .venv ## write requirements.lock anew from pyproject.toml, keeping the versions that still fit
+	@$(BIN)/$(COMPILE) -o requirements.lock pyproject.toml
+
+lock-check: .venv ## fail where requirements.lock does not follow from pyproject.toml
+	@cp requirements.lock $(VENV)/requirements.check
+	@$(BIN)/$(COMPILE) -o $(VENV)/requirements.check pyproject.toml
+	@diff -u requirements.lock $(VENV)/requirements.check || { echo "requirements.lock is out of date: run make lock"; exit 1; }
+
+gauntlet: .venv ## the long kill and fault runs
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) -m gauntlet --timeout 1800
+
+bench: .venv ## every benchmark, in its small form
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file --small || exit 1; done
+
+clean: ## remove what was installed and written here
+	@rm -rf $(VENV) .venv-duckdb2 .stripe_cio .mypy_cache .ruff_cache .pytest_cache .hypothesis
