@@ -1,0 +1,26 @@
+"""What every test stands on: no settings of the developer's own, a folder of its own, loopback only."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.warehouse import Warehouse
+
+_OURS = ("STRIPE_", "CUSTOMERIO_", "DAGSTER_")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own keys, .env file, DAGSTER_HOME and stripe_cio.yaml never reach a test."""
+    for name in list(os.environ):
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """An empty warehouse in a folder of the test's own."""
+    return Warehouse(tmp_path / "warehouse.duckdb", lock_wait_seconds=5)

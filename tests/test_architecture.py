@@ -1,0 +1,98 @@
+"""The house: five rooms, one direction, and who may know whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import stripe_cio_pipeline
+
+PACKAGE = Path(stripe_cio_pipeline.__file__).parent
+ROOMS = ("extract", "model", "plan", "deliver")
+BELOW = {"errors", "settings", "policy", "warehouse"}
+ABOVE = {"orchestration", "cli", "definitions", "component"}
+MOST_LINES = 420
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(file: Path) -> set[str]:
+    """Dotted names of all that a file imports, wherever in the file it does."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = node.module if node.level == 0 else f"{package(file, node.level)}.{node.module}"
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def package(file: Path, level: int) -> str:
+    """The package that a relative import starts from."""
+    return ".".join((PACKAGE.name, *file.relative_to(PACKAGE).parts[:-level]))
+
+
+def own_parts(file: Path) -> set[str]:
+    """The first-level parts of our own package that a file imports."""
+    return {name.split(".")[1] for name in imported(file) if name.startswith("stripe_cio_pipeline.")} & (
+        set(ROOMS) | BELOW | ABOVE | {"sandbox"}
+    )
+
+
+def part_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_to_its_left_and_what_stands_below(room: str) -> None:
+    allowed = BELOW | set(ROOMS[: ROOMS.index(room) + 1])
+    for file in (PACKAGE / room).rglob("*.py"):
+        beyond = own_parts(file) - allowed
+        assert not beyond, f"{file.relative_to(PACKAGE)} imports {', '.join(sorted(beyond))}"
+
+
+def test_the_warehouse_imports_no_room() -> None:
+    for file in (PACKAGE / "warehouse").rglob("*.py"):
+        assert own_parts(file) <= {"errors", "warehouse"}, file.name
+
+
+def test_the_rooms_never_import_dagster_or_the_command_line() -> None:
+    for file in modules():
+        if part_of(file) in ABOVE:
+            continue
+        outside = {name.split(".")[0] for name in imported(file)} & {
+            "dagster",
+            "dagster_webserver",
+            "typer",
+            "rich",
+        }
+        allowed = {"typer", "rich"} if part_of(file) == "sandbox" and file.name == "__main__.py" else set()
+        assert outside <= allowed, f"{file.relative_to(PACKAGE)} imports {outside}"
+
+
+def test_the_sandbox_and_the_rooms_do_not_know_each_other() -> None:
+    for file in modules():
+        part = part_of(file)
+        if part == "sandbox":
+            assert own_parts(file) <= {"sandbox"}, file.relative_to(PACKAGE)
+        elif part != "cli":
+            assert "sandbox" not in own_parts(file), file.relative_to(PACKAGE)
+
+
+def test_no_module_is_a_drawer() -> None:
+    drawers = {"utils", "util", "helpers", "common", "misc", "manager", "base", "shared"}
+    assert not [file for file in modules() if file.stem in drawers]
+
+
+def test_a_module_has_one_subject() -> None:
+    """Past this length a second subject has moved in."""
+    long = {
+        str(file.relative_to(PACKAGE)): count
+        for file in modules()
+        if (count := len(file.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert not long
