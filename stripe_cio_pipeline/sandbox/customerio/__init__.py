@@ -1,0 +1,10 @@
+"""A fake Customer.io: one workspace behind the Track API (v1 and v2) and the App API's read side."""
+
+from stripe_cio_pipeline.sandbox.customerio.activities import Activity
+from stripe_cio_pipeline.sandbox.customerio.application import application
+from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
+from stripe_cio_pipeline.sandbox.customerio.people import Person
+from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
+from stripe_cio_pipeline.sandbox.customerio.workspace import Workspace
+
+__all__ = ["Activity", "CustomerioSwitches", "Event", "Mail", "Person", "Workspace", "application"]

@@ -1,0 +1,414 @@
+"""Applies accepted operations to a workspace, long after their senders were told 200."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stripe_cio_pipeline.sandbox.clock import Clock
+from stripe_cio_pipeline.sandbox.counters import Counters
+from stripe_cio_pipeline.sandbox.customerio.activities import INVALID_EMAIL, UNKNOWN_PERSON, ActivityLog
+from stripe_cio_pipeline.sandbox.customerio.events import Event, EventLog
+from stripe_cio_pipeline.sandbox.customerio.identity import IDENTIFIERS, Conflict, Resolution, resolve
+from stripe_cio_pipeline.sandbox.customerio.people import People, Profile, email_key
+from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
+from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, Operation, is_email
+
+NOT_ATTRIBUTES = frozenset(
+    ("id", "email", "phone", "cio_id", "_update", "_timestamp", "_created_in_customerio_at", "cio_relationships")
+)
+PREFERENCES = "cio_subscription_preferences"
+ANONYMOUS_SECONDS = 30 * 86_400
+"""How old an anonymous event may be to be given to the person who turns out to have made it."""
+
+
+class Processor:
+    """The rules by which operations change people, events and the activity log.
+
+    Edits and activities are stamped with machine time, as the caller's own timestamps are; campaigns look at
+    the account's clock, as the events' timestamps do.
+    """
+
+    def __init__(self, switches: CustomerioSwitches, clock: Clock, counters: Counters) -> None:
+        self.switches = switches
+        self.people = People()
+        self.activities = ActivityLog()
+        self.events = EventLog()
+        self.suppressed: set[tuple[str, str]] = set()
+        self.merged_into: dict[str, str] = {}
+        self.objects: dict[str, dict[str, Any]] = {}
+        self._clock = clock
+        self._counters = counters
+        self._acts: dict[str, Callable[[Operation, float], None]] = {
+            "identify": self._identify,
+            "delete": self._delete,
+            "suppress": self._suppress,
+            "unsuppress": self._unsuppress,
+            "event": self._event,
+            "page": self._event,
+            "screen": self._event,
+            "add_relationships": self._add_relationships,
+            "delete_relationships": self._delete_relationships,
+            "add_device": self._add_device,
+            "delete_device": self._delete_device,
+            "merge": self._merge,
+        }
+
+    def apply(self, operation: Operation, at: float) -> None:
+        """Apply one valid operation at ``at`` (machine seconds)."""
+        kind, action = operation["type"], operation["action"]
+        self._counters.add("operations.applied")
+        if kind == "person":
+            self._counters.add(f"applied.{action}")
+            self._acts[action](operation, at)
+        elif kind == "object":
+            self._object(operation)
+
+    # Looking people up
+
+    def _addressed(self, operation: Operation) -> tuple[str, str]:
+        ((kind, value),) = operation["identifiers"].items()
+        return kind, value
+
+    def is_suppressed(self, kind: str, value: str | None) -> bool:
+        """Tell whether calls for this identifier are ignored."""
+        if not self.suppressed or not value:
+            return False
+        return (kind, email_key(value) if kind == "email" else value) in self.suppressed
+
+    def _existing(self, operation: Operation) -> Profile | None:
+        kind, value = self._addressed(operation)
+        return self.people.find(kind, value)
+
+    def _existing_or_new(self, operation: Operation, at: float) -> Profile | None:
+        """Find whom an event or a device belongs to; an unknown person is created by them."""
+        kind, value = self._addressed(operation)
+        if self.is_suppressed(kind, value):
+            self._counters.add("ignored.suppressed")
+            return None
+        found = self.people.find(kind, value)
+        if found is not None or kind == "cio_id":
+            return found
+        if kind == "email" and not is_email(value):
+            self._refuse(None, [Conflict(kind, value, INVALID_EMAIL)], at)
+            return None
+        return self.create(at, {kind: value}, {})
+
+    # Telling
+
+    def log(
+        self, type_: str, profile: Profile | None, at: float, data: dict[str, Any], name: str | None = None
+    ) -> None:
+        """Write one activity, under the identifiers that the person has at this moment."""
+        identifiers: dict[str, str | None] = (
+            {"id": profile.id, "email": profile.email, "cio_id": profile.cio_id}
+            if profile is not None
+            else {"id": None, "email": None, "cio_id": None}
+        )
+        cio_id = profile.cio_id if profile is not None else ""
+        number = self.activities.add(type_, at, cio_id, identifiers, data, name)
+        if profile is not None:
+            if profile.activities is None:
+                profile.activities = []
+            profile.activities.append(number)
+
+    def _refuse(self, profile: Profile | None, conflicts: list[Conflict], at: float) -> None:
+        self._counters.add("conflicts", len(conflicts))
+        data = {conflict.kind: {"reason": conflict.reason, "value": conflict.value} for conflict in conflicts}
+        self.log("failed_attribute_change", profile, at, data)
+
+    def before_change(self, profile: Profile, at: float, *, exists: bool = True) -> None:
+        """Keep how a person looked, if the App API lags behind."""
+        if self.switches.reads_lag_seconds > 0:
+            self.people.before_change(profile, at, exists=exists)
+
+    # Identify
+
+    def _identify(self, operation: Operation, at: float) -> None:
+        kind, value = self._addressed(operation)
+        attributes: dict[str, Any] = operation.get("attributes") or {}
+        body = {name: attributes[name] or None for name in IDENTIFIERS if name in attributes}
+        if self.is_suppressed(kind, value) or any(self.is_suppressed(k, v) for k, v in body.items()):
+            self._counters.add("ignored.suppressed")
+            return
+        invalid = [
+            Conflict("email", text, INVALID_EMAIL)
+            for text in (value if kind == "email" else None, body.get("email"))
+            if text is not None and not is_email(text)
+        ]
+        if invalid and kind == "email" and not is_email(value):
+            self._refuse(None, invalid, at)
+            return
+        if invalid:
+            del body["email"]
+        found = resolve(self.people, kind, value, body, self.switches)
+        found.conflicts += invalid
+        if found.create and attributes.get("_update") is True:
+            self._refuse(None, [Conflict(kind, value, UNKNOWN_PERSON)], at)
+        elif found.create:
+            profile = self._create_identified(found, attributes, operation, at)
+            if found.conflicts:
+                self._refuse(profile, found.conflicts, at)
+        elif found.target is not None:
+            self._update(found.target, found, attributes, operation, at)
+        else:
+            self._counters.add("ignored.unknown_cio_id")
+
+    def _create_identified(
+        self, found: Resolution, attributes: dict[str, Any], operation: Operation, at: float
+    ) -> Profile:
+        identifiers = {kind: value for kind, value in found.set.items() if value}
+        return self.create(at, identifiers, attributes, operation.get("timestamp"), operation.get("cio_relationships"))
+
+    def create(
+        self,
+        at: float,
+        identifiers: Mapping[str, str],
+        attributes: dict[str, Any],
+        timestamp: int | None = None,
+        relationships: list[dict[str, Any]] | None = None,
+    ) -> Profile:
+        """Add a person; without ``created_at`` they are as old as their profile."""
+        profile = self.people.create(at, **identifiers)
+        self.before_change(profile, at, exists=False)
+        second = int(at) if timestamp is None else timestamp
+        for kind in identifiers:
+            profile.stamp(kind, second)
+        self._write(profile, attributes, second, at, log=False)
+        if "created_at" not in profile.attributes:
+            profile.attributes["created_at"] = int(at)
+        self._relate(profile, relationships)
+        self._attach_anonymous(profile, at)
+        self.log("profile_create", profile, at, {})
+        return profile
+
+    def _update(
+        self, target: Profile, found: Resolution, attributes: dict[str, Any], operation: Operation, at: float
+    ) -> None:
+        timestamp: int | None = operation.get("timestamp")
+        second = int(at) if timestamp is None else timestamp
+        if timestamp is not None and self.switches.stale_timestamps == "drop":
+            fresh = self._fresh(target, attributes, found, timestamp)
+            if len(fresh) < len(attributes) or (timestamp < target.edited and not fresh):
+                dropped = {name: {"timestamp": timestamp} for name in attributes if name not in fresh}
+                self._counters.add("skipped_updates")
+                self.log("skipped_update", target, at, dropped)
+            if not fresh and timestamp < target.edited:
+                return
+            attributes = fresh
+        if found.conflicts:
+            self._refuse(target, found.conflicts, at)
+            if not self.switches.conflict_applies_rest:
+                return
+        if found.merge is not None:
+            self.merge(*found.merge, at)
+        self.before_change(target, at)
+        changes: dict[str, Any] = {}
+        for kind, value in found.set.items():
+            changes[kind] = {"from": getattr(target, kind), "to": value}
+            self.people.set_identifier(target, kind, value)
+            target.stamp(kind, second, removed=value is None)
+        self._write(target, attributes, second, at, changes)
+        self._relate(target, operation.get("cio_relationships"))
+        self._attach_anonymous(target, at)
+
+    def _fresh(self, target: Profile, attributes: dict[str, Any], found: Resolution, timestamp: int) -> dict[str, Any]:
+        """Leave out what was edited later than the update claims to have been made."""
+        if self.switches.stale_scope == "profile":
+            return {} if timestamp < target.edited else attributes
+        fresh = {name: value for name, value in attributes.items() if timestamp >= target.edited_at(name)}
+        for kind in [kind for kind in found.set if kind in attributes and kind not in fresh]:
+            del found.set[kind]
+        return fresh
+
+    def _write(
+        self,
+        profile: Profile,
+        attributes: dict[str, Any],
+        second: int,
+        at: float,
+        changes: dict[str, Any] | None = None,
+        *,
+        log: bool = True,
+    ) -> None:
+        """Set and remove attributes; those beyond what a profile can hold are refused in the log."""
+        kept = profile.attributes
+        changes = {} if changes is None else changes
+        overflow: list[Conflict] = []
+        for name, value in attributes.items():
+            if name in NOT_ATTRIBUTES:
+                continue
+            if name.startswith(PREFERENCES + "."):
+                value = _nested(kept.get(PREFERENCES), name.split(".")[1:], value)
+                name = PREFERENCES
+            old = kept.get(name)
+            if value is None or value == "":
+                if name in kept:
+                    del kept[name]
+                    changes[name] = {"from": old, "to": None}
+                profile.stamp(name, second, removed=True)
+                continue
+            if name not in kept and len(kept) >= ATTRIBUTES:
+                reason = f"A profile cannot have more than {ATTRIBUTES} attributes."
+                overflow.append(Conflict(name, None, reason))
+                continue
+            if old != value or type(old) is not type(value):
+                changes[name] = {"from": old, "to": value}
+                kept[name] = value
+            profile.stamp(name, second)
+        if overflow:
+            self._refuse(profile, overflow, at)
+        if changes and log:
+            self.log("attribute_change", profile, at, changes)
+
+    # The end of a person
+
+    def _delete(self, operation: Operation, at: float) -> None:
+        profile = self._existing(operation)
+        if profile is not None:
+            self.delete(profile, at)
+
+    def delete(self, profile: Profile, at: float) -> None:
+        """Remove a person; a later call for one of their identifiers makes a new one."""
+        self.before_change(profile, at)
+        self.log("profile_delete", profile, at, {})
+        self.people.remove(profile)
+
+    def _suppress(self, operation: Operation, at: float) -> None:
+        kind, value = self._addressed(operation)
+        profile = self.people.find(kind, value)
+        blocked = {kind: value} if profile is None else {"id": profile.id, "email": profile.email}
+        for name, text in blocked.items():
+            if text and name != "cio_id":
+                self.suppressed.add((name, email_key(text) if name == "email" else text))
+        if profile is not None:
+            self.delete(profile, at)
+
+    def _unsuppress(self, operation: Operation, at: float) -> None:
+        kind, value = self._addressed(operation)
+        self.suppressed.discard((kind, email_key(value) if kind == "email" else value))
+
+    def _merge(self, operation: Operation, at: float) -> None:
+        ((kind, value),) = operation["primary"].items()
+        primary = self.people.find(kind, value)
+        ((kind, value),) = operation["secondary"].items()
+        secondary = self.people.find(kind, value)
+        if primary is not None and secondary is not None and primary is not secondary:
+            self.merge(primary, secondary, at)
+
+    def merge(self, primary: Profile, secondary: Profile, at: float) -> None:
+        """Fill what the primary lacks from the secondary, hand over its events, and delete it."""
+        self.before_change(primary, at)
+        self.before_change(secondary, at)
+        identifiers = {kind: getattr(secondary, kind) for kind in IDENTIFIERS}
+        data = {"secondary": {**identifiers, "cio_id": secondary.cio_id}}
+        self.people.remove(secondary)
+        for kind, value in identifiers.items():
+            if value is not None and getattr(primary, kind) is None:
+                self.people.set_identifier(primary, kind, value)
+        for name, value in secondary.attributes.items():
+            if primary.attributes.get(name) in (None, ""):
+                primary.attributes[name] = value
+        primary.devices = [*(primary.devices or ()), *(secondary.devices or ())] or None
+        self._relate(primary, secondary.relationships)
+        self.merged_into[secondary.cio_id] = primary.cio_id
+        self.log("profile_merge", primary, at, data)
+
+    def survivor(self, cio_id: str | None) -> str | None:
+        """Follow merges to the person who has somebody's history now."""
+        while cio_id is not None and cio_id in self.merged_into:
+            cio_id = self.merged_into[cio_id]
+        return cio_id
+
+    # Events, devices, relationships, objects
+
+    def _event(self, operation: Operation, at: float) -> None:
+        anonymous = operation.get("anonymous_id")
+        event_id = operation.get("id")
+        profile = None
+        if "identifiers" in operation:
+            profile = self._existing_or_new(operation, at)
+            if profile is None:
+                return
+        scope = profile.cio_id if profile is not None and self.switches.dedupe_scope == "person" else ""
+        if self.events.is_repeat(event_id if isinstance(event_id, str) else None, scope):
+            self._counters.add("events.duplicate")
+            return
+        now = self._clock.now()
+        timestamp = operation.get("timestamp")
+        second = int(now) if timestamp is None else timestamp
+        recent = now - second <= self.switches.campaign_hours * 3600
+        event = Event(
+            name=operation["name"].strip(),
+            cio_id=profile.cio_id if profile is not None else None,
+            person_id=profile.id if profile is not None else None,
+            email=profile.email if profile is not None else None,
+            timestamp=second,
+            attributes=operation.get("attributes") or {},
+            id=event_id,
+            type=operation["action"],
+            anonymous_id=anonymous,
+            mails=recent and operation["action"] == "event",
+        )
+        self.events.add(event)
+        self.log(operation["action"], profile, at, event.attributes, event.name)
+
+    def _attach_anonymous(self, profile: Profile, at: float) -> None:
+        anonymous = profile.attributes.get("anonymous_id")
+        if anonymous is not None and self.events.attach(
+            anonymous, profile, oldest=self._clock.now() - ANONYMOUS_SECONDS
+        ):
+            self.log("anon_merge", profile, at, {"anonymous_id": anonymous})
+
+    def _add_device(self, operation: Operation, at: float) -> None:
+        profile = self._existing_or_new(operation, at)
+        if profile is not None:
+            device = operation["device"]
+            others = [kept for kept in profile.devices or () if kept["token"] != device["token"]]
+            self.before_change(profile, at)
+            profile.devices = [*others, device]
+
+    def _delete_device(self, operation: Operation, at: float) -> None:
+        profile = self._existing(operation)
+        if profile is not None:
+            token = operation["device"]["token"]
+            self.before_change(profile, at)
+            profile.devices = [kept for kept in profile.devices or () if kept["token"] != token] or None
+
+    def _add_relationships(self, operation: Operation, at: float) -> None:
+        profile = self._existing_or_new(operation, at)
+        if profile is not None:
+            self.before_change(profile, at)
+            self._relate(profile, operation["cio_relationships"])
+
+    def _delete_relationships(self, operation: Operation, at: float) -> None:
+        profile = self._existing(operation)
+        if profile is not None:
+            gone = [relationship["identifiers"] for relationship in operation["cio_relationships"]]
+            self.before_change(profile, at)
+            kept = [one for one in profile.relationships or () if one["identifiers"] not in gone]
+            profile.relationships = kept or None
+
+    def _relate(self, profile: Profile, relationships: list[dict[str, Any]] | None) -> None:
+        for relationship in relationships or ():
+            known = [one for one in profile.relationships or () if one["identifiers"] != relationship["identifiers"]]
+            profile.relationships = [*known, relationship]
+
+    def _object(self, operation: Operation) -> None:
+        identifiers = operation["identifiers"]
+        key = identifiers.get("cio_object_id") or f"{identifiers['object_type_id']}/{identifiers['object_id']}"
+        if operation["action"] == "delete":
+            self.objects.pop(key, None)
+        elif operation["action"].startswith("identify"):
+            kept = self.objects.setdefault(key, {})
+            for name, value in (operation.get("attributes") or {}).items():
+                if value is None or value == "":
+                    kept.pop(name, None)
+                else:
+                    kept[name] = value
+
+
+def _nested(tree: Any, path: list[str], value: Any) -> dict[str, Any]:
+    """Copy a tree with one leaf set."""
+    branch = dict(tree) if isinstance(tree, dict) else {}
+    head, *rest = path
+    branch[head] = _nested(branch.get(head), rest, value) if rest else value
+    return branch

@@ -1,0 +1,43 @@
+"""The whole state of a workspace as JSON, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from stripe_cio_pipeline.sandbox.customerio.activities import Activity
+from stripe_cio_pipeline.sandbox.customerio.events import Event
+from stripe_cio_pipeline.sandbox.customerio.people import Profile
+from stripe_cio_pipeline.sandbox.customerio.processing import Processor
+
+FORMAT = 1
+
+
+def save(processor: Processor) -> dict[str, Any]:
+    """Write down everything that operations have changed."""
+    return {
+        "format": FORMAT,
+        "people": [asdict(profile) for profile in processor.people],
+        "activities": [asdict(line) for line in processor.activities.lines],
+        "events": [asdict(event) for event in processor.events.events],
+        "event_ids": sorted(processor.events.seen),
+        "suppressed": sorted([kind, value] for kind, value in processor.suppressed),
+        "merged_into": dict(processor.merged_into),
+        "objects": dict(processor.objects),
+        "people_made": processor.people.made,
+    }
+
+
+def load(processor: Processor, state: Mapping[str, Any]) -> None:
+    """Fill an empty processor; raises ValueError for a state of another format."""
+    if state.get("format") != FORMAT:
+        raise ValueError(f"this state has format {state.get('format')!r}; this sandbox reads {FORMAT}")
+    for profile in state["people"]:
+        processor.people.put(Profile(**profile))
+    processor.people.made = state["people_made"]
+    processor.activities.lines = [Activity(**line) for line in state["activities"]]
+    for event in state["events"]:
+        processor.events.add(Event(**event))
+    processor.events.seen = set(state["event_ids"])
+    processor.suppressed = {(kind, value) for kind, value in state["suppressed"]}
+    processor.merged_into = dict(state["merged_into"])
+    processor.objects = dict(state["objects"])

@@ -1,0 +1,101 @@
+"""What the fake Customer.io can be told to do, where the real one's behaviour is configurable or unknown.
+
+Where documents disagree, or say nothing, the default is the choice that is harder on the caller.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+
+@dataclass(slots=True)
+class CustomerioSwitches:
+    """Live switches of one workspace; each may be changed while the server runs.
+
+    Times are seconds of machine time, sizes are bytes, rates are requests per second.
+
+    Asynchrony: ``apply_delay_seconds`` is a number or a (least, most) pair from which each accepted operation
+    draws its own delay; ``shuffle`` lets operations overtake each other; ``reads_lag_seconds`` is how old the
+    App API's answers are.
+
+    Identity: ``auto_merge`` (on in workspaces made since September 2021), ``allow_email_update_by_id`` (the
+    setting "Allow updates to email using ID"), ``id_reassignment`` (what a new id for somebody who has one
+    does: the documents disagree), ``conflict_applies_rest`` (are the other attributes of an identify kept when
+    its identifier is refused: not documented), ``invalid_email`` (is a malformed address refused in the
+    answer, or only in the activity log: not documented), ``email_identifiers``, ``phone_identifiers`` (kinds
+    that the workspace has enabled).
+
+    Updates: ``stale_timestamps`` (``drop`` discards what is older than the latest edit, as a ``skipped_update``
+    activity; ``keep`` applies it), ``stale_scope`` (the latest edit of that attribute or of the profile).
+
+    Events: ``dedupe_scope`` (is a repeated event id one of the workspace or of the person), ``invalid_ulid``
+    (``ignore`` the id, so that nothing is deduplicated, or ``reject`` the operation), ``campaign_hours``.
+
+    Answers: ``all_invalid_status`` (a batch in which every operation is bad: 207 or 400), ``kilobyte`` (1000 or
+    1024: the documents say "kb"), ``max_operations`` (none is documented), ``refuse`` (identifier value →
+    message: operations for these people are listed in a 207), ``acceptor_only`` (parse, count, answer; nothing
+    is validated or kept), ``latency_seconds``, ``requests_per_second`` (Track API) and
+    ``app_requests_per_second``, where none switches a limit off, and ``track_retry_after`` (does a Track 429
+    carry a Retry-After, in seconds: none is documented).
+
+    Place: ``region`` is the account's, ``host_region`` the one whose host this server plays (none: the same);
+    ``redirect_status`` answers an EU account on the US host.
+    """
+
+    apply_delay_seconds: float | tuple[float, float] = (0.05, 0.2)
+    shuffle: bool = True
+    reads_lag_seconds: float = 0.0
+
+    auto_merge: bool = True
+    allow_email_update_by_id: bool = False
+    id_reassignment: Literal["fail", "reassign"] = "fail"
+    conflict_applies_rest: bool = False
+    invalid_email: Literal["silent", "reject"] = "silent"
+    email_identifiers: bool = True
+    phone_identifiers: bool = False
+
+    stale_timestamps: Literal["drop", "keep"] = "drop"
+    stale_scope: Literal["attribute", "profile"] = "profile"
+
+    dedupe_scope: Literal["workspace", "person"] = "workspace"
+    invalid_ulid: Literal["ignore", "reject"] = "ignore"
+    campaign_hours: float = 72.0
+
+    all_invalid_status: Literal[207, 400] = 207
+    kilobyte: Literal[1000, 1024] = 1000
+    max_operations: int | None = None
+    refuse: dict[str, str] = field(default_factory=dict)
+    acceptor_only: bool = False
+    latency_seconds: float = 0.0
+    requests_per_second: float | None = 1000.0
+    app_requests_per_second: float | None = 10.0
+    track_retry_after: int | None = None
+
+    region: Literal["us", "eu"] = "us"
+    host_region: Literal["us", "eu"] | None = None
+    redirect_status: Literal[301, 302, 307, 308] = 301
+    environment_id: int = 100_001
+    workspace_id: int = 100_001
+    site_id: str = "sandbox-site"
+    track_api_key: str = "sandbox-track"
+    app_api_key: str = "sandbox-app"
+
+    @classmethod
+    def gentle(cls) -> Self:
+        """Give a workspace for tests that do not care: applied at once, in order, without limits."""
+        return cls(
+            apply_delay_seconds=0.0,
+            shuffle=False,
+            allow_email_update_by_id=True,
+            conflict_applies_rest=True,
+            stale_scope="attribute",
+            requests_per_second=None,
+            app_requests_per_second=None,
+        )
+
+    def delay_bounds(self) -> tuple[float, float]:
+        """Least and most seconds between accepting an operation and applying it."""
+        delay = self.apply_delay_seconds
+        if isinstance(delay, int | float):
+            return float(delay), float(delay)
+        least, most = delay
+        return float(least), float(most)

@@ -1,0 +1,322 @@
+"""A Customer.io workspace in memory: what it accepts now and does later, and what can be seen of it."""
+
+import heapq
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from stripe_cio_pipeline.sandbox.clock import Clock
+from stripe_cio_pipeline.sandbox.counters import Counters
+from stripe_cio_pipeline.sandbox.customerio import saved_state
+from stripe_cio_pipeline.sandbox.customerio.activities import Activity
+from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
+from stripe_cio_pipeline.sandbox.customerio.people import Person, Profile
+from stripe_cio_pipeline.sandbox.customerio.processing import Processor
+from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
+from stripe_cio_pipeline.sandbox.customerio.validation import Operation, Problem, Validator
+from stripe_cio_pipeline.sandbox.faults import Faults
+
+
+class Workspace:
+    """One workspace: a queue of accepted operations, and the people whom they are about.
+
+    Safe to use from the server's thread and the caller's at once. Methods that look (``people``, ``person``,
+    ``events`` ...) show what has been applied so far; ``settle`` applies everything that waits. The App API
+    shows the same, less the reads lag.
+
+    ``machine_time`` gives unix seconds and paces processing; ``clock`` is the account's, and decides which
+    events are recent enough to start a campaign.
+    """
+
+    def __init__(
+        self,
+        switches: CustomerioSwitches,
+        clock: Clock,
+        *,
+        seed: int = 0,
+        machine_time: Callable[[], float] = time.time,
+    ) -> None:
+        self.switches = switches
+        self.clock = clock
+        self.machine_time = machine_time
+        self.counters = Counters()
+        self.faults = Faults(seed)
+        self.lock = threading.RLock()
+        self._random = random.Random(seed)
+        self._queue: list[tuple[float, float, int, Operation]] = []
+        self._accepted = 0
+        self._last_due = 0.0
+        self._processor = Processor(switches, clock, self.counters)
+        self._validator = Validator(switches)
+
+    # Accepting and applying
+
+    def problems(self, operation: Any, size: int = 0) -> list[Problem]:
+        """List why an operation is refused in the answer; empty when it is accepted."""
+        found = self._validator.problems(operation, size)
+        if self.switches.refuse and not found:
+            found = self._chosen(operation)
+        return found
+
+    def v1_problems(self, operation: Operation) -> list[Problem]:
+        """List why a v1 call, put as an operation, is refused; an anonymous event needs no identifiers."""
+        if "identifiers" not in operation and operation["action"] != "merge":
+            return self._validator.event(operation["name"], operation.get("id"), operation.get("attributes"))
+        return self.problems(operation)
+
+    def _chosen(self, operation: Operation) -> list[Problem]:
+        identifiers = operation.get("identifiers") or {}
+        attributes = operation.get("attributes") or {}
+        named = [("identifiers", identifiers), ("attributes", attributes)]
+        return [
+            Problem("invalid", f"{path}.{kind}", self.switches.refuse[value])
+            for path, values in named
+            for kind, value in values.items()
+            if kind in ("id", "email", "cio_id") and isinstance(value, str) and value in self.switches.refuse
+        ]
+
+    def accept(self, operations: list[Operation]) -> None:
+        """Take valid operations in; they are applied after their delay, in whatever order that gives."""
+        now = self.machine_time()
+        least, most = self.switches.delay_bounds()
+        shuffle = self.switches.shuffle
+        with self.lock:
+            self.counters.add("operations.accepted", len(operations))
+            if most == 0 and not self._queue:
+                if shuffle and len(operations) > 1:
+                    operations = self._random.sample(operations, len(operations))
+                for operation in operations:
+                    self._processor.apply(operation, now)
+                return
+            draw = self._random.random
+            for operation in operations:
+                due = now + least + (most - least) * draw()
+                if not shuffle:
+                    due = self._last_due = max(due, self._last_due)
+                self._accepted += 1
+                tie = draw() if shuffle else 0.0
+                heapq.heappush(self._queue, (due, tie, self._accepted, operation))
+
+    def apply_due(self, most: int | None = None) -> float | None:
+        """Apply what is due, at most ``most`` operations; tells in how many seconds the next one is due."""
+        with self.lock:
+            now = self.machine_time()
+            queue = self._queue
+            while queue and queue[0][0] <= now and most != 0:
+                due, _, _, operation = heapq.heappop(queue)
+                self._processor.apply(operation, due)
+                most = None if most is None else most - 1
+            self._processor.people.forget_past(now - self.switches.reads_lag_seconds)
+            return max(0.0, queue[0][0] - now) if queue else None
+
+    def settle(self) -> None:
+        """Apply everything that was accepted, now, and let the App API see it."""
+        with self.lock:
+            while self._queue:
+                due, _, _, operation = heapq.heappop(self._queue)
+                self._processor.apply(operation, min(due, self.machine_time()))
+            self._processor.people.forget_past(float("inf"))
+
+    @property
+    def pending(self) -> int:
+        """How many accepted operations wait to be applied."""
+        with self.lock:
+            self.apply_due()
+            return len(self._queue)
+
+    # Looking
+
+    def people(self) -> list[Person]:
+        """Give everybody, oldest first."""
+        with self.lock:
+            self.apply_due()
+            return [profile.person() for profile in self._processor.people]
+
+    def person(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the API's own word
+        email: str | None = None,
+        cio_id: str | None = None,
+    ) -> Person | None:
+        """Find one person by one identifier."""
+        with self.lock:
+            self.apply_due()
+            found = self._find(id, email, cio_id)
+            return found.person() if found is not None else None
+
+    def activities(self, type: str | None = None) -> list[Activity]:  # noqa: A002 - the API's own word
+        """Give the activity log, oldest first."""
+        with self.lock:
+            self.apply_due()
+            return [line for line in self._processor.activities.lines if type in (None, line.type)]
+
+    def events(self) -> list[Event]:
+        """Give the accepted unique events in the order in which they were applied, each with its person."""
+        with self.lock:
+            self.apply_due()
+            return list(self._processor.events.events)
+
+    def mails(self) -> list[Mail]:
+        """Give the events that could have started a campaign, and how many times each would have."""
+        with self.lock:
+            self.apply_due()
+            return self._processor.events.mails(self._processor.survivor)
+
+    def is_suppressed(self, *, id: str | None = None, email: str | None = None) -> bool:  # noqa: A002
+        """Tell whether calls for this identifier are ignored."""
+        with self.lock:
+            self.apply_due()
+            processor = self._processor
+            return processor.is_suppressed("id", id) or processor.is_suppressed("email", email)
+
+    # What the App API shows
+
+    def visible(self, kind: str, value: str) -> Person | None:
+        """Find one person as the App API sees them."""
+        with self.lock:
+            self.apply_due()
+            return self._processor.people.visible_by(kind, value)
+
+    def search(
+        self, matches: Callable[[Person], bool], *, after: str = "", limit: int = 50
+    ) -> tuple[list[Person], str | None]:
+        """Find people as the App API sees them, oldest first, and after whom the next page starts."""
+        found: list[Person] = []
+        with self.lock:
+            self.apply_due()
+            for person in self._processor.people.all_visible(after):
+                if matches(person):
+                    if len(found) == limit:
+                        return found, found[-1].cio_id
+                    found.append(person)
+        return found, None
+
+    def visible_activities(self, cio_id: str | None = None, **filters: Any) -> tuple[list[Activity], int | None]:
+        """Page through the log as the App API sees it (see ``ActivityLog.page``)."""
+        with self.lock:
+            self.apply_due()
+            profile = self._processor.people.profiles.get(cio_id) if cio_id is not None else None
+            numbers = None if cio_id is None else list((profile.activities if profile else None) or ())
+            until = self.machine_time() - self.switches.reads_lag_seconds
+            return self._processor.activities.page(seen_until=until, numbers=numbers, **filters)
+
+    # Acting as an operator of the workspace
+
+    def add_person(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the API's own word
+        email: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        created: float | None = None,
+    ) -> Person:
+        """Add a person by hand; raises ValueError where an identifier is missing or taken."""
+        given = {kind: value for kind, value in (("id", id), ("email", email)) if value}
+        if not given:
+            raise ValueError("a person needs an id or an email")
+        with self.lock:
+            self.apply_due()
+            for kind, value in given.items():
+                if self._processor.people.find(kind, value) is not None:
+                    raise ValueError(f"another person has this {kind}; delete or merge them first")
+            at = self.machine_time()
+            profile = self._processor.create(at, given, dict(attributes or {}))
+            if created is not None:
+                profile.created = created
+                profile.attributes["created_at"] = (attributes or {}).get("created_at", int(created))
+            return profile.person()
+
+    def add_people(self, people: Iterable[Mapping[str, Any]]) -> int:
+        """Add many people, each given as the arguments of ``add_person``; tells how many."""
+        with self.lock:
+            return len([self.add_person(**arguments).cio_id for arguments in people])
+
+    def delete_person(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the API's own word
+        email: str | None = None,
+        cio_id: str | None = None,
+    ) -> None:
+        """Delete a person by hand; raises LookupError where there is none."""
+        with self.lock:
+            self._processor.delete(self._found(id, email, cio_id), self.machine_time())
+
+    def suppress(self, *, id: str | None = None, email: str | None = None) -> None:  # noqa: A002
+        """Delete a person, if there is one, and have all calls for their identifiers ignored."""
+        self._by_hand("suppress", id, email)
+
+    def unsuppress(self, *, id: str | None = None, email: str | None = None) -> None:  # noqa: A002
+        """Free a suppressed identifier."""
+        self._by_hand("unsuppress", id, email)
+
+    def _by_hand(self, action: str, id_: str | None, email: str | None) -> None:
+        identifiers = {"id": id_} if id_ is not None else {"email": email}
+        with self.lock:
+            self.apply_due()
+            operation = {"type": "person", "action": action, "identifiers": identifiers}
+            self._processor.apply(operation, self.machine_time())
+
+    def _find(self, id_: str | None, email: str | None, cio_id: str | None) -> Profile | None:
+        given = [pair for pair in (("id", id_), ("email", email), ("cio_id", cio_id)) if pair[1] is not None]
+        if len(given) != 1:
+            raise ValueError("name a person by exactly one of id, email and cio_id")
+        ((kind, value),) = given
+        return self._processor.people.find(kind, value or "")
+
+    def _found(self, id_: str | None, email: str | None, cio_id: str | None) -> Profile:
+        self.apply_due()
+        found = self._find(id_, email, cio_id)
+        if found is None:
+            raise LookupError("there is no such person in this workspace")
+        return found
+
+    # What the control requests use
+
+    def dump(self) -> dict[str, Any]:
+        """Give the state in readable form."""
+        with self.lock:
+            return {
+                "people": self.people(),
+                "pending": self.pending,
+                "activities": [{"id": line.id, "type": line.type, "data": line.data} for line in self.activities()],
+                "events": self.events(),
+                "mails": self.mails(),
+                "suppressed": sorted(self._processor.suppressed),
+            }
+
+    def save(self) -> dict[str, Any]:
+        """Give the whole state as JSON, for ``load``; what waits is saved with its remaining delay."""
+        with self.lock:
+            self.apply_due()
+            now = self.machine_time()
+            waiting = [[due - now, operation] for due, _, _, operation in sorted(self._queue)]
+            return {**saved_state.save(self._processor), "queue": waiting}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over a state that ``save`` gave, in place of the present one."""
+        with self.lock:
+            processor = Processor(self.switches, self.clock, self.counters)
+            saved_state.load(processor, state)
+            self._processor = processor
+            now = self.machine_time()
+            self._queue = []
+            for remaining, operation in state["queue"]:
+                self._accepted += 1
+                heapq.heappush(self._queue, (now + remaining, 0.0, self._accepted, operation))
+
+    def acts(self) -> Mapping[str, Callable[..., Any]]:
+        """List what can be done by hand."""
+        return {
+            "add_person": self.add_person,
+            "delete_person": self.delete_person,
+            "suppress": self.suppress,
+            "unsuppress": self.unsuppress,
+            "settle": self.settle,
+            "person": self.person,
+            "activities": self.activities,
+            "mails": self.mails,
+        }
