@@ -16,16 +16,17 @@ help: ## say what there is
 
 .venv: $(VENV)/.installed
 
+# --no-deps: the lock is complete, and older releases of pip trip over extras when hashes are required.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 with the venv module was found. Install one (on Debian: apt-get install python3-venv), or say PYTHON=/path/to/python."; exit 1; }
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --no-config --allow-existing --python "$(PYTHON)" $(VENV) && \
-		uv pip install --quiet --no-config --python $(BIN)/python --require-hashes -r requirements.lock && \
+		uv pip install --quiet --no-config --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
 		uv pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	else \
 		echo "Installing into $(VENV) (a minute or two) ..."; \
 		"$(PYTHON)" -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	fi
 	@touch $@
