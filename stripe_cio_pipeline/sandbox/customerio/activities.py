@@ -26,7 +26,14 @@ class Activity:
     cio_id: str
     identifiers: dict[str, str | None]
     name: str | None
-    data: dict[str, Any]
+    raw: dict[str, Any]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What happened; the changes of attributes are kept as pairs and told as from and to."""
+        if self.type != "attribute_change":
+            return self.raw
+        return {name: {"from": old, "to": new} for name, (old, new) in self.raw.items()}
 
     @property
     def id(self) -> str:

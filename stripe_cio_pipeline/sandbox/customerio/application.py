@@ -13,7 +13,7 @@ from stripe_cio_pipeline.sandbox.limits import Buckets
 from stripe_cio_pipeline.sandbox.server import Application, Receive, Scope, Send, read_body, reset, respond_half
 
 _CONTROL = "/_sandbox/"
-_APPLY_SLICE = 500
+_APPLY_SLICE = 50
 """Operations applied between two turns of the event loop, so that answers are not held up."""
 
 

@@ -4,18 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.clock import Clock
-from stripe_cio_pipeline.sandbox.counters import Counters
 from stripe_cio_pipeline.sandbox.customerio.activities import INVALID_EMAIL, UNKNOWN_PERSON, ActivityLog
+from stripe_cio_pipeline.sandbox.customerio.belongings import Objects, add_device, delete_device, relate, unrelate
 from stripe_cio_pipeline.sandbox.customerio.events import Event, EventLog
 from stripe_cio_pipeline.sandbox.customerio.identity import IDENTIFIERS, Conflict, Resolution, resolve
 from stripe_cio_pipeline.sandbox.customerio.people import People, Profile, email_key
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
-from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, Operation, is_email
+from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, PERSON_ACTIONS, Operation, is_email
+from stripe_cio_pipeline.sandbox.customerio.writing import Change, Written, fresh_part, write
 
-NOT_ATTRIBUTES = frozenset(
-    ("id", "email", "phone", "cio_id", "_update", "_timestamp", "_created_in_customerio_at", "cio_relationships")
-)
-PREFERENCES = "cio_subscription_preferences"
+_COUNTED = {action: f"applied.{action}" for action in PERSON_ACTIONS}
+
 ANONYMOUS_SECONDS = 30 * 86_400
 """How old an anonymous event may be to be given to the person who turns out to have made it."""
 
@@ -27,16 +26,16 @@ class Processor:
     the account's clock, as the events' timestamps do.
     """
 
-    def __init__(self, switches: CustomerioSwitches, clock: Clock, counters: Counters) -> None:
+    def __init__(self, switches: CustomerioSwitches, clock: Clock) -> None:
         self.switches = switches
         self.people = People()
         self.activities = ActivityLog()
         self.events = EventLog()
         self.suppressed: set[tuple[str, str]] = set()
         self.merged_into: dict[str, str] = {}
-        self.objects: dict[str, dict[str, Any]] = {}
+        self.objects = Objects()
         self._clock = clock
-        self._counters = counters
+        self.counted: dict[str, int] = {}
         self._acts: dict[str, Callable[[Operation, float], None]] = {
             "identify": self._identify,
             "delete": self._delete,
@@ -55,12 +54,15 @@ class Processor:
     def apply(self, operation: Operation, at: float) -> None:
         """Apply one valid operation at ``at`` (machine seconds)."""
         kind, action = operation["type"], operation["action"]
-        self._counters.add("operations.applied")
+        self._count("operations.applied")
         if kind == "person":
-            self._counters.add(f"applied.{action}")
+            self._count(_COUNTED[action])
             self._acts[action](operation, at)
         elif kind == "object":
-            self._object(operation)
+            self.objects.apply(operation)
+
+    def _count(self, name: str, amount: int = 1) -> None:
+        self.counted[name] = self.counted.get(name, 0) + amount
 
     # Looking people up
 
@@ -82,7 +84,7 @@ class Processor:
         """Find whom an event or a device belongs to; an unknown person is created by them."""
         kind, value = self._addressed(operation)
         if self.is_suppressed(kind, value):
-            self._counters.add("ignored.suppressed")
+            self._count("ignored.suppressed")
             return None
         found = self.people.find(kind, value)
         if found is not None or kind == "cio_id":
@@ -111,7 +113,7 @@ class Processor:
             profile.activities.append(number)
 
     def _refuse(self, profile: Profile | None, conflicts: list[Conflict], at: float) -> None:
-        self._counters.add("conflicts", len(conflicts))
+        self._count("conflicts", len(conflicts))
         data = {conflict.kind: {"reason": conflict.reason, "value": conflict.value} for conflict in conflicts}
         self.log("failed_attribute_change", profile, at, data)
 
@@ -127,7 +129,7 @@ class Processor:
         attributes: dict[str, Any] = operation.get("attributes") or {}
         body = {name: attributes[name] or None for name in IDENTIFIERS if name in attributes}
         if self.is_suppressed(kind, value) or any(self.is_suppressed(k, v) for k, v in body.items()):
-            self._counters.add("ignored.suppressed")
+            self._count("ignored.suppressed")
             return
         invalid = [
             Conflict("email", text, INVALID_EMAIL)
@@ -150,7 +152,7 @@ class Processor:
         elif found.target is not None:
             self._update(found.target, found, attributes, operation, at)
         else:
-            self._counters.add("ignored.unknown_cio_id")
+            self._count("ignored.unknown_cio_id")
 
     def _create_identified(
         self, found: Resolution, attributes: dict[str, Any], operation: Operation, at: float
@@ -172,12 +174,14 @@ class Processor:
         second = int(at) if timestamp is None else timestamp
         for kind in identifiers:
             profile.stamp(kind, second)
-        self._write(profile, attributes, second, at, log=False)
+        written = write(profile, attributes, second)
         if "created_at" not in profile.attributes:
             profile.attributes["created_at"] = int(at)
-        self._relate(profile, relationships)
+        relate(profile, relationships)
         self._attach_anonymous(profile, at)
         self.log("profile_create", profile, at, {})
+        written.changes = {}
+        self._told(profile, written, at, {})
         return profile
 
     def _update(
@@ -186,13 +190,14 @@ class Processor:
         timestamp: int | None = operation.get("timestamp")
         second = int(at) if timestamp is None else timestamp
         if timestamp is not None and self.switches.stale_timestamps == "drop":
-            fresh = self._fresh(target, attributes, found, timestamp)
-            if len(fresh) < len(attributes) or (timestamp < target.edited and not fresh):
-                dropped = {name: {"timestamp": timestamp} for name in attributes if name not in fresh}
-                self._counters.add("skipped_updates")
-                self.log("skipped_update", target, at, dropped)
-            if not fresh and timestamp < target.edited:
+            fresh = fresh_part(target, attributes, timestamp, self.switches.stale_scope)
+            stale = {name: {"timestamp": timestamp} for name in attributes if name not in fresh}
+            if timestamp < target.edited and not fresh:
+                self._skip(target, stale, at)
                 return
+            if stale:
+                self._skip(target, stale, at)
+                found.set = {kind: value for kind, value in found.set.items() if kind not in stale}
             attributes = fresh
         if found.conflicts:
             self._refuse(target, found.conflicts, at)
@@ -201,62 +206,26 @@ class Processor:
         if found.merge is not None:
             self.merge(*found.merge, at)
         self.before_change(target, at)
-        changes: dict[str, Any] = {}
+        changes: dict[str, Change] = {}
         for kind, value in found.set.items():
-            changes[kind] = {"from": getattr(target, kind), "to": value}
+            changes[kind] = (getattr(target, kind), value)
             self.people.set_identifier(target, kind, value)
             target.stamp(kind, second, removed=value is None)
-        self._write(target, attributes, second, at, changes)
-        self._relate(target, operation.get("cio_relationships"))
+        self._told(target, write(target, attributes, second), at, changes)
+        relate(target, operation.get("cio_relationships"))
         self._attach_anonymous(target, at)
 
-    def _fresh(self, target: Profile, attributes: dict[str, Any], found: Resolution, timestamp: int) -> dict[str, Any]:
-        """Leave out what was edited later than the update claims to have been made."""
-        if self.switches.stale_scope == "profile":
-            return {} if timestamp < target.edited else attributes
-        fresh = {name: value for name, value in attributes.items() if timestamp >= target.edited_at(name)}
-        for kind in [kind for kind in found.set if kind in attributes and kind not in fresh]:
-            del found.set[kind]
-        return fresh
+    def _skip(self, target: Profile, stale: dict[str, Any], at: float) -> None:
+        self._count("skipped_updates")
+        self.log("skipped_update", target, at, stale)
 
-    def _write(
-        self,
-        profile: Profile,
-        attributes: dict[str, Any],
-        second: int,
-        at: float,
-        changes: dict[str, Any] | None = None,
-        *,
-        log: bool = True,
-    ) -> None:
-        """Set and remove attributes; those beyond what a profile can hold are refused in the log."""
-        kept = profile.attributes
-        changes = {} if changes is None else changes
-        overflow: list[Conflict] = []
-        for name, value in attributes.items():
-            if name in NOT_ATTRIBUTES:
-                continue
-            if name.startswith(PREFERENCES + "."):
-                value = _nested(kept.get(PREFERENCES), name.split(".")[1:], value)
-                name = PREFERENCES
-            old = kept.get(name)
-            if value is None or value == "":
-                if name in kept:
-                    del kept[name]
-                    changes[name] = {"from": old, "to": None}
-                profile.stamp(name, second, removed=True)
-                continue
-            if name not in kept and len(kept) >= ATTRIBUTES:
-                reason = f"A profile cannot have more than {ATTRIBUTES} attributes."
-                overflow.append(Conflict(name, None, reason))
-                continue
-            if old != value or type(old) is not type(value):
-                changes[name] = {"from": old, "to": value}
-                kept[name] = value
-            profile.stamp(name, second)
-        if overflow:
-            self._refuse(profile, overflow, at)
-        if changes and log:
+    def _told(self, profile: Profile, written: Written, at: float, changes: dict[str, Change]) -> None:
+        """Log what an identify changed, and what a full profile could not take."""
+        if written.overflow:
+            reason = f"A profile cannot have more than {ATTRIBUTES} attributes."
+            self._refuse(profile, [Conflict(name, None, reason) for name in written.overflow], at)
+        changes |= written.changes
+        if changes:
             self.log("attribute_change", profile, at, changes)
 
     # The end of a person
@@ -308,7 +277,7 @@ class Processor:
             if primary.attributes.get(name) in (None, ""):
                 primary.attributes[name] = value
         primary.devices = [*(primary.devices or ()), *(secondary.devices or ())] or None
-        self._relate(primary, secondary.relationships)
+        relate(primary, secondary.relationships)
         self.merged_into[secondary.cio_id] = primary.cio_id
         self.log("profile_merge", primary, at, data)
 
@@ -330,7 +299,7 @@ class Processor:
                 return
         scope = profile.cio_id if profile is not None and self.switches.dedupe_scope == "person" else ""
         if self.events.is_repeat(event_id if isinstance(event_id, str) else None, scope):
-            self._counters.add("events.duplicate")
+            self._count("events.duplicate")
             return
         now = self._clock.now()
         timestamp = operation.get("timestamp")
@@ -361,54 +330,23 @@ class Processor:
     def _add_device(self, operation: Operation, at: float) -> None:
         profile = self._existing_or_new(operation, at)
         if profile is not None:
-            device = operation["device"]
-            others = [kept for kept in profile.devices or () if kept["token"] != device["token"]]
             self.before_change(profile, at)
-            profile.devices = [*others, device]
+            add_device(profile, operation["device"])
 
     def _delete_device(self, operation: Operation, at: float) -> None:
         profile = self._existing(operation)
         if profile is not None:
-            token = operation["device"]["token"]
             self.before_change(profile, at)
-            profile.devices = [kept for kept in profile.devices or () if kept["token"] != token] or None
+            delete_device(profile, operation["device"]["token"])
 
     def _add_relationships(self, operation: Operation, at: float) -> None:
         profile = self._existing_or_new(operation, at)
         if profile is not None:
             self.before_change(profile, at)
-            self._relate(profile, operation["cio_relationships"])
+            relate(profile, operation["cio_relationships"])
 
     def _delete_relationships(self, operation: Operation, at: float) -> None:
         profile = self._existing(operation)
         if profile is not None:
-            gone = [relationship["identifiers"] for relationship in operation["cio_relationships"]]
             self.before_change(profile, at)
-            kept = [one for one in profile.relationships or () if one["identifiers"] not in gone]
-            profile.relationships = kept or None
-
-    def _relate(self, profile: Profile, relationships: list[dict[str, Any]] | None) -> None:
-        for relationship in relationships or ():
-            known = [one for one in profile.relationships or () if one["identifiers"] != relationship["identifiers"]]
-            profile.relationships = [*known, relationship]
-
-    def _object(self, operation: Operation) -> None:
-        identifiers = operation["identifiers"]
-        key = identifiers.get("cio_object_id") or f"{identifiers['object_type_id']}/{identifiers['object_id']}"
-        if operation["action"] == "delete":
-            self.objects.pop(key, None)
-        elif operation["action"].startswith("identify"):
-            kept = self.objects.setdefault(key, {})
-            for name, value in (operation.get("attributes") or {}).items():
-                if value is None or value == "":
-                    kept.pop(name, None)
-                else:
-                    kept[name] = value
-
-
-def _nested(tree: Any, path: list[str], value: Any) -> dict[str, Any]:
-    """Copy a tree with one leaf set."""
-    branch = dict(tree) if isinstance(tree, dict) else {}
-    head, *rest = path
-    branch[head] = _nested(branch.get(head), rest, value) if rest else value
-    return branch
+            unrelate(profile, operation["cio_relationships"])

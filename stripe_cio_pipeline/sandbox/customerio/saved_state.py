@@ -22,7 +22,7 @@ def save(processor: Processor) -> dict[str, Any]:
         "event_ids": sorted(processor.events.seen),
         "suppressed": sorted([kind, value] for kind, value in processor.suppressed),
         "merged_into": dict(processor.merged_into),
-        "objects": dict(processor.objects),
+        "objects": processor.objects.kept,
         "people_made": processor.people.made,
     }
 
@@ -40,4 +40,4 @@ def load(processor: Processor, state: Mapping[str, Any]) -> None:
     processor.events.seen = set(state["event_ids"])
     processor.suppressed = {(kind, value) for kind, value in state["suppressed"]}
     processor.merged_into = dict(state["merged_into"])
-    processor.objects = dict(state["objects"])
+    processor.objects.kept = dict(state["objects"])

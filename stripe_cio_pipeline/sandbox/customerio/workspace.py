@@ -48,7 +48,7 @@ class Workspace:
         self._queue: list[tuple[float, float, int, Operation]] = []
         self._accepted = 0
         self._last_due = 0.0
-        self._processor = Processor(switches, clock, self.counters)
+        self._processor = Processor(switches, clock)
         self._validator = Validator(switches)
 
     # Accepting and applying
@@ -89,6 +89,7 @@ class Workspace:
                     operations = self._random.sample(operations, len(operations))
                 for operation in operations:
                     self._processor.apply(operation, now)
+                self._count_applied()
                 return
             draw = self._random.random
             for operation in operations:
@@ -109,6 +110,7 @@ class Workspace:
                 self._processor.apply(operation, due)
                 most = None if most is None else most - 1
             self._processor.people.forget_past(now - self.switches.reads_lag_seconds)
+            self._count_applied()
             return max(0.0, queue[0][0] - now) if queue else None
 
     def settle(self) -> None:
@@ -118,6 +120,12 @@ class Workspace:
                 due, _, _, operation = heapq.heappop(self._queue)
                 self._processor.apply(operation, min(due, self.machine_time()))
             self._processor.people.forget_past(float("inf"))
+            self._count_applied()
+
+    def _count_applied(self) -> None:
+        for name, amount in self._processor.counted.items():
+            self.counters.add(name, amount)
+        self._processor.counted.clear()
 
     @property
     def pending(self) -> int:
@@ -299,7 +307,7 @@ class Workspace:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over a state that ``save`` gave, in place of the present one."""
         with self.lock:
-            processor = Processor(self.switches, self.clock, self.counters)
+            processor = Processor(self.switches, self.clock)
             saved_state.load(processor, state)
             self._processor = processor
             now = self.machine_time()
