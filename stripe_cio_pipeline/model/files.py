@@ -1,0 +1,137 @@
+"""The SQL files of the model: the built-in ones, and the user's that replace or extend them by name."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from stripe_cio_pipeline.errors import ModelError
+
+#: Raw tables of the warehouse that a file in `objects/` may read.
+RAW = ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons")
+#: Files with a meaning of their own; every other file beside them is a table for these to read.
+FIXED = ("functions", "members", "people", "events")
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One model. `where` is how messages name the file, `builtin` whether it came with the package."""
+
+    name: str
+    sql: str
+    where: str
+    builtin: bool
+
+    @property
+    def query(self) -> str:
+        """The query without its final semicolon, so that it can stand in parentheses on lines of its own."""
+        return self.sql.rstrip().rstrip(";").rstrip() + "\n"
+
+    def reads(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Which of `names` stand after `from` or `join` here."""
+        found = {
+            name.lower() for name in re.findall(r'\b(?:from|join)\s+"?([A-Za-z_]\w*)\b(?!\s*[.(])', self.sql, re.I)
+        }
+        return tuple(name for name in names if name in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """All files, by layer. `helpers` stand in an order in which each reads only those before it."""
+
+    functions: ModelFile
+    objects: tuple[ModelFile, ...]
+    members: ModelFile
+    helpers: tuple[ModelFile, ...]
+    people: ModelFile
+    events: ModelFile
+
+    def __iter__(self) -> Iterator[ModelFile]:
+        """Give every file, in the order of computing."""
+        yield from (self.functions, *self.objects, self.members, *self.helpers, self.people, self.events)
+
+
+def load_models(folder: Path | None) -> Models:
+    """Read the built-in files and lay the user's over them. Raises ModelError for a folder or file that cannot be used."""
+    root = files("stripe_cio_pipeline.model").joinpath("sql")
+    objects = _read(root.joinpath("objects"), "objects/", builtin=True)
+    top = _read(root, "", builtin=True)
+    if folder is not None:
+        if not folder.is_dir():
+            raise ModelError(
+                f"The models folder {folder} does not exist.",
+                "Correct models.folder in stripe_cio.yaml, or make the folder with stripe-cio init.",
+            )
+        top |= _read(folder, f"{folder}/", builtin=False)
+        if folder.joinpath("objects").is_dir():
+            objects |= _read(folder / "objects", f"{folder}/objects/", builtin=False)
+    for name in sorted(set(objects) & set(top)):
+        raise ModelError(
+            f"{top[name].where} and {objects[name].where} would make one table, {name}.", "Rename one of them."
+        )
+    return Models(
+        functions=top["functions"],
+        objects=tuple(objects[name] for name in sorted(objects)),
+        members=top["members"],
+        helpers=_in_order([file for name, file in sorted(top.items()) if name not in FIXED]),
+        people=top["people"],
+        events=top["events"],
+    )
+
+
+def fingerprint(*parts: str) -> str:
+    """Give a hash that changes when any part does."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def copy_models(folder: Path) -> list[Path]:
+    """Copy the built-in files into a folder to edit them there, and name what was written. A file that stands there is left."""
+    written: list[Path] = []
+    root = files("stripe_cio_pipeline.model").joinpath("sql")
+    for prefix, source in (("", root), ("objects/", root.joinpath("objects"))):
+        for file in sorted(source.iterdir(), key=lambda file: file.name):
+            target = folder / f"{prefix}{file.name}"
+            if not file.name.endswith(".sql") or target.exists():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+            written.append(target)
+    return written
+
+
+def _read(folder: Traversable, prefix: str, *, builtin: bool) -> dict[str, ModelFile]:
+    found: dict[str, ModelFile] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
+        name = file.name.removesuffix(".sql")
+        where = f"{prefix}{file.name}" if not builtin else f"built-in {prefix}{file.name}"
+        if not _NAME.fullmatch(name):
+            raise ModelError(
+                f"{where} cannot be a model: its name would not be a table's name.",
+                "Name it in lower case, with letters, digits and underscores.",
+            )
+        try:
+            found[name] = ModelFile(name, file.read_text(encoding="utf-8"), where, builtin)
+        except UnicodeDecodeError as broken:
+            raise ModelError(f"{where} is not UTF-8 text (byte {broken.start}).", "Save it as UTF-8.") from None
+    return found
+
+
+def _in_order(helpers: list[ModelFile]) -> tuple[ModelFile, ...]:
+    waiting = {file.name: file for file in helpers}
+    ordered: list[ModelFile] = []
+    while waiting:
+        ready = [file for file in waiting.values() if not set(file.reads(waiting)) - {file.name}]
+        if not ready:
+            names = ", ".join(file.where for file in waiting.values())
+            raise ModelError(f"These models read each other in a circle: {names}.", "Break the circle.")
+        for file in ready:
+            ordered.append(file)
+            del waiting[file.name]
+    return tuple(ordered)

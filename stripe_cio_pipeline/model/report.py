@@ -1,0 +1,43 @@
+"""What the model room reports."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a model: an attribute, where the model is `people`. `type` is DuckDB's."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFinding:
+    """A limit of Customer.io that values of a column are over, and what became of them.
+
+    `limit` is `value_bytes`, `milliseconds`, `not_finite` or `reserved_name`; `action` is `dropped`, `truncated`, `rejected` or `noted`;
+    `people` is how many it touches and `example` one person id.
+    """
+
+    column: str
+    limit: str
+    action: str
+    people: int
+    example: str | None
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """A build. `people` and `events` count all rows, `changed` the people that were computed anew, `customers_changed` the
+    Stripe customers that made them so.
+    """
+
+    people: int
+    changed: int
+    customers_changed: int
+    events: int
+    columns: tuple[Column, ...]
+    full: bool
+    findings: tuple[LimitFinding, ...]
+    seconds: float

@@ -1,0 +1,63 @@
+-- One row per discount that a subscription or one of its items has, with what its coupon gives. A customer's own discount
+-- counts for those of its subscriptions that have none, as it does on their invoices.
+with of_customers as (
+    select
+        id as customer_id,
+        expanded_id(discount_coupon) as coupon_id,
+        from_json(
+            case when starts_with(discount_coupon, '{') then discount_coupon end,
+            '{
+                "name": "VARCHAR", "percent_off": "DECIMAL(9,6)", "amount_off": "BIGINT", "currency": "VARCHAR",
+                "duration": "VARCHAR", "applies_to": {"products": ["VARCHAR"]}
+            }'
+        ) as coupon
+    from customers
+    where discount_coupon is not null
+),
+
+attached as (
+    select
+        subscription_id,
+        item_id,
+        position,
+        coupon_id,
+        name,
+        percent_off,
+        amount_off,
+        currency,
+        duration,
+        products
+    from discounts
+    union all
+    select
+        subscriptions.id as subscription_id,
+        null as item_id,
+        1 as position,
+        of_customers.coupon_id,
+        of_customers.coupon.name,
+        of_customers.coupon.percent_off,
+        of_customers.coupon.amount_off,
+        of_customers.coupon.currency,
+        of_customers.coupon.duration,
+        of_customers.coupon.applies_to.products
+    from of_customers
+    inner join subscriptions on of_customers.customer_id = subscriptions.customer_id
+    where subscriptions.id not in (select subscription_id from discounts where item_id is null)
+)
+
+select
+    attached.subscription_id,
+    attached.item_id,
+    attached.position,
+    attached.coupon_id,
+    coalesce(nullif(trim(attached.name), ''), coupons.name, attached.coupon_id) as coupon,
+    coalesce(attached.duration, coupons.duration) = 'forever' as lasting,
+    coalesce(attached.percent_off, coupons.percent_off) as percent_off,
+    case
+        when lower(coalesce(attached.currency, coupons.currency)) = subscriptions.currency
+            then coalesce(attached.amount_off, coupons.amount_off)
+    end as amount_off,
+    coalesce(attached.products, coupons.products) as products
+from attached
+inner join subscriptions on attached.subscription_id = subscriptions.id
+left join coupons on attached.coupon_id = coupons.id

@@ -1,0 +1,55 @@
+-- Small functions that every model may use. They live for one build.
+
+-- How many of Stripe's minor units make one unit of the currency. Zero- and three-decimal currencies as in Stripe's
+-- documentation; isk and ugx have no decimals of their own, but Stripe gives them with two.
+create or replace temp macro minor_units(currency) as
+    case
+        when lower(currency) in (
+            'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
+        ) then 1
+        when lower(currency) in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 1000
+        else 100
+    end;
+
+-- Minor units as an amount of the currency: 1999 usd is 19.99, 500 jpy is 500.0. Sums are made before, in integers; the one
+-- division gives the nearest double, which prints exactly up to 15 digits.
+create or replace temp macro major(amount, currency) as amount / minor_units(currency);
+
+-- An amount of a billing interval as the amount of a month: a year has 12 months, 52 weeks and 365 days. Rounded to a
+-- millionth of a minor unit, so that thirds add up again.
+create or replace temp macro monthly(amount, billing_interval, interval_count) as
+    cast(
+        case billing_interval
+            when 'month' then amount / interval_count
+            when 'year' then amount / (12 * interval_count)
+            when 'week' then amount * 52.0 / (12 * interval_count)
+            when 'day' then amount * 365.0 / (12 * interval_count)
+        end as decimal(38, 6)
+    );
+
+-- The id of something that Stripe gives as an id or, expanded, as the object itself.
+create or replace temp macro expanded_id(value) as
+    case when starts_with(value, '{') then json_extract_string(value, '$.id') else value end;
+
+-- An amount after discounts, one after the other: each takes its percentage of what is left, then its amount.
+create or replace temp macro reduced(amount, steps) as
+    list_reduce(
+        list_prepend(
+            struct_pack(percent := cast(0 as double), amount := cast(amount as double)),
+            list_transform(
+                steps,
+                lambda step: struct_pack(percent := cast(step.percent as double), amount := cast(step.amount as double))
+            )
+        ),
+        lambda rest, step: struct_pack(
+            percent := cast(0 as double),
+            amount := greatest(rest.amount * (1 - step.percent / 100) - step.amount, 0)
+        )
+    ).amount;
+
+-- Unix seconds of the moment that a month is over, in UTC: when a card that is valid through that month expires.
+create or replace temp macro month_end(year_number, month_number) as
+    case
+        when year_number between 1970 and 9998 and month_number between 1 and 12
+            then cast(epoch(make_date(year_number, month_number, 1) + interval 1 month) as bigint)
+    end;

@@ -1,0 +1,29 @@
+-- One row per tier of a price, in order. `up_to` is null in the last tier; `above` is where a tier begins.
+with parsed as (
+    select
+        id,
+        unnest(
+            from_json(
+                json_extract(payload, '$.tiers'),
+                '[{
+                    "up_to": "BIGINT", "unit_amount": "BIGINT", "unit_amount_decimal": "VARCHAR",
+                    "flat_amount": "BIGINT", "flat_amount_decimal": "VARCHAR"
+                }]'
+            )
+        ) as tier,
+        generate_subscripts(json_extract(payload, '$.tiers[*]'), 1) as position
+    from prices
+)
+
+select
+    id as price_id,
+    position,
+    coalesce(lag(tier.up_to) over (partition by id order by position), 0) as above,
+    tier.up_to as up_to,
+    coalesce(
+        try_cast(tier.unit_amount_decimal as decimal(26, 12)), try_cast(tier.unit_amount as decimal(26, 12)), 0
+    ) as unit_amount,
+    coalesce(
+        try_cast(tier.flat_amount_decimal as decimal(26, 12)), try_cast(tier.flat_amount as decimal(26, 12)), 0
+    ) as flat_amount
+from parsed

@@ -1,0 +1,57 @@
+-- One row per item of a subscription, with the price as it stands in the item (`plan` in old API versions). Tiers and
+-- other currencies of a price stand only in `prices` and `price_tiers`.
+with parsed as (
+    select
+        id,
+        customer_id,
+        unnest(
+            from_json(
+                json_extract(payload, '$.items.data'),
+                '[{
+                    "id": "VARCHAR", "quantity": "BIGINT", "current_period_end": "BIGINT",
+                    "price": {
+                        "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "lookup_key": "VARCHAR",
+                        "currency": "VARCHAR", "unit_amount": "BIGINT", "unit_amount_decimal": "VARCHAR",
+                        "billing_scheme": "VARCHAR", "tiers_mode": "VARCHAR",
+                        "recurring": {"interval": "VARCHAR", "interval_count": "BIGINT", "usage_type": "VARCHAR"},
+                        "transform_quantity": {"divide_by": "BIGINT", "round": "VARCHAR"}
+                    },
+                    "plan": {
+                        "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "currency": "VARCHAR",
+                        "amount": "BIGINT", "amount_decimal": "VARCHAR", "billing_scheme": "VARCHAR",
+                        "tiers_mode": "VARCHAR", "interval": "VARCHAR", "interval_count": "BIGINT",
+                        "usage_type": "VARCHAR", "transform_usage": {"divide_by": "BIGINT", "round": "VARCHAR"}
+                    }
+                }]'
+            )
+        ) as item,
+        generate_subscripts(json_extract(payload, '$.items.data[*]'), 1) as position
+    from subscriptions
+)
+
+select
+    id as subscription_id,
+    customer_id,
+    position,
+    item.id as item_id,
+    item.quantity as quantity,
+    item.current_period_end as current_period_end,
+    coalesce(item.price.id, item.plan.id) as price_id,
+    expanded_id(coalesce(item.price.product, item.plan.product)) as product_id,
+    coalesce(item.price.nickname, item.plan.nickname) as nickname,
+    item.price.lookup_key as lookup_key,
+    lower(coalesce(item.price.currency, item.plan.currency)) as currency,
+    coalesce(
+        try_cast(item.price.unit_amount_decimal as decimal(26, 12)),
+        try_cast(item.price.unit_amount as decimal(26, 12)),
+        try_cast(item.plan.amount_decimal as decimal(26, 12)),
+        try_cast(item.plan.amount as decimal(26, 12))
+    ) as unit_amount,
+    coalesce(item.price.billing_scheme, item.plan.billing_scheme, 'per_unit') as billing_scheme,
+    coalesce(item.price.tiers_mode, item.plan.tiers_mode) as tiers_mode,
+    coalesce(item.price.recurring."interval", item.plan."interval") as billing_interval,
+    greatest(coalesce(item.price.recurring.interval_count, item.plan.interval_count, 1), 1) as interval_count,
+    coalesce(item.price.recurring.usage_type, item.plan.usage_type, 'licensed') as usage_type,
+    coalesce(item.price.transform_quantity.divide_by, item.plan.transform_usage.divide_by) as divide_by,
+    coalesce(item.price.transform_quantity."round", item.plan.transform_usage."round") as divide_round
+from parsed

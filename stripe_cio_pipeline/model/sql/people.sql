@@ -1,0 +1,240 @@
+-- One row per person, one column per attribute: add a column and it is an attribute. docs/attributes.md tells what each of
+-- these means, docs/models.md how to change them.
+--
+-- Everything counts that any of a person's customers has; who the person is comes from the owner. Times are unix seconds.
+-- Money is in units of `currency`, the person's main one; amounts in other currencies are listed apart and never added to it.
+with profiles as (
+    select
+        members.person_id,
+        min(customers.created) as created,
+        list_sort(list(customers.id)) as customer_ids,
+        coalesce(bool_or(customers.delinquent and not customers.deleted), false) as delinquent,
+        bool_and(customers.deleted) as deleted,
+        max(customers.deleted_at) as deleted_at
+    from members
+    inner join customers on members.customer_id = customers.id
+    group by members.person_id
+),
+
+owned_subscriptions as (
+    select
+        members.person_id,
+        subscriptions.*,
+        recurring.* exclude (subscription_id),
+        -- The subscription that speaks for a person: one in use before one in trouble before one that is over.
+        case subscriptions.status
+            when 'active' then 1
+            when 'past_due' then 2
+            when 'trialing' then 3
+            when 'unpaid' then 4
+            when 'paused' then 5
+            when 'incomplete' then 6
+            when 'canceled' then 8
+            when 'incomplete_expired' then 9
+            else 7
+        end as preference
+    from subscriptions
+    inner join members on subscriptions.customer_id = members.customer_id
+    left join recurring on subscriptions.id = recurring.subscription_id
+),
+
+subscribers as (
+    select
+        person_id,
+        min(start_date) filter (where preference not in (6, 9)) as subscriber_since,
+        list_sort(list_distinct(flatten(list(plans) filter (where preference <= 5)))) as plans,
+        arg_min(
+            struct_pack(
+                id := id,
+                status := status,
+                currency := currency,
+                plan := plan,
+                quantity := quantity,
+                billing_interval := billing_interval,
+                coupon := coupon,
+                trial_end := trial_end,
+                current_period_end := current_period_end,
+                cancel_at_period_end := cancel_at_period_end,
+                cancel_at := cancel_at,
+                canceled_at := canceled_at,
+                is_over := preference >= 8
+            ),
+            -- The youngest of the most preferred; the id decides between two of one second.
+            (preference, -start_date, id)
+        ) as main
+    from owned_subscriptions
+    group by person_id
+),
+
+payments as (
+    select
+        customer_id,
+        currency,
+        created as paid_at,
+        id,
+        -- Stripe takes a disputed payment back at once and returns it when the dispute is won.
+        case
+            when disputed and coalesce(dispute_status, '') not in ('won', 'warning_closed') then 0
+            else amount_captured - amount_refunded
+        end as amount_kept,
+        amount_captured as amount,
+        struct_pack(brand := card_brand, last4 := card_last4, exp_year := card_exp_year, exp_month := card_exp_month) as card
+    from charges
+    where status = 'succeeded' and amount_captured > 0
+    union all
+    select
+        customer_id,
+        currency,
+        coalesce(paid_at, created) as paid_at,
+        id,
+        amount_paid_off_stripe as amount_kept,
+        amount_paid_off_stripe as amount,
+        null as card
+    from invoices
+    where status = 'paid' and amount_paid_off_stripe > 0
+),
+
+-- Per person and currency; an amount of one currency never meets one of another.
+paid as (
+    select
+        members.person_id,
+        payments.currency,
+        sum(payments.amount_kept) as amount_kept,
+        arg_max(
+            struct_pack(paid_at := payments.paid_at, amount := payments.amount, card := payments.card),
+            (payments.paid_at, payments.id)
+        ) as last
+    from payments
+    inner join members on payments.customer_id = members.customer_id
+    group by members.person_id, payments.currency
+),
+
+-- MRR as Stripe defines it: active and past due, no trials.
+recurring_amounts as (
+    select person_id, currency, sum(monthly_amount) as monthly_amount
+    from owned_subscriptions
+    where status in ('active', 'past_due') and monthly_amount > 0
+    group by person_id, currency
+),
+
+due as (
+    select
+        members.person_id,
+        invoices.currency,
+        sum(invoices.amount_remaining) as amount,
+        sum(invoices.attempt_count) filter (where invoices.attempted) as failed_payment_count,
+        min(invoices.next_payment_attempt) as next_payment_attempt,
+        arg_min(invoices.hosted_invoice_url, (invoices.created, invoices.id)) as url
+    from invoices
+    inner join members on invoices.customer_id = members.customer_id
+    where invoices.status = 'open' and invoices.amount_remaining > 0
+    group by members.person_id, invoices.currency
+),
+
+balances as (
+    select members.person_id, customers.currency, sum(customers.balance) as balance
+    from customers
+    inner join members on customers.id = members.customer_id
+    where customers.balance <> 0 and not customers.deleted
+    group by members.person_id, customers.currency
+),
+
+currencies as (
+    select
+        profiles.person_id,
+        coalesce(owner.currency, subscribers.main.currency, latest.currency) as currency
+    from profiles
+    inner join customers as owner on profiles.person_id = owner.id
+    left join subscribers on profiles.person_id = subscribers.person_id
+    left join (
+        select person_id, arg_max(currency, (last.paid_at, currency)) as currency from paid group by person_id
+    ) as latest on profiles.person_id = latest.person_id
+),
+
+-- What the amounts above leave out, as text such as '12.5 eur'.
+other_amounts as (
+    select
+        person_id,
+        list(major(round(monthly_amount), currency) || ' ' || currency order by currency)
+            filter (where monthly_amount > 0) as mrr,
+        list(major(amount_kept, currency) || ' ' || currency order by currency)
+            filter (where amount_kept > 0) as lifetime_value
+    from (
+        select
+            coalesce(paid.person_id, recurring_amounts.person_id) as person_id,
+            coalesce(paid.currency, recurring_amounts.currency) as currency,
+            recurring_amounts.monthly_amount,
+            paid.amount_kept
+        from paid
+        full join recurring_amounts
+            on paid.person_id = recurring_amounts.person_id and paid.currency = recurring_amounts.currency
+    ) as amounts
+    anti join currencies
+        on amounts.person_id = currencies.person_id and amounts.currency = currencies.currency
+    group by person_id
+)
+
+select
+    profiles.person_id,
+    case identity.strategy
+        when 'stripe_id' then profiles.person_id
+        when 'metadata' then nullif(trim(owner.metadata ->> identity.metadata_key), '')
+    end as id,
+    members.email as email,
+    owner.name as name,
+    owner.phone as phone,
+    profiles.created as created_at,
+    profiles.person_id as stripe_customer_id,
+    profiles.customer_ids as stripe_customer_ids,
+    owner.country as country,
+    owner."language" as "language",
+    currencies.currency as currency,
+    profiles.delinquent as delinquent,
+    coalesce(major(balances.balance, currencies.currency), 0) as balance,
+    subscribers.main.plan as plan,
+    nullif(subscribers.plans, []) as plans,
+    subscribers.main.status as subscription_status,
+    subscribers.main.id as subscription_id,
+    subscribers.subscriber_since as subscriber_since,
+    cast(subscribers.main.quantity as bigint) as quantity,
+    subscribers.main.billing_interval as billing_interval,
+    coalesce(major(round(recurring_amounts.monthly_amount), currencies.currency), 0) as mrr,
+    other_amounts.mrr as mrr_other_currencies,
+    subscribers.main.trial_end as trial_ends_at,
+    case when not subscribers.main.is_over then subscribers.main.current_period_end end as current_period_ends_at,
+    case when not subscribers.main.is_over then subscribers.main.cancel_at_period_end end as cancel_at_period_end,
+    case
+        when subscribers.main.is_over then null
+        when subscribers.main.cancel_at_period_end
+            then coalesce(subscribers.main.cancel_at, subscribers.main.current_period_end)
+        else subscribers.main.cancel_at
+    end as cancels_at,
+    subscribers.main.canceled_at as canceled_at,
+    subscribers.main.coupon as coupon,
+    coalesce(major(paid.amount_kept, currencies.currency), 0) as lifetime_value,
+    other_amounts.lifetime_value as lifetime_value_other_currencies,
+    paid.last.paid_at as last_payment_at,
+    major(paid.last.amount, currencies.currency) as last_payment_amount,
+    cast(coalesce(due.failed_payment_count, 0) as bigint) as failed_payment_count,
+    due.next_payment_attempt as next_payment_attempt_at,
+    coalesce(major(due.amount, currencies.currency), 0) as open_invoice_amount,
+    due.url as open_invoice_url,
+    coalesce(owner.card_brand, paid.last.card.brand) as card_brand,
+    coalesce(owner.card_last4, paid.last.card.last4) as card_last4,
+    month_end(
+        coalesce(owner.card_exp_year, paid.last.card.exp_year), coalesce(owner.card_exp_month, paid.last.card.exp_month)
+    ) as card_expires_at,
+    owner.livemode as stripe_livemode,
+    case when profiles.deleted then profiles.deleted_at end as stripe_deleted_at
+from profiles
+cross join identity
+inner join customers as owner on profiles.person_id = owner.id
+inner join members on profiles.person_id = members.customer_id
+inner join currencies on profiles.person_id = currencies.person_id
+left join subscribers on profiles.person_id = subscribers.person_id
+left join balances on profiles.person_id = balances.person_id and currencies.currency = balances.currency
+left join recurring_amounts
+    on profiles.person_id = recurring_amounts.person_id and currencies.currency = recurring_amounts.currency
+left join other_amounts on profiles.person_id = other_amounts.person_id
+left join paid on profiles.person_id = paid.person_id and currencies.currency = paid.currency
+left join due on profiles.person_id = due.person_id and currencies.currency = due.currency
