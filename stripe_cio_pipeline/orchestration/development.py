@@ -1,0 +1,59 @@
+"""The Dagster UI on this machine, with a home of its own under STRIPE_CIO_HOME."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+
+from stripe_cio_pipeline.settings import Settings
+
+_FILES = ("dagster.yaml", "workspace.yaml")
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make the Dagster home under STRIPE_CIO_HOME and give its path. Files that are there already are kept."""
+    home = settings.home.absolute() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        if not (home / name).exists():
+            shipped = files("stripe_cio_pipeline.orchestration").joinpath("instance", name)
+            (home / name).write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    return home
+
+
+def dev(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run Dagster's webserver and daemon until they are stopped, and give their exit code.
+
+    `environment` is added to this process's own, for a sandbox's keys and addresses.
+    """
+    home = prepare_home(settings)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
+    added = {"DAGSTER_HOME": str(home), "STRIPE_CIO_HOME": str(settings.home.absolute()), **(environment or {})}
+    # dagster maps SIGTERM to SIGINT's handler, and a shell's background job starts with SIGINT ignored: restore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with subprocess.Popen(command, env={**os.environ, **added}) as process:  # noqa: S603 (our own interpreter)
+            signal.signal(signal.SIGTERM, _passing_on(process))
+            # A Ctrl-C reaches both processes; the one that has something to tidy up is dagster.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _passing_on(process: "subprocess.Popen[bytes]") -> Callable[[int, FrameType | None], None]:
+    def stop(_: int, __: FrameType | None) -> None:
+        process.terminate()
+
+    return stop

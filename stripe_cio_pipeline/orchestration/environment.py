@@ -1,0 +1,46 @@
+"""The environment of one pipeline among several in a project: the same variables, with a prefix of its own."""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.settings import Settings, load_settings
+
+
+class _OnlyGiven(Settings):
+    """Settings that look nowhere themselves. A variable without the prefix belongs to another pipeline."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def read_environment(prefix: str = "", environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the variables that begin with `prefix`. Raises SettingsError that names the variable and never its value."""
+    if not prefix:
+        return load_settings()
+    found = {}
+    for name, field in Settings.model_fields.items():
+        variable = str(field.validation_alias or name)
+        if value := environment.get(prefix + variable.upper()):
+            found[variable] = value
+    try:
+        return _OnlyGiven.model_validate(found)
+    except ValidationError as invalid:
+        findings = "; ".join(
+            f"{prefix}{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in invalid.errors()
+        )
+        raise SettingsError(
+            f"The environment cannot be used: {findings}.", "Correct it where Dagster is started, or in .env."
+        ) from None

@@ -1,0 +1,94 @@
+"""What a step tells about itself: numbers that the UI plots, tables, pictures, and never an address or a key.
+
+Metadata names are kept for ever: the UI draws each over the runs.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+#: An address, wherever it stands in a text. Generous: to mask too much is no harm.
+_EMAIL = re.compile(r"([^\s@\"'<>(),;:|=]{1,2})[^\s@\"'<>(),;:|=]*@([^\s@\"'<>(),;:|]+)")
+_KEY = re.compile(r"\b((?:rk|sk|pk|whsec|rkcs|sk_org)_(?:live_|test_)?)[A-Za-z0-9]{6,}")
+#: Attributes that name a person. Their values are not shown at all.
+_PRIVATE = frozenset({"name", "phone", "address", "open_invoice_url"})
+_LONGEST_CELL = 120
+
+
+def masked(text: str) -> str:
+    """Take addresses and keys out of a text: `customer-12@example.com` becomes `cu…@example.com`."""
+    return _KEY.sub(r"\1…", _EMAIL.sub(r"\1…@\2", text))
+
+
+def masked_value(attribute: str, value: Any) -> str:
+    """Write an attribute's value as it may be shown."""
+    if value is None:
+        return "–"
+    if attribute.lower() in _PRIVATE:
+        return "…"
+    return masked(readable(value))
+
+
+def readable(value: Any) -> str:
+    """Write a value as a person reads it."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return str(value)
+        case float():
+            return f"{value:,.2f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        case list() | tuple():
+            return ", ".join(readable(item) for item in value)
+    return str(value)
+
+
+def moment(unix_seconds: float | None) -> str:
+    """Write a time in UTC."""
+    return "–" if unix_seconds is None else readable(datetime.fromtimestamp(unix_seconds, UTC))
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    nothing: str = "Nothing yet.",
+    longest_cell: int = _LONGEST_CELL,
+) -> str:
+    """Write a Markdown table, masked, with cells over `longest_cell` characters cut."""
+    lines = [_line([_cell(value, longest_cell) for value in row]) for row in rows]
+    if not lines:
+        return nothing
+    return "\n".join([_line(columns), _line(["---"] * len(columns)), *lines])
+
+
+def numbers(values: Mapping[str, float | None]) -> dict[str, dg.MetadataValue]:
+    """Turn figures into plottable metadata. What is not known is left out, not written as 0."""
+    found: dict[str, dg.MetadataValue] = {}
+    for name, value in values.items():
+        if isinstance(value, int):
+            found[name] = dg.MetadataValue.int(value)
+        elif value is not None:
+            found[name] = dg.MetadataValue.float(round(float(value), 3))
+    return found
+
+
+def markdown(*parts: str) -> dg.MetadataValue:
+    """Put paragraphs, tables and pictures below one another."""
+    return dg.MetadataValue.md("\n\n".join(part for part in parts if part))
+
+
+def _cell(value: Any, longest: int) -> str:
+    text = masked(readable(value)).replace("\n", " ").replace("|", "\\|").replace("<", "&lt;")
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,131 @@
+"""The way from a Dagster step into the rooms: settings, policy and warehouse, read when a step runs and not before."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import dagster as dg
+from pydantic import Field
+
+from stripe_cio_pipeline.errors import CustomerioUnavailable, PipelineError, StripeUnavailable, WarehouseLocked
+from stripe_cio_pipeline.orchestration.environment import read_environment
+from stripe_cio_pipeline.policy import Policy, load_policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Warehouse
+
+#: What may well be over in a minute. Everything else would fail in the same way again.
+PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked)
+
+LOCK_WAIT_SECONDS = 60.0
+
+
+def _ignore(_: object) -> None:
+    """Nobody is watching this step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a step hands to a room.
+
+    `on_report` and `on_error` get each room's report, and the error that ended a step; `progress` gets the room's notes
+    on the way. `attended` says that somebody waits at the terminal, so that no failed step is tried again minutes later.
+    """
+
+    settings: Settings
+    policy: Policy
+    warehouse: Warehouse
+    attended: bool = False
+    on_report: Callable[[Any], None] = _ignore
+    on_error: Callable[[PipelineError], None] = _ignore
+    progress: Callable[[Any], None] | None = None
+
+
+class Pipeline(Protocol):
+    """Anything that opens a pipeline for a step."""
+
+    def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
+        """Read settings and policy; open nothing. Raises SettingsError, PolicyError."""
+        ...
+
+
+class PipelineResource(dg.ConfigurableResource):
+    """One pipeline: a Stripe account, a Customer.io workspace and the DuckDB warehouse between them.
+
+    Keys and addresses come from the environment when a step runs; none of them is ever part of a run's configuration.
+    """
+
+    environment_prefix: str = Field(
+        default="",
+        description="Read the variables with this in front: with `ACME_`, the Stripe key is `ACME_STRIPE_API_KEY`.",
+    )
+    home: str | None = Field(default=None, description="Folder for all that is written, instead of STRIPE_CIO_HOME.")
+    warehouse: str | None = Field(
+        default=None, description="DuckDB path or connection string, instead of STRIPE_CIO_WAREHOUSE."
+    )
+    config: str | None = Field(default=None, description="Policy file, instead of STRIPE_CIO_CONFIG.")
+
+    name: str = Field(
+        default="", description="Name of the pipeline's own warehouse file, where no warehouse is named anywhere."
+    )
+
+    def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
+        """Read settings and policy. Raises SettingsError, PolicyError."""
+        settings = self.settings()
+        return Opened(
+            settings,
+            load_policy(settings.config),
+            Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds),
+        )
+
+    def settings(self) -> Settings:
+        """Read the environment, with this pipeline's own places put in. Raises SettingsError."""
+        settings = read_environment(self.environment_prefix)
+        home = Path(self.home) if self.home else settings.home
+        # Two pipelines in one home folder must not meet in one file.
+        own_file = str(home / f"{self.name}.duckdb") if self.name else None
+        return settings.model_copy(
+            update={
+                "home": home,
+                "warehouse": self.warehouse or settings.warehouse or own_file,
+                "config": self.policy_file() or settings.config,
+            }
+        )
+
+    def policy_file(self) -> Path | None:
+        """Give the policy file that is named, None where it is up to the working directory."""
+        named = self.config or os.environ.get(f"{self.environment_prefix}STRIPE_CIO_CONFIG")
+        return Path(named) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPipeline:
+    """A pipeline whose settings the caller holds already. The command line runs the job with it."""
+
+    opened: Opened
+
+    def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
+        """Give what was given; the wait for the warehouse is the caller's."""
+        return self.opened
+
+
+@contextmanager
+def a_step(pipeline: Pipeline) -> Iterator[Opened]:
+    """Open the pipeline for one step.
+
+    Our errors become a failure that says what happened and what to do, tried again only where that may help.
+    """
+    opened: Opened | None = None
+    try:
+        opened = pipeline.open()
+        yield opened
+    except PipelineError as error:
+        if opened is not None:
+            opened.on_error(error)
+        raise dg.Failure(
+            description=str(error),
+            metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
+            allow_retries=isinstance(error, PASSING) and not (opened is not None and opened.attended),
+        ) from error

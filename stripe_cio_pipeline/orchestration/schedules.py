@@ -1,0 +1,68 @@
+"""The jobs, and the clock that starts them."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from stripe_cio_pipeline.orchestration.layout import Layout
+
+if TYPE_CHECKING:
+    # What define_asset_job returns has no public name; it is wanted for types only.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+#: A full comparison of a large account reads every object again; dagster.yaml's hour is for the regular sync.
+_LONG = {"dagster/max_runtime": str(6 * 3600)}
+
+
+def build_jobs(layout: Layout) -> "tuple[UnresolvedAssetJobDefinition, ...]":
+    """Build the three jobs: `sync`, `reconcile`, `verify`."""
+    names = layout.names
+    reconciliation = dg.AssetSelection.assets(names.asset("stripe", "reconciliation"))
+    verification = dg.AssetSelection.assets(names.asset("customerio", "verification"))
+    everything = dg.AssetSelection.groups(*(names.group(group) for group in ("stripe", "model", "customerio")))
+    return (
+        dg.define_asset_job(
+            names.act("sync"),
+            selection=everything - reconciliation - verification,
+            description="Stripe to Customer.io, once: read what changed, model it, plan, deliver. "
+            "A second run without changes sends nothing.",
+            tags=dict(layout.tags),
+        ),
+        dg.define_asset_job(
+            names.act("reconcile"),
+            selection=reconciliation,
+            description="Compare everything stored with Stripe, repair what differs, and keep the proof. "
+            "The next sync delivers what was repaired.",
+            tags={**layout.tags, **_LONG},
+        ),
+        dg.define_asset_job(
+            names.act("verify"),
+            selection=verification,
+            description="Read people back from Customer.io and compare them with what it has accepted.",
+            tags={**layout.tags, **_LONG},
+        ),
+    )
+
+
+def build_schedules(
+    layout: Layout, jobs: "tuple[UnresolvedAssetJobDefinition, ...]"
+) -> tuple[dg.ScheduleDefinition, ...]:
+    """Build a schedule for each job, in UTC. They are stopped until somebody starts them: the first sync sends."""
+    cron = layout.policy.schedule
+    words = {
+        "sync": (cron.sync, "The safety net under the sensor: a sync even where no event told of a change."),
+        "reconcile": (cron.reconcile, "The full comparison with Stripe."),
+        "verify": (cron.verify, "Reading back from Customer.io."),
+    }
+    status = dg.DefaultScheduleStatus.RUNNING if layout.running else dg.DefaultScheduleStatus.STOPPED
+    return tuple(
+        dg.ScheduleDefinition(
+            name=layout.names.act(f"{act}_schedule"),
+            job=job,
+            cron_schedule=line,
+            execution_timezone="UTC",
+            default_status=status,
+            description=description,
+        )
+        for job, (act, (line, description)) in zip(jobs, words.items(), strict=True)
+    )

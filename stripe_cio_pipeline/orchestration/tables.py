@@ -1,0 +1,41 @@
+"""Tables of the warehouse as Dagster shows them: their columns, their number of rows, their newest rows."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from stripe_cio_pipeline.orchestration.metadata import markdown, table
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+
+
+def column_schema(
+    connection: Connection, name: str, descriptions: Mapping[str, str], *, extra: tuple[dg.TableColumn, ...] = ()
+) -> dg.TableSchema:
+    """Give the columns of a table (`model.people`) as the warehouse has them. Columns that begin with `_` are ours."""
+    schema, _, plain = name.partition(".")
+    rows = connection.execute(_SQL["columns_of_table"], {"schema": schema, "table": plain}).fetchall()
+    columns = [
+        dg.TableColumn(
+            str(column),
+            str(kind).lower(),
+            description=descriptions.get(str(column)),
+            constraints=dg.TableColumnConstraints(nullable=bool(nullable)),
+        )
+        for column, kind, nullable in rows
+    ]
+    return dg.TableSchema(columns=[*columns, *extra])
+
+
+def row_count(connection: Connection, name: str) -> int:
+    """Count the rows of a table."""
+    row = connection.execute(_SQL["rows_in_table"], {"table": name}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def preview(connection: Connection, statement: str, parameters: Mapping[str, object] | None = None) -> dg.MetadataValue:
+    """Show what one of our statements gives, with addresses masked."""
+    result = connection.execute(_SQL[statement], dict(parameters or {}))
+    columns = [str(column[0]) for column in result.description]
+    return markdown(table(columns, result.fetchall()))

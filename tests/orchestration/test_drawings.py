@@ -1,0 +1,67 @@
+"""Pictures in the Dagster UI."""
+
+import base64
+import re
+from xml.etree import ElementTree as ET
+
+from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, Link, as_markdown, draw_charts, draw_lineage
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def bars(svg: str) -> list[float]:
+    found = ET.fromstring(svg).iter(f"{SVG}rect")
+    return [float(element.get("width", "0")) for element in found if "%" not in element.get("width", "")]
+
+
+def test_a_chart_shows_each_bar_with_its_number_to_scale() -> None:
+    svg = draw_charts([Chart("By reason", [Bar("new person", 1200), Bar("email changed", 300)])])
+    assert {"By reason", "new person", "email changed", "1,200", "300"} <= set(texts(svg))
+    longest, shorter = bars(svg)
+    assert abs(shorter / longest - 0.25) < 0.01
+
+
+def test_bars_that_do_not_fit_are_counted() -> None:
+    svg = draw_charts([Chart("By attribute", [Bar(f"attribute {n}", 10) for n in range(20)])], most_bars=15)
+    assert "and 5 more, 50 together" in texts(svg)
+    assert len(bars(svg)) == 15
+
+
+def test_an_empty_chart_says_so() -> None:
+    assert "Nothing is due." in texts(draw_charts([Chart("By reason", [], "Nothing is due.")]))
+
+
+def test_a_bar_of_zero_has_no_length() -> None:
+    assert bars(draw_charts([Chart("x", [Bar("none", 0)])])) == [0.0]
+
+
+def test_lineage_draws_a_curve_for_each_link_and_each_name_once() -> None:
+    links = [
+        Link("stripe.subscriptions", "items.data[].price.unit_amount", "mrr"),
+        Link("stripe.subscriptions", "status", "mrr"),
+        Link("stripe.subscriptions", "status", "subscription_status"),
+        Link("stripe.customers", "email", "email"),
+    ]
+    svg = draw_lineage(links)
+    names = texts(svg)
+    assert len(list(ET.fromstring(svg).iter(f"{SVG}path"))) == 4
+    assert names.count("status") == 1
+    assert names.count("mrr") == 1
+    assert "stripe.subscriptions" in names
+
+
+def test_names_from_outside_cannot_break_the_picture() -> None:
+    nasty = '<script>alert("&")</script>'
+    svg = draw_lineage([Link(nasty, nasty, nasty)]) + draw_charts([Chart(nasty, [Bar(nasty, 1)])])
+    assert "<script" not in svg
+
+
+def test_a_picture_stands_in_markdown_as_a_data_address() -> None:
+    svg = draw_charts([Chart("By reason", [Bar("new person", 3)])])
+    found = re.fullmatch(r"!\[The plan\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", as_markdown(svg, "The plan"))
+    assert found
+    assert base64.b64decode(found[1]).decode() == svg
