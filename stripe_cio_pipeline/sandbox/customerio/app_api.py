@@ -180,6 +180,6 @@ def _spelled(cursor: str) -> str:
 def _cursor(request: Request) -> str:
     text = request.query.get("start", "")
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         raise _BadRequestError("start is not a cursor of this list") from None

@@ -1,7 +1,7 @@
 """The whole state of a workspace as JSON, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.customerio.activities import Activity
@@ -34,10 +34,18 @@ def load(processor: Processor, state: Mapping[str, Any]) -> None:
     for profile in state["people"]:
         processor.people.put(Profile(**profile))
     processor.people.made = state["people_made"]
-    processor.activities.lines = [Activity(**line) for line in state["activities"]]
+    processor.activities.lines = [_line(line) for line in state["activities"]]
     for event in state["events"]:
         processor.events.add(Event(**event))
     processor.events.seen = set(state["event_ids"])
     processor.suppressed = {(kind, value) for kind, value in state["suppressed"]}
     processor.merged_into = dict(state["merged_into"])
     processor.objects.kept = dict(state["objects"])
+
+
+def _line(saved: Mapping[str, Any]) -> Activity:
+    """Read one line of the log; JSON knows no pairs, only lists."""
+    line = Activity(**saved)
+    if line.type != "attribute_change":
+        return line
+    return replace(line, raw={name: (old, new) for name, (old, new) in line.raw.items()})

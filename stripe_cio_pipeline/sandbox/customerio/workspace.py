@@ -296,16 +296,16 @@ class Workspace:
                 "suppressed": sorted(self._processor.suppressed),
             }
 
-    def save(self) -> dict[str, Any]:
-        """Give the whole state as JSON, for ``load``; what waits is saved with its remaining delay."""
+    def save_state(self) -> dict[str, Any]:
+        """Give the whole state as JSON, for ``load_state``; what waits is saved with its remaining delay."""
         with self.lock:
             self.apply_due()
             now = self.machine_time()
             waiting = [[due - now, operation] for due, _, _, operation in sorted(self._queue)]
             return {**saved_state.save(self._processor), "queue": waiting}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over a state that ``save`` gave, in place of the present one."""
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over a state that ``save_state`` gave, in place of the present one."""
         with self.lock:
             processor = Processor(self.switches, self.clock)
             saved_state.load(processor, state)
