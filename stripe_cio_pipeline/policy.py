@@ -73,6 +73,9 @@ class Guard(Section):
     )
     max_changed_people: int | None = Field(None, ge=0, description="number of people that one plan may change")
     max_deleted_people: int = Field(100, ge=0, description="number of people that one plan may delete")
+    max_reassigned_ids: int = Field(
+        100, ge=0, description="number of people that one plan may give another id than they have"
+    )
     max_events: int = Field(10_000, ge=0, description="number of events that one plan may send")
 
 
