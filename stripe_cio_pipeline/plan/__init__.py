@@ -1,0 +1,22 @@
+"""The plan: what is to be sent to Customer.io, why, and whether it may be sent unasked. Nothing here sends anything."""
+
+from stripe_cio_pipeline.plan.approval import approve, current_plan
+from stripe_cio_pipeline.plan.planning import make_plan, preview
+from stripe_cio_pipeline.plan.reasons import REASONS
+from stripe_cio_pipeline.plan.ulids import event_ulid
+from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
+
+__all__ = [
+    "REASONS",
+    "GuardFinding",
+    "GuardVerdict",
+    "Plan",
+    "PlanCounts",
+    "Preview",
+    "PreviewRow",
+    "approve",
+    "current_plan",
+    "event_ulid",
+    "make_plan",
+    "preview",
+]

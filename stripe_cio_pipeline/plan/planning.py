@@ -1,0 +1,344 @@
+"""Making the plan: what Customer.io should have against what it has accepted, person by person, in SQL.
+
+The statements in `sql/` run one after the other in one transaction. All but the last ones write temporary tables only, so
+that a preview runs the same way on a read-only connection.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from stripe_cio_pipeline.plan.guard import Scale, findings
+from stripe_cio_pipeline.plan.reasons import REASONS
+from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursor, write_cursor
+
+SQL = Statements("stripe_cio_pipeline.plan.sql")
+
+#: How many people a guard's finding names.
+EXAMPLES = 5
+
+_PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
+
+
+def make_plan(
+    warehouse: Warehouse,
+    policy: Policy,
+    *,
+    run_id: str,
+    now: Callable[[], float] = time.time,
+    full: bool = False,
+    events_since: float | None = None,
+) -> Plan:
+    """Decide what the next delivery sends, and write it to `customerio.plan` in place of what was not delivered.
+
+    Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that the
+    decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix seconds;
+    `events_since` (unix seconds of Stripe's clock) forwards events from then on instead of from `events.since` on.
+    """
+    started = time.perf_counter()
+    with warehouse.transaction() as connection:
+        planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
+        approved = _remember_approved(connection)
+        planning.decide()
+        connection.execute(SQL["empty_plan"])
+        plan = planning.write("customerio.plan", approved)
+        planning.keep(plan, run_id)
+        return replace(plan, seconds=time.perf_counter() - started)
+
+
+def preview(
+    warehouse: Warehouse, policy: Policy, *, limit: int | None = None, now: Callable[[], float] = time.time
+) -> Preview:
+    """Give the plan that would be made now, with its first `limit` rows, without writing anything.
+
+    Raises WarehouseMissing where nothing was ever synced.
+    """
+    started = time.perf_counter()
+    with warehouse.reading() as connection:
+        planning = _Planning(connection, policy, now())
+        approved = _remember_approved(connection)
+        planning.decide()
+        connection.execute(SQL["previewed_plan"])
+        plan = planning.write("previewed_plan", approved)
+        rows = connection.execute(SQL["preview_rows"], {"rows": limit}).fetchall()
+    return Preview(
+        plan=replace(plan, seconds=time.perf_counter() - started),
+        rows=tuple(
+            PreviewRow(
+                action=action,
+                person_id=person,
+                reason=reason,
+                explanation=explanation,
+                before=json.loads(before or "{}"),
+                after=json.loads(after or "{}"),
+                event_id=event,
+                source_event_id=source,
+            )
+            for action, person, event, reason, explanation, before, after, source in rows
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    counts: PlanCounts
+    known: int
+    by_reason: dict[str, int]
+
+
+class _Planning:
+    """One plan inside the caller's transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        policy: Policy,
+        now: float,
+        *,
+        full: bool = False,
+        events_since: float | None = None,
+    ) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._now = now
+        self._events_since = events_since
+        self._columns = _attribute_columns(connection)
+        self._names = self._attribute_names()
+        self._basis = _basis(policy, self._columns)
+        mark = read_cursor(connection, "plan.seq")
+        self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
+        self._mark = int(mark or -1)
+
+    def _attribute_names(self) -> list[str]:
+        """Name what is compared: the model's attributes, and those that it once had, unless policy leaves them."""
+        names = [name for name in self._columns if name not in {"id", "email"}]
+        if self._policy.customerio.removed_attribute == "unset":
+            former = json.loads(read_cursor(self._connection, "plan.attributes") or "[]")
+            names += [name for name in former if name not in names]
+        return names
+
+    def decide(self) -> None:
+        """Fill the temporary tables: from who is looked at to one decision a person."""
+        execute = self._connection.execute
+        identity = self._policy.identity
+        execute(
+            SQL["terms"],
+            {
+                "now": _moment(self._now),
+                "strategy": identity.strategy,
+                "settle_seconds": identity.settle_seconds,
+                "merge": identity.merge,
+                "on_delete": identity.on_delete,
+                "without_email": identity.without_email,
+                "mark": self._mark,
+            },
+        )
+        execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})
+        packed = ", ".join(f"{_quoted(name)} := {_quoted(name)}" for name in self._columns)
+        execute(SQL["people_attributes"].format(columns=packed))
+        execute(SQL["operation_macros"])
+        execute(SQL["event_ulid"])
+        execute(SQL["orphans"])
+        execute(SQL["successions"])
+        execute(SQL["ledger"])
+        execute(SQL["all_candidates" if self.full else "new_candidates"])
+        execute(SQL["wanted"])
+        execute(SQL["addresses"])
+        execute(SQL["id_holders"])
+        execute(SQL["people_emails"])
+        paths = [f'$."{name}"' for name in self._names]
+        execute(SQL["changes"], {"names": self._names, "paths": paths})
+        execute(SQL["facts"])
+        execute(SQL["steps"])
+        execute(SQL["decisions"])
+        execute(SQL["planned_people"])
+        execute(SQL["planned_events"], {"since": self._since(), "forward": self._policy.events.forward})
+
+    def _since(self) -> int:
+        """Unix second of Stripe's clock from which on events are forwarded."""
+        if self._events_since is not None:
+            return int(self._events_since)
+        since = self._policy.events.since
+        if isinstance(since, datetime):
+            return int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp())
+        installed = read_cursor(self._connection, "events.since")
+        return int(float(installed)) if installed is not None else int(self._now)
+
+    def write(self, table: str, approved: bool) -> Plan:
+        """Write operations to the plan's table (or its preview) and tell what they come to."""
+        execute = self._connection.execute
+        for statement in ("insert_people", "insert_events"):
+            execute(SQL[statement].replace("customerio.plan", table))
+        counted = self._count(table)
+        delivered = int(_one(self._connection, SQL["count_delivered"]) or 0)
+        plan_id = str(
+            _one(self._connection, SQL["hash_plan"].replace("customerio.plan", table), {"delivered": delivered})
+        )
+        return Plan(
+            plan_id=plan_id,
+            counts=counted.counts,
+            by_reason=counted.by_reason,
+            by_attribute={name: people for name, people in execute(SQL["count_attributes"]).fetchall()},
+            guard=self._guard(table, counted, plan_id, approved),
+            planned_at=_moment(self._now),
+            full=self.full,
+        )
+
+    def _count(self, table: str) -> _Counted:
+        execute = self._connection.execute
+        rows = execute(SQL["count_rows"].replace("customerio.plan", table)).fetchall()
+        kept = execute(SQL["count_kept"]).fetchall()
+        actions = dict.fromkeys(_PLANNED, 0)
+        by_reason: dict[str, int] = {}
+        for action, reason, number in rows:
+            actions[action] += number
+            by_reason[reason] = by_reason.get(reason, 0) + number
+        for _, reason, number in kept:
+            by_reason[reason] = by_reason.get(reason, 0) + number
+        totals = execute(SQL["count_people"]).fetchone()
+        assert totals is not None  # noqa: S101 - one row of counts, always
+        modelled, orphaned, known, waiting, rejected, decided, due_events, waiting_events = totals
+        planned = sum(number for action, number in actions.items() if action != "event")
+        turned_down = decided - planned
+        if turned_down:
+            by_reason["rejected_before"] = turned_down
+        people = modelled + orphaned
+        keep = people - planned - waiting - rejected - turned_down
+        unchanged = keep - sum(number for action, _, number in kept if action == "keep")
+        if unchanged:
+            by_reason["unchanged"] = unchanged
+        counts = PlanCounts(
+            **actions,
+            keep=keep,
+            waiting=waiting,
+            rejected=rejected + turned_down,
+            people=people,
+            waiting_events=waiting_events,
+            rejected_events=due_events - actions["event"],
+        )
+        return _Counted(counts, known, dict(sorted(by_reason.items())))
+
+    def _guard(self, table: str, counted: _Counted, plan_id: str, approved: bool) -> GuardVerdict:
+        connection = self._connection
+        reassigned = sum(counted.by_reason.get(reason, 0) for reason in ("id_changed", "owner_replaced"))
+        first_load = not _one(connection, SQL["was_loaded"])
+        scale = Scale(known=counted.known, first_load=first_load, reassigned=reassigned)
+        found = tuple(
+            replace(finding, examples=self._examples(table, finding))
+            for finding in findings(counted.counts, scale, self._policy.guard)
+        )
+        if not found:
+            return GuardVerdict()
+        # An approval holds for the same content, and for a plan that holds nothing new beside it.
+        known = _one(connection, SQL["is_approved"], {"plan_id": plan_id}) or (
+            approved and not _one(connection, SQL["count_unapproved"].replace("customerio.plan", table))
+        )
+        return GuardVerdict(stopped=not known, findings=found, approved=bool(known))
+
+    def _examples(self, table: str, finding: GuardFinding) -> tuple[str, ...]:
+        actions = {
+            "first_load": ["identify"],
+            "assigned_ids": ["identify"],
+            "max_reassigned_ids": ["identify"],
+            "max_deleted_people": ["delete", "suppress", "merge"],
+            "max_events": ["event"],
+            "max_changed_share": ["update", "delete", "suppress", "merge"],
+        }.get(finding.rule, [*_PLANNED[:5]])
+        reasons = ["id_changed", "owner_replaced"] if finding.rule == "max_reassigned_ids" else None
+        statement = SQL["examples"].replace("customerio.plan", table)
+        rows = self._connection.execute(
+            statement, {"actions": actions, "reasons": reasons, "rows": EXAMPLES}
+        ).fetchall()
+        return tuple(person for (person,) in rows)
+
+    def keep(self, plan: Plan, run_id: str) -> None:
+        """Number the rows, move the ledger where nothing is sent, and remember up to where everything was looked at."""
+        connection = self._connection
+        connection.execute(SQL["name_plan"], {"plan_id": plan.plan_id})
+        connection.execute(SQL["settle_ledger"])
+        connection.execute(SQL["record_owners"])
+        connection.execute(SQL["remember_due"])
+        connection.execute(
+            SQL["insert_summary"],
+            {
+                "plan_id": plan.plan_id,
+                "run_id": run_id,
+                "planned_at": plan.planned_at,
+                "counts": json.dumps(_summary(plan)),
+                "guard": json.dumps(_verdict(plan.guard)),
+                "approved_at": plan.planned_at if plan.guard.approved else None,
+            },
+        )
+        write_cursor(connection, "plan.seq", read_cursor(connection, "seq") or "0", run_id)
+        if read_cursor(connection, "plan.basis") != self._basis:
+            write_cursor(connection, "plan.basis", self._basis, run_id)
+        names = json.dumps(self._names)
+        if read_cursor(connection, "plan.attributes") != names:
+            write_cursor(connection, "plan.attributes", names, run_id)
+
+
+def _remember_approved(connection: Connection) -> bool:
+    """Set aside the rows of an approved plan that was not delivered to its end, and tell whether there is one."""
+    connection.execute(SQL["approved_rows"])
+    return bool(_one(connection, "select count(*) from approved_rows"))
+
+
+def _attribute_columns(connection: Connection) -> list[str]:
+    """Name the attributes that `model.people` has, in its order. `person_id` and what begins with `_` is never sent."""
+    rows = connection.execute("describe model.people").fetchall()
+    return [name for name, *_ in rows if name != "person_id" and not name.startswith("_")]
+
+
+def _basis(policy: Policy, columns: Sequence[str]) -> str:
+    identity = policy.identity
+    parts = (
+        identity.strategy,
+        identity.metadata_key,
+        identity.merge,
+        identity.on_delete,
+        identity.without_email,
+        policy.customerio.removed_attribute,
+        *columns,
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _summary(plan: Plan) -> dict[str, Any]:
+    counts = {name: getattr(plan.counts, name) for name in PlanCounts.__dataclass_fields__}
+    return {**counts, "by_reason": plan.by_reason, "by_attribute": plan.by_attribute, "full": plan.full}
+
+
+def _verdict(guard: GuardVerdict) -> dict[str, Any]:
+    return {
+        "stopped": guard.stopped,
+        "approved": guard.approved,
+        "findings": [
+            {
+                "rule": finding.rule,
+                "limit": finding.limit,
+                "value": finding.value,
+                "message": finding.message,
+                "examples": list(finding.examples),
+            }
+            for finding in guard.findings
+        ],
+    }
+
+
+def _one(connection: Connection, statement: str, parameters: dict[str, Any] | None = None) -> Any:
+    row = connection.execute(statement, parameters or {}).fetchone()
+    return None if row is None else row[0]
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,3 @@
+select count(*)
+from customerio.plans
+where delivered_at is not null

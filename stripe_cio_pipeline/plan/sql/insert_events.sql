@@ -1,0 +1,17 @@
+insert into customerio.plan
+    (plan_id, position, action, person_id, event_id, reason, explanation, operation, source_event_id, payload_hash)
+select
+    '',
+    (select coalesce(max(position), 0) from decisions) + row_number() over (order by e.created, e.event_id),
+    'event',
+    e.person_id,
+    e.event_id,
+    'event_forwarded',
+    w.sentence,
+    e.operation,
+    e.event_id,
+    md5(e.operation)
+from planned_events as e
+left join wordings as w on w.reason = 'event_forwarded'
+anti join customerio.rejections as r on r.event_id = e.event_id and r.payload_hash = md5(e.operation)
+where e.is_due

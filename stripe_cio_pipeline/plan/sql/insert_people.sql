@@ -1,0 +1,17 @@
+insert into customerio.plan
+    (plan_id, position, action, person_id, reason, explanation, operation, before, after, source_event_id, payload_hash)
+select
+    '',
+    p.position,
+    p.action,
+    p.person_id,
+    p.reason,
+    replace(w.sentence, '{other}', coalesce(p.other, 'another person')),
+    p.operation,
+    p.before,
+    p.after,
+    p.source_event_id,
+    p.payload_hash
+from planned_people as p
+left join wordings as w on w.reason = p.reason
+anti join customerio.rejections as r on r.person_id = p.person_id and r.payload_hash = p.payload_hash

@@ -1,0 +1,3 @@
+select count(*) > 0
+from approved_rows
+where plan_id = $plan_id

@@ -1,0 +1,2 @@
+update customerio.plan
+set plan_id = $plan_id

@@ -1,0 +1,28 @@
+-- Whoever may need something other than at the last plan: changed in the model, moved in the ledger, still open there.
+create or replace temp table candidates as
+with looked_at as (
+    select person_id from model.people where _seq > (select mark from terms)
+    union
+    select person_id from customerio.people where seq > (select mark from terms) or state = 'linking'
+    union
+    select person_id from successions
+    union
+    select person_id from orphans
+    union
+    select p.person_id
+    from customerio.plan as p
+    join customerio.plans as s using (plan_id)
+    where p.action = 'hold' or s.delivered_at is null
+    union
+    select person_id from customerio.rejections
+    union
+    select person_id from customerio.due
+)
+select person_id
+from looked_at
+where person_id is not null
+    and person_id not in (select former from successions)
+    and (
+        person_id in (select person_id from model.people)
+        or person_id in (select person_id from orphans)
+    )

@@ -1,0 +1,3 @@
+create or replace temp table previewed_plan as
+from customerio.plan
+limit 0

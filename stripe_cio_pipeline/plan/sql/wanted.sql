@@ -1,0 +1,13 @@
+-- The candidates as the model wants them, without their attributes.
+create or replace temp table wanted as
+select
+    p.person_id,
+    p.id,
+    p.email,
+    lower(p.email) as email_key,
+    p._source_event_id as source_event_id,
+    p._rejected is not null as is_oversize,
+    coalesce(c.deleted, false) as deleted
+from model.people as p
+semi join candidates as k on k.person_id = p.person_id
+left join model.customers as c on c.id = p.person_id

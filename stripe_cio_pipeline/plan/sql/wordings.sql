@@ -1,0 +1,2 @@
+create or replace temp table wordings as
+select unnest($reasons::varchar[]) as reason, unnest($sentences::varchar[]) as sentence
