@@ -1,7 +1,7 @@
 """Making the plan: what Customer.io should have against what it has accepted, person by person, in SQL.
 
-The statements in `sql/` run one after the other in one transaction. All but the last ones write temporary tables only, so
-that a preview runs the same way on a read-only connection.
+The statements in `sql/` run one after the other in one transaction. All but the last ones write temporary tables only,
+so that a preview runs the same way on a read-only connection.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ def make_plan(
 ) -> Plan:
     """Decide what the next delivery sends, and write it to `customerio.plan` in place of what was not delivered.
 
-    Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that the
-    decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix seconds;
+    Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that
+    the decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix seconds;
     `events_since` (unix seconds of Stripe's clock) forwards events from then on instead of from `events.since` on.
     """
     started = time.perf_counter()
@@ -184,7 +184,7 @@ class _Planning:
             plan_id=plan_id,
             counts=counted.counts,
             by_reason=counted.by_reason,
-            by_attribute={name: people for name, people in execute(SQL["count_attributes"]).fetchall()},
+            by_attribute=dict(execute(SQL["count_attributes"]).fetchall()),
             guard=self._guard(table, counted, plan_id, approved),
             planned_at=_moment(self._now),
             full=self.full,
@@ -258,7 +258,7 @@ class _Planning:
         return tuple(person for (person,) in rows)
 
     def keep(self, plan: Plan, run_id: str) -> None:
-        """Number the rows, move the ledger where nothing is sent, and remember up to where everything was looked at."""
+        """Name the plan's rows, move the ledger where nothing is sent, and remember up to where everything was looked at."""
         connection = self._connection
         connection.execute(SQL["name_plan"], {"plan_id": plan.plan_id})
         connection.execute(SQL["settle_ledger"])

@@ -12,14 +12,14 @@ REASONS: Final[dict[str, str]] = {
     "linked_by_metadata_id": "New in Stripe. The person is found, or created, by the id in the customer's metadata.",
     "identified_by_email": "New in Stripe. The person is found, or created, by email; ids are not used.",
     "identified_without_email": "New in Stripe, and without a usable email: known by the Stripe customer id alone.",
-    "owner_replaced": "Customer {other} had this email and is gone from Stripe. Its person in Customer.io now belongs to "
-    "this customer and gets its id.",
+    "owner_replaced": "Customer {other} had this email and is gone from Stripe. Its person in Customer.io now "
+    "belongs to this customer and gets its id.",
     "id_changed": "The customer's id changed at its source, so the person gets the new id.",
     # update
     "attributes_changed": "Only the attributes that changed are sent.",
     "deleted_in_stripe": "The customer was deleted in Stripe; identity.on_delete says what happens to the person.",
-    "email_changed": "The email changed in Stripe. It is sent alone, so that a refusal loses nothing else; other changes "
-    "follow with the next plan.",
+    "email_changed": "The email changed in Stripe. It is sent alone, so that a refusal loses nothing else; other "
+    "changes follow with the next plan.",
     "email_added": "The customer has an email now. It is sent alone; other changes follow with the next plan.",
     "email_removed": "The email was removed in Stripe, so it is removed from the person. Other changes follow with the "
     "next plan.",
@@ -36,17 +36,19 @@ REASONS: Final[dict[str, str]] = {
     "identity.merge; everything else about the person is kept up to date.",
     "email_locked": "This workspace does not let an email be changed by id. Set CUSTOMERIO_APP_API_KEY, so that the "
     "person's internal id can be used, or switch on 'Allow updates to email using ID' in Customer.io.",
-    "email_needs_cio_id": "People are known by email here, and an email can only be changed by Customer.io's internal id. "
-    "Set CUSTOMERIO_APP_API_KEY, so that it can be looked up.",
-    "email_rejected": "Customer.io turned this email down. The person keeps the former one until it changes in Stripe, or "
-    "until stripe-cio retry.",
+    "email_needs_cio_id": "People are known by email here, and an email can only be changed by Customer.io's internal "
+    "id. Set CUSTOMERIO_APP_API_KEY, so that it can be looked up.",
+    "email_rejected": "Customer.io turned this email down. The person keeps the former one until it changes in "
+    "Stripe, or until stripe-cio retry.",
     "id_refused": "The person with this email already has another id in Customer.io, perhaps from your own app. It is "
     "left alone. Use identity.strategy email or metadata, or clear that id, and then stripe-cio retry.",
-    "id_in_use": "Person {other} has the same id. Two customers cannot be one person by id: correct the metadata in Stripe.",
+    "id_in_use": "Person {other} has the same id. Two customers cannot be one person by id: correct the "
+    "metadata in Stripe.",
     "id_needs_cio_id": "The person should get another id, which only Customer.io's internal id allows. Set "
     "CUSTOMERIO_APP_API_KEY. Until then the person is kept up to date under the former id.",
     "no_metadata_id": "The customer has no id in the metadata field that identity.metadata_key names.",
-    "value_too_large": "A value is longer than Customer.io takes, and customerio.oversize_value says to send nothing then.",
+    "value_too_large": "A value is longer than Customer.io takes, and customerio.oversize_value says to send "
+    "nothing then.",
     "no_email": "The customer has no usable email, and the policy sends nobody without one.",
     # keep, wait
     "unchanged": "Customer.io has everything already.",
@@ -55,7 +57,8 @@ REASONS: Final[dict[str, str]] = {
     "deleted_before_linked": "The customer was deleted in Stripe before anything about it was sent.",
     "link_settling": "The link was accepted a moment ago; the rest is sent once it has settled.",
     "email_settling": "The email was given up by another person a moment ago; it is used once that has settled.",
-    "rejected_before": "Customer.io turned exactly this down before. It is sent again when it changes, or by stripe-cio retry.",
+    "rejected_before": "Customer.io turned exactly this down before. It is sent again when it changes, or by "
+    "stripe-cio retry.",
     # event
     "event_forwarded": "This happened in Stripe, and the person is linked.",
 }
