@@ -38,8 +38,8 @@ def make_plan(
     """Decide what the next delivery sends, and write it to `customerio.plan` in place of what was not delivered.
 
     Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that
-    the decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix seconds;
-    `events_since` (unix seconds of Stripe's clock) forwards events from then on instead of from `events.since` on.
+    the decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix
+    seconds; `events_since` (unix seconds of Stripe's clock) forwards events from then on, whatever policy says.
     """
     started = time.perf_counter()
     with warehouse.transaction() as connection:
@@ -258,7 +258,7 @@ class _Planning:
         return tuple(person for (person,) in rows)
 
     def keep(self, plan: Plan, run_id: str) -> None:
-        """Name the plan's rows, move the ledger where nothing is sent, and remember up to where everything was looked at."""
+        """Name the plan's rows, move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
         connection.execute(SQL["name_plan"], {"plan_id": plan.plan_id})
         connection.execute(SQL["settle_ledger"])
