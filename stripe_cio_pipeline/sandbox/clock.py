@@ -17,9 +17,7 @@ class Clock:
     neither Stripe nor Customer.io ever does.
     """
 
-    def __init__(
-        self, start: float | datetime | None = None, *, machine: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, start: float | datetime | None = None, *, machine: Callable[[], float] = time.monotonic) -> None:
         if isinstance(start, datetime):
             start = start.timestamp()
         self._machine = machine

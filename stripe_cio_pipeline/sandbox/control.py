@@ -142,9 +142,7 @@ class Control:
                 case "stop":
                     self.clock.stop()
                 case _:
-                    raise RefusedError(
-                        400, f"unknown order to the clock: {order}; known: advance, to, run, stop"
-                    )
+                    raise RefusedError(400, f"unknown order to the clock: {order}; known: advance, to, run, stop")
         return {"now": self.clock.now(), "days_per_minute": self.clock.days_per_minute}
 
     def _faults(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -159,22 +157,16 @@ class Control:
                 case {"next": count}:
                     faults.next(fault, count=int(count))
                 case {"rate": share}:
-                    faults.rate(
-                        float(share), fault, path=arguments.get("path"), requests=arguments.get("requests")
-                    )
+                    faults.rate(float(share), fault, path=arguments.get("path"), requests=arguments.get("requests"))
                 case _:
-                    raise RefusedError(
-                        400, 'say when: "at" (request number), "next" (how many) or "rate" (share)'
-                    )
+                    raise RefusedError(400, 'say when: "at" (request number), "next" (how many) or "rate" (share)')
         return faults.snapshot()
 
     def _switches(self, arguments: dict[str, Any]) -> dict[str, Any]:
         switches = self.side.switches
         known = {field.name for field in dataclasses.fields(switches)}
         if unknown := sorted(set(arguments) - known):
-            raise RefusedError(
-                400, f"unknown switches: {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-            )
+            raise RefusedError(400, f"unknown switches: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         for name, value in arguments.items():
             setattr(switches, name, value)
         return {name: getattr(switches, name) for name in sorted(known)}

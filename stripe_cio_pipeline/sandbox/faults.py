@@ -50,9 +50,7 @@ class Fault:
     @classmethod
     def lock_timeout(cls) -> "Fault":
         """Answer Stripe's other 429: an object is locked. No limiter's header, but one that says to retry."""
-        return cls(
-            "status", status=429, headers={"Stripe-Should-Retry": "true"}, detail={"code": "lock_timeout"}
-        )
+        return cls("status", status=429, headers={"Stripe-Should-Retry": "true"}, detail={"code": "lock_timeout"})
 
     @classmethod
     def slow(cls, seconds: float) -> "Fault":
@@ -150,9 +148,7 @@ class Faults:
             for offset in range(1, count + 1):
                 self._at[self._number + offset] = fault
 
-    def rate(
-        self, share: float, fault: Fault, *, path: str | None = None, requests: int | None = None
-    ) -> None:
+    def rate(self, share: float, fault: Fault, *, path: str | None = None, requests: int | None = None) -> None:
         """Let a share (0 to 1) of requests go wrong.
 
         `path` limits it to requests whose path starts so; `requests` to that many requests from now.

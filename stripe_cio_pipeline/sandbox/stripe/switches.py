@@ -59,11 +59,16 @@ class StripeSwitches:
     account_id: str = ""
     """Chosen from the seed when empty."""
 
+    expired_keys: set[str] = field(default_factory=set)
+    """Keys that were rolled: refused as expired, not as unknown."""
+
     new_permission_wording: bool = True
     """Stripe words a 403 in two ways; the newer one names the permission as the dashboard does."""
     unscoped_payment_methods: bool = False
     """Whether `GET /v1/payment_methods` without a customer lists customers' methods (unknown; harsh: no)."""
     unknown_event_type_fails: bool = True
     """Whether an event filter with a type that does not exist is a 400."""
+    deleted_cursor_fails: bool = True
+    """Whether a cursor that names a deleted object is a 400 (unknown; harsh: yes)."""
     nested_limit: int = 10
     """How many rows of a nested list are delivered inside its parent."""

@@ -1,0 +1,607 @@
+"""Payloads of subscriptions, invoices and payments, in the shape of 2026-10-28.endive."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stripe_cio_pipeline.sandbox.stripe.payloads import NO_ADDRESS, listed, plan_of
+from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+
+
+def subscription_item(
+    *,
+    id: str,
+    created: int,
+    subscription: str,
+    price: Payload,
+    quantity: int | None,
+    start: int,
+    end: int,  # noqa: A002
+) -> Payload:
+    """One line of a subscription; a metered price has no quantity. The period lies here since basil."""
+    return {
+        "id": id,
+        "object": "subscription_item",
+        "billing_thresholds": None,
+        "created": created,
+        "current_period_end": end,
+        "current_period_start": start,
+        "current_trial": None,
+        "discounts": [],
+        "metadata": {},
+        "plan": plan_of(price),
+        "price": price,
+        "quantity": quantity,
+        "subscription": subscription,
+        "tax_rates": [],
+    }
+
+
+def subscription(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    livemode: bool,
+    customer: str,
+    currency: str,
+    items: Payload,
+    status: str,
+    customer_account: str | None = None,
+    default_payment_method: str | None = None,
+    discounts: Sequence[str] = (),
+    latest_invoice: str | None = None,
+    collection_method: str = "charge_automatically",
+    trial_start: int | None = None,
+    trial_end: int | None = None,
+    billing_cycle_anchor: int | None = None,
+    test_clock: str | None = None,
+) -> Payload:
+    """A subscription; `items` is the list object with its subscription items."""
+    return {
+        "id": id,
+        "object": "subscription",
+        "application": None,
+        "application_fee_percent": None,
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "billing_cycle_anchor": billing_cycle_anchor or created,
+        "billing_cycle_anchor_config": None,
+        "billing_mode": {"flexible": None, "type": "classic"},
+        "billing_schedules": [],
+        "billing_thresholds": None,
+        "cancel_at": None,
+        "cancel_at_period_end": False,
+        "canceled_at": None,
+        "cancellation_details": {"comment": None, "feedback": None, "feedback_option": None, "reason": None},
+        "collection_method": collection_method,
+        "created": created,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": customer_account,
+        "days_until_due": 30 if collection_method == "send_invoice" else None,
+        "default_payment_method": default_payment_method,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": list(discounts),
+        "ended_at": None,
+        "invoice_settings": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": None,
+            "footer": None,
+            "issuer": {"type": "self"},
+        },
+        "items": items,
+        "latest_invoice": latest_invoice,
+        "livemode": livemode,
+        "managed_payments": None,
+        "metadata": {},
+        "next_pending_invoice_item_invoice": None,
+        "on_behalf_of": None,
+        "pause_collection": None,
+        "payment_settings": {
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        },
+        "pending_invoice_item_interval": None,
+        "pending_setup_intent": None,
+        "pending_update": None,
+        "presentment_details": None,
+        "schedule": None,
+        "start_date": created,
+        "status": status,
+        "status_details": None,
+        "test_clock": test_clock,
+        "transfer_data": None,
+        "trial_end": trial_end,
+        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        "trial_start": trial_start,
+    }
+
+
+def line_item(
+    *,
+    id: str,  # noqa: A002
+    invoice: str,
+    amount: int,
+    currency: str,
+    description: str,
+    livemode: bool,
+    subscription: str | None,
+    item: str | None,
+    price: Payload | None,
+    quantity: int | None,
+    start: int,
+    end: int,
+    proration: bool = False,
+) -> Payload:
+    """One line of an invoice. What it is for stands in `parent` and `pricing` since basil."""
+    parent = None
+    if subscription is not None:
+        parent = {
+            "invoice_item_details": None,
+            "subscription_item_details": {
+                "invoice_item": None,
+                "proration": proration,
+                "proration_details": {"credited_items": None},
+                "subscription": subscription,
+                "subscription_item": item,
+            },
+            "type": "subscription_item_details",
+        }
+    pricing = None
+    if price is not None:
+        pricing = {
+            "price_details": {"price": price["id"], "product": price["product"]},
+            "type": "price_details",
+            "unit_amount_decimal": price["unit_amount_decimal"],
+        }
+    return {
+        "id": id,
+        "object": "line_item",
+        "amount": amount,
+        "currency": currency,
+        "description": description,
+        "discount_amounts": [],
+        "discountable": not proration,
+        "discounts": [],
+        "invoice": invoice,
+        "livemode": livemode,
+        "metadata": {},
+        "parent": parent,
+        "period": {"end": end, "start": start},
+        "pretax_credit_amounts": [],
+        "pricing": pricing,
+        "quantity": quantity,
+        "subscription": subscription,
+        "subtotal": amount,
+        "taxes": [],
+    }
+
+
+def invoice(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    livemode: bool,
+    currency: str,
+    customer: Payload,
+    subscription: str | None,
+    lines: Payload,
+    subtotal: int,
+    discount_amounts: Sequence[Payload] = (),
+    discounts: Sequence[str] = (),
+    starting_balance: int = 0,
+    billing_reason: str,
+    collection_method: str = "charge_automatically",
+    start: int,
+    end: int,
+    account_name: str = "Example Ltd",
+) -> Payload:
+    """A draft invoice. Amounts are in the currency's minor unit; a negative balance is credit."""
+    total = subtotal - sum(entry["amount"] for entry in discount_amounts)
+    due, ending_balance = settle_balance(total, starting_balance)
+    parent = None
+    if subscription is not None:
+        parent = {
+            "quote_details": None,
+            "subscription_details": {"metadata": {}, "subscription": subscription},
+            "type": "subscription_details",
+        }
+    return {
+        "id": id,
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": account_name,
+        "account_tax_ids": None,
+        "amount_due": due,
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_paid_off_stripe": 0,
+        "amount_remaining": due,
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": True,
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "automatically_finalizes_at": created + 3600,
+        "billing_reason": billing_reason,
+        "collection_method": collection_method,
+        "created": created,
+        "currency": currency,
+        "custom_fields": None,
+        "customer": customer["id"],
+        "customer_account": customer["customer_account"],
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": None,
+        "customer_tax_exempt": "none",
+        "customer_tax_ids": [],
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": list(discounts),
+        "due_date": created + 30 * 86_400 if collection_method == "send_invoice" else None,
+        "effective_at": None,
+        "ending_balance": ending_balance,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "lines": lines,
+        "livemode": livemode,
+        "metadata": {},
+        "next_payment_attempt": None,
+        "number": None,
+        "on_behalf_of": None,
+        "parent": parent,
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": end,
+        "period_start": start,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "starting_balance": starting_balance,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_details": None,
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
+        "test_clock": customer["test_clock"],
+        "threshold_reason": None,
+        "total": total,
+        "total_discount_amounts": list(discount_amounts),
+        "total_excluding_tax": total,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": None,
+    }
+
+
+def settle_balance(total: int, balance: int) -> tuple[int, int]:
+    """Return (amount due, balance afterwards): credit pays an invoice, and a negative total becomes credit."""
+    after = balance + total
+    return (after, 0) if after > 0 else (0, after)
+
+
+def invoice_payment(
+    *,
+    id: str,
+    created: int,
+    livemode: bool,
+    invoice: str,
+    amount: int,
+    currency: str,
+    intent: str,  # noqa: A002
+) -> Payload:
+    """The link between an invoice and a payment intent: the only one since basil."""
+    return {
+        "id": id,
+        "object": "invoice_payment",
+        "amount_paid": None,
+        "amount_requested": amount,
+        "created": created,
+        "currency": currency,
+        "invoice": invoice,
+        "is_default": True,
+        "livemode": livemode,
+        "payment": {"payment_intent": intent, "type": "payment_intent"},
+        "status": "open",
+        "status_transitions": {"canceled_at": None, "paid_at": None},
+    }
+
+
+def payment_intent(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    livemode: bool,
+    amount: int,
+    currency: str,
+    customer: str | None,
+    payment_method: str | None,
+    secret: str,
+    description: str | None,
+) -> Payload:
+    """A payment intent, with the client secret that a careful reader does not store."""
+    return {
+        "id": id,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic",
+        "client_secret": f"{id}_secret_{secret}",
+        "confirmation_method": "automatic",
+        "created": created,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": description,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": livemode,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": payment_method,
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "status": "requires_confirmation",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def charge(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    livemode: bool,
+    amount: int,
+    currency: str,
+    customer: str | None,
+    payment_intent: str | None,
+    method: Payload,
+    balance_transaction: str,
+    failure: tuple[str, str] | None,
+    description: str | None,
+    email: str | None,
+) -> Payload:
+    """A charge to a card; `failure` is the code and the message of a decline."""
+    card = method["card"]
+    paid = failure is None
+    code, message = failure or (None, None)
+    return {
+        "id": id,
+        "object": "charge",
+        "amount": amount,
+        "amount_captured": amount if paid else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": balance_transaction if paid else None,
+        "billing_details": {**method["billing_details"], "email": email or method["billing_details"]["email"]},
+        "calculated_statement_descriptor": "EXAMPLE",
+        "captured": paid,
+        "created": created,
+        "currency": currency,
+        "customer": customer,
+        "description": description,
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": code,
+        "failure_message": message,
+        "fraud_details": {},
+        "livemode": livemode,
+        "metadata": {},
+        "on_behalf_of": None,
+        "outcome": {
+            "advice_code": None,
+            "network_advice_code": None,
+            "network_decline_code": None,
+            "network_status": "approved_by_network" if paid else "declined_by_network",
+            "reason": None if paid else code,
+            "risk_level": "normal",
+            "seller_message": "Payment complete." if paid else "The bank did not return any further details.",
+            "type": "authorized" if paid else "issuer_declined",
+        },
+        "paid": paid,
+        "payment_intent": payment_intent,
+        "payment_method": method["id"],
+        "payment_method_details": {
+            "card": {
+                "amount_authorized": amount if paid else None,
+                "authorization_code": None,
+                "brand": card["brand"],
+                "checks": card["checks"],
+                "country": card["country"],
+                "exp_month": card["exp_month"],
+                "exp_year": card["exp_year"],
+                "fingerprint": card["fingerprint"],
+                "funding": card["funding"],
+                "installments": None,
+                "last4": card["last4"],
+                "mandate": None,
+                "network": card["brand"],
+                "network_token": {"used": False},
+                "three_d_secure": None,
+                "wallet": None,
+            },
+            "type": "card",
+        },
+        "receipt_email": None,
+        "receipt_number": None,
+        "receipt_url": f"https://pay.example.com/receipts/{id}" if paid else None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "succeeded" if paid else "failed",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def refund(*, id: str, created: int, charge: Payload, amount: int, balance_transaction: str) -> Payload:  # noqa: A002
+    """Money given back from a charge."""
+    return {
+        "id": id,
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": balance_transaction,
+        "charge": charge["id"],
+        "created": created,
+        "currency": charge["currency"],
+        "customer": charge["customer"],
+        "customer_account": None,
+        "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
+        "reason": "requested_by_customer",
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+
+
+def dispute(*, id: str, created: int, charge: Payload, reason: str) -> Payload:  # noqa: A002
+    """A charge that the customer's bank contests. It names no customer: only the charge does."""
+    return {
+        "id": id,
+        "object": "dispute",
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": created,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {"customer_email_address": None, "product_description": None, "uncategorized_text": None},
+        "evidence_details": {
+            "due_by": created + 7 * 86_400,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": charge["livemode"],
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {
+                "brand": charge["payment_method_details"]["card"]["brand"],
+                "case_type": "chargeback",
+                "network_reason_code": "10.4",
+            },
+            "type": "card",
+        },
+        "reason": reason,
+        "status": "needs_response",
+    }
+
+
+def checkout_session(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    livemode: bool,
+    mode: str,
+    amount: int,
+    currency: str,
+    customer: str | None,
+    email: str | None,
+    payment_intent: str | None,
+    subscription: str | None,
+    invoice: str | None,
+) -> Payload:
+    """A completed checkout; the only place where a guest's email stands, besides the charge."""
+    details: dict[str, Any] = {
+        "address": NO_ADDRESS,
+        "business_name": None,
+        "email": email,
+        "individual_name": None,
+        "name": None,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+    return {
+        "id": id,
+        "object": "checkout.session",
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "cancel_url": "https://example.com/cancel",
+        "client_reference_id": None,
+        "client_secret": None,
+        "created": created,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "customer_creation": "if_required" if mode == "payment" else None,
+        "customer_details": details,
+        "customer_email": None,
+        "discounts": [],
+        "expires_at": created + 86_400,
+        "invoice": invoice,
+        "livemode": livemode,
+        "locale": None,
+        "metadata": {},
+        "mode": mode,
+        "payment_intent": payment_intent,
+        "payment_link": None,
+        "payment_method_types": ["card"],
+        "payment_status": "paid",
+        "setup_intent": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": "complete",
+        "submit_type": None,
+        "subscription": subscription,
+        "success_url": "https://example.com/success",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": "hosted",
+        "url": None,
+    }

@@ -1,0 +1,236 @@
+"""Invoices: drafted, finalized, collected, given up."""
+
+from collections.abc import Sequence
+
+from stripe_cio_pipeline.sandbox.stripe import billing_payloads
+from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe.money import price_amount, taken_off
+from stripe_cio_pipeline.sandbox.stripe.payments import Payments
+from stripe_cio_pipeline.sandbox.stripe.periods import DAY
+from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+
+RETRY_DAYS = (3, 5, 7)
+"""Days after each failed attempt until the next; after the last one Stripe gives up."""
+
+
+class Invoices:
+    """Makes and collects invoices of a customer, for a subscription or by themselves."""
+
+    def __init__(self, books: Books, payments: Payments) -> None:
+        self._books = books
+        self._payments = payments
+
+    def draft(
+        self,
+        customer: Payload,
+        *,
+        currency: str,
+        lines: Sequence[Payload],
+        invoice_id: str,
+        subscription: Payload | None,
+        reason: str,
+        start: int,
+        end: int,
+    ) -> Payload:
+        """Write a draft from line items that already carry its id."""
+        books = self._books
+        subtotal = sum(line["amount"] for line in lines)
+        discounts = subscription["discounts"] if subscription and subtotal > 0 else []
+        amounts, left = [], subtotal
+        for discount_id in discounts:
+            discount = books.get("discount", discount_id)
+            coupon = books.get("coupon", discount["source"]["coupon"])
+            amount = taken_off(coupon, left, currency)
+            left -= amount
+            amounts.append({"amount": amount, "discount": discount_id})
+        invoice = billing_payloads.invoice(
+            id=invoice_id,
+            created=books.now,
+            livemode=books.livemode,
+            currency=currency,
+            customer=customer,
+            subscription=subscription["id"] if subscription else None,
+            lines=books.nest(f"/v1/invoices/{invoice_id}/lines", list(lines)),
+            subtotal=subtotal,
+            discount_amounts=amounts,
+            discounts=discounts,
+            starting_balance=customer["balance"] if customer["currency"] in (None, currency) else 0,
+            billing_reason=reason,
+            collection_method=subscription["collection_method"] if subscription else "charge_automatically",
+            start=start,
+            end=end,
+            account_name=books.account.get("business_profile", {}).get("name") or "Example Ltd",
+        )
+        return books.add(invoice, "invoice.created")
+
+    def line(
+        self,
+        invoice_id: str,
+        subscription: Payload,
+        item: Payload,
+        *,
+        start: int,
+        end: int,
+        amount: int | None = None,
+        quantity: int | None = None,
+        proration: bool = False,
+        trial: bool = False,
+    ) -> Payload:
+        """Make the line for one subscription item; a metered one needs the quantity that was used."""
+        books = self._books
+        price = item["price"]
+        quantity = item["quantity"] if item["quantity"] is not None else (quantity or 0)
+        if amount is None:
+            amount = 0 if trial else price_amount(price, quantity, books.tiers.get(price["id"], ()))
+        product = books.find("product", price["product"])
+        name = product["name"] if product else price["product"]
+        what = f"Trial period for {name}" if trial else f"{quantity} × {name}"
+        if proration:
+            what = f"{'Unused' if amount < 0 else 'Remaining'} time on {name}"
+        return billing_payloads.line_item(
+            id=books.ids.new("il"),
+            invoice=invoice_id,
+            amount=amount,
+            currency=price["currency"],
+            description=what,
+            livemode=books.livemode,
+            subscription=subscription["id"],
+            item=item["id"],
+            price=price,
+            quantity=quantity,
+            start=start,
+            end=end,
+            proration=proration,
+        )
+
+    def finalize(self, invoice_id: str) -> Payload:
+        """Give a draft its number and open it. What it takes from the customer's balance is booked now."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        if invoice["status"] != "draft":
+            return invoice
+        number = None
+        customer = books.find("customer", invoice["customer"])
+        if customer is not None:
+            number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
+            books.change("customer", customer["id"], {"next_invoice_sequence": customer["next_invoice_sequence"] + 1})
+            if invoice["ending_balance"] != customer["balance"]:
+                changed = {"balance": invoice["ending_balance"]}
+                books.change("customer", customer["id"], changed, "customer.updated")
+        page = f"https://invoice.example.com/i/{books.ids.mark}/{invoice_id}"
+        sent = invoice["collection_method"] == "send_invoice"
+        changes = {
+            "status": "open",
+            "number": number,
+            "automatically_finalizes_at": None,
+            "effective_at": books.now,
+            "hosted_invoice_url": page,
+            "invoice_pdf": f"{page}/pdf",
+            "status_transitions": {**invoice["status_transitions"], "finalized_at": books.now},
+            "webhooks_delivered_at": books.now,
+        }
+        invoice = books.change("invoice", invoice_id, changes, "invoice.finalized")
+        if sent:
+            books.emit("invoice.sent", invoice)
+        elif invoice["amount_due"] > 0:
+            customer_payload = customer or {"id": invoice["customer"]}
+            intent = self._payments.new_intent(
+                invoice["amount_due"], invoice["currency"], customer_payload, None, f"Invoice {number}"
+            )
+            payment = billing_payloads.invoice_payment(
+                id=books.ids.new("inpay"),
+                created=books.now,
+                livemode=books.livemode,
+                invoice=invoice_id,
+                amount=invoice["amount_due"],
+                currency=invoice["currency"],
+                intent=intent["id"],
+            )
+            books.add(payment)
+        return invoice
+
+    def attempt(self, invoice_id: str) -> bool:
+        """Try to collect an open invoice; `False` when the card refused or there is none."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        if invoice["amount_remaining"] == 0:
+            self.mark_paid(invoice_id)
+            return True
+        customer = books.find("customer", invoice["customer"])
+        method = self._payments.card_of(customer) if customer is not None else None
+        attempts = invoice["attempt_count"] + 1
+        intent = books.intent_of(invoice_id)
+        paid = False
+        if customer is not None and method is not None and intent is not None:
+            charge = self._payments.charge(
+                amount=invoice["amount_remaining"],
+                currency=invoice["currency"],
+                customer=customer,
+                method=method,
+                intent=intent,
+                description=f"Invoice {invoice['number']}",
+            )
+            paid = bool(charge["paid"])
+        books.change("invoice", invoice_id, {"attempt_count": attempts, "attempted": True})
+        if paid:
+            self.mark_paid(invoice_id)
+            return True
+        retry = None
+        if attempts <= len(RETRY_DAYS):
+            retry = books.now + RETRY_DAYS[attempts - 1] * DAY
+        invoice = books.change("invoice", invoice_id, {"next_payment_attempt": retry}, "invoice.updated")
+        books.emit("invoice.payment_failed", invoice)
+        return False
+
+    def mark_paid(self, invoice_id: str) -> Payload:
+        """Book an invoice as paid, by a charge or (where it has no payment intent) from outside."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        changes = {
+            "status": "paid",
+            "amount_paid": invoice["amount_due"],
+            "amount_remaining": 0,
+            "attempted": True,
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status_transitions": {**invoice["status_transitions"], "paid_at": books.now},
+        }
+        invoice = books.change("invoice", invoice_id, changes, "invoice.updated")
+        payment = books.payment_of(invoice_id)
+        if payment is not None:
+            done = {
+                "status": "paid",
+                "amount_paid": invoice["amount_due"],
+                "status_transitions": {"canceled_at": None, "paid_at": books.now},
+            }
+            books.change("invoice_payment", payment, done, "invoice_payment.paid")
+        books.emit("invoice.paid", invoice)
+        books.emit("invoice.payment_succeeded", invoice)
+        return invoice
+
+    def give_up(self, invoice_id: str) -> Payload:
+        """Mark an open invoice as uncollectible."""
+        invoice = self._books.get("invoice", invoice_id)
+        changes = {
+            "status": "uncollectible",
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status_transitions": {
+                **invoice["status_transitions"],
+                "marked_uncollectible_at": self._books.now,
+            },
+        }
+        return self._books.change("invoice", invoice_id, changes, "invoice.marked_uncollectible")
+
+    def void(self, invoice_id: str) -> Payload:
+        """Void an open invoice."""
+        invoice = self._books.get("invoice", invoice_id)
+        if invoice["status"] not in ("open", "uncollectible"):
+            raise ValueError(f"invoice {invoice_id} is {invoice['status']}; only an open one can be voided")
+        changes = {
+            "status": "void",
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status_transitions": {**invoice["status_transitions"], "voided_at": self._books.now},
+        }
+        return self._books.change("invoice", invoice_id, changes, "invoice.voided")

@@ -1,0 +1,344 @@
+"""The seeded people: how they sign up, what they buy, and what they do month after month."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from stripe_cio_pipeline.sandbox.stripe import billing_payloads, payloads
+from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
+from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe.catalog import LADDER, Catalog
+from stripe_cio_pipeline.sandbox.stripe.chance import Chance
+from stripe_cio_pipeline.sandbox.stripe.money import minor
+from stripe_cio_pipeline.sandbox.stripe.payments import Payments
+from stripe_cio_pipeline.sandbox.stripe.periods import DAY
+from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+from stripe_cio_pipeline.sandbox.stripe.subscriptions import ENDED, Subscriptions
+
+MARKETS: tuple[tuple[str, str, str, int], ...] = (
+    ("US", "usd", "en-US", 40),
+    ("DE", "eur", "de-DE", 20),
+    ("FR", "eur", "fr-FR", 10),
+    ("GB", "gbp", "en-GB", 15),
+    ("JP", "jpy", "ja-JP", 10),
+    ("KW", "kwd", "ar-KW", 5),
+)
+"""Country, currency, locale, and share in percent."""
+
+HABIT_DAYS = 30
+Habit = Callable[[Payload, Payload | None], None]
+
+
+class Life:
+    """Decides for everybody. Nothing here remembers anything: it is all in the books and in the agenda."""
+
+    def __init__(
+        self,
+        books: Books,
+        agenda: Agenda,
+        chance: Chance,
+        catalog: Catalog,
+        payments: Payments,
+        subscriptions: Subscriptions,
+        forget: Callable[[str], object],
+    ) -> None:
+        self._books = books
+        self._agenda = agenda
+        self._chance = chance
+        self._catalog = catalog
+        self._payments = payments
+        self._subscriptions = subscriptions
+        self._forget = forget
+        self._habits: Mapping[str, tuple[int, Habit]] = {
+            "nothing": (34, self._do_nothing),
+            "change_plan": (14, self._change_plan),
+            "change_email": (6, self._change_email),
+            "change_details": (8, self._change_details),
+            "cancel_later": (6, self._cancel_later),
+            "cancel_now": (3, self._cancel_now),
+            "card_fails": (8, self._card_fails),
+            "card_is_renewed": (6, self._card_is_renewed),
+            "ask_refund": (5, self._ask_refund),
+            "dispute": (2, self._dispute),
+            "come_back": (6, self._come_back),
+            "leave": (2, self._leave),
+        }
+
+    def sign_up(self, number: int) -> None:
+        """Let one more person arrive, and buy what they came for."""
+        books, chance = self._books, self._chance
+        self._by_request()
+        country, currency, locale = self._market(number)
+        name = None if chance.happens(0.1, "nameless", number) else f"Customer {number}"
+        given: dict[str, Any] = {
+            "email": self._email(number),
+            "name": name,
+            "individual_name": name,
+            "phone": f"+1555{number % 10_000_000:07d}" if chance.happens(0.3, "phone", number) else None,
+            "address": None
+            if chance.happens(0.15, "homeless", number)
+            else {**payloads.NO_ADDRESS, "country": country, "city": "Example City", "postal_code": "00000"},
+            "preferred_locales": [locale] if chance.happens(0.7, "locale", number) else [],
+            "metadata": {"user_id": f"user-{number}"} if chance.happens(0.8, "metadata", number) else {},
+        }
+        if chance.happens(0.03, "account", number):
+            given["customer_account"] = f"acct_{chance.token('customer account', number)}"
+        customer = books.add(
+            payloads.customer(
+                id=books.ids.new("cus"),
+                created=books.now,
+                livemode=books.livemode,
+                invoice_prefix=chance.token("prefix", number)[:8].upper(),
+                **given,
+            ),
+            "customer.created",
+        )
+        self._buy(customer["id"], number, currency)
+        wait = chance.between(2, HABIT_DAYS, "first habit", number) * DAY + chance.between(0, DAY, "at", number)
+        self._agenda.add(books.now + wait, "habit", customer["id"], 1)
+
+    def habit(self, customer_id: str, month: int) -> None:
+        """Let a person do something, or nothing, as people do every month."""
+        books = self._books
+        customer = books.find("customer", customer_id)
+        if customer is None:
+            return
+        self._by_request()
+        weights = [weight for weight, _ in self._habits.values()]
+        point = self._chance.unit("habit", customer_id, month) * sum(weights)
+        for weight, act in self._habits.values():
+            point -= weight
+            if point < 0:
+                act(customer, self._live_subscription(customer_id))
+                break
+        if books.find("customer", customer_id) is not None:
+            wait = HABIT_DAYS * DAY + self._chance.between(-5 * DAY, 5 * DAY, "wait", customer_id, month)
+            self._agenda.add(books.now + wait, "habit", customer_id, month + 1)
+
+    def guest_buys(self, number: int) -> None:
+        """Let somebody pay once without becoming a customer."""
+        books, chance = self._books, self._chance
+        self._by_request()
+        currency = self._market(-number)[1]
+        email = f"guest-{number}@example.com"
+        amount = minor(chance.between(5, 90, "guest amount", number), currency)
+        card = books.add(self._payments.new_card(None, email))
+        charge = self._payments.charge(
+            amount=amount, currency=currency, customer=None, method=card, description="One-time purchase", email=email
+        )
+        self._check_out("payment", charge, None, email)
+
+    def fix_card(self, customer_id: str) -> None:
+        """Let a person with a failing card enter a new one, and pay what is open."""
+        if self._books.find("customer", customer_id) is None:
+            return
+        self._by_request()
+        self._payments.attach_card(customer_id)
+        self._collect_open(customer_id)
+
+    def collect_open(self, customer_id: str) -> None:
+        """Try to collect what a customer owes."""
+        self._collect_open(customer_id)
+
+    def close_dispute(self, dispute_id: str) -> None:
+        """End a dispute, one way or the other."""
+        won = self._chance.happens(0.4, "won", dispute_id)
+        self._payments.close_dispute(dispute_id, won=won)
+
+    def _collect_open(self, customer_id: str) -> None:
+        for invoice in self._books.of_customer("invoice", customer_id):
+            if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+                self._subscriptions.collect(invoice["id"])
+        for subscription in self._books.of_customer("subscription", customer_id):
+            if subscription["status"] == "paused":
+                self._subscriptions.resume(subscription["id"])
+
+    def _buy(self, customer_id: str, number: int, currency: str) -> None:
+        chance = self._chance
+        kind = chance.unit("kind", number)
+        if kind < 0.12:
+            return
+        trial = kind < 0.42
+        with_card = not trial or chance.happens(0.6, "trial card", number)
+        if with_card:
+            self._payments.attach_card(customer_id)
+        if 0.42 <= kind < 0.48:
+            self._buy_once(customer_id, currency)
+            return
+        interval = "year" if chance.happens(0.25, "yearly", number) else "month"
+        plan = chance.pick((*LADDER, "team", "starter", "usage"), "plan", number)
+        price = self._catalog.price(plan, interval, currency)
+        seats = chance.between(2, 40, "seats", number) if plan in ("team", "business", "scale") else 1
+        lines: list[tuple[str, int | None]] = [(price, seats)]
+        if chance.happens(0.04, "add-ons", number):
+            lines = [(price_id, 1) for price_id in self._catalog.add_ons[currency]]
+        coupons = self._catalog.coupons if currency == "usd" else self._catalog.coupons[:3]
+        invoice = 0.48 <= kind < 0.53
+        self._subscriptions.begin(
+            customer_id,
+            lines,
+            coupon=chance.pick(coupons, "coupon", number) if chance.happens(0.2, "discount", number) else None,
+            trial_days=14 if trial else 0,
+            collection_method="send_invoice" if invoice else "charge_automatically",
+            trial_without_card=chance.pick(("create_invoice", "cancel", "pause"), "no card", number),
+        )
+
+    def _buy_once(self, customer_id: str, currency: str) -> None:
+        customer = self._books.get("customer", customer_id)
+        card = self._payments.card_of(customer)
+        if card is None:
+            return
+        amount = minor(self._chance.between(10, 300, "once", customer_id, self._books.now), currency)
+        charge = self._payments.charge(
+            amount=amount, currency=currency, customer=customer, method=card, description="One-time purchase"
+        )
+        if charge["paid"]:
+            self._check_out("payment", charge, customer_id, customer["email"])
+
+    def _check_out(self, mode: str, charge: Payload, customer: str | None, email: str | None) -> None:
+        books = self._books
+        session = billing_payloads.checkout_session(
+            id=books.ids.new("cs_test"),
+            created=books.now,
+            livemode=books.livemode,
+            mode=mode,
+            amount=charge["amount"],
+            currency=charge["currency"],
+            customer=customer,
+            email=email,
+            payment_intent=charge["payment_intent"],
+            subscription=None,
+            invoice=None,
+        )
+        books.add(session, "checkout.session.completed")
+
+    # What people do. Each takes the customer and the live subscription, if there is one.
+
+    def _do_nothing(self, customer: Payload, subscription: Payload | None) -> None:
+        pass
+
+    def _change_plan(self, customer: Payload, subscription: Payload | None) -> None:
+        if subscription is None or subscription["status"] not in ("active", "trialing"):
+            return
+        item = subscription["items"]["data"][0]
+        key = str(item["price"]["lookup_key"] or "")
+        plan, interval, currency = (*key.split("_"), "", "")[:3]
+        if plan not in LADDER:
+            return
+        words = (customer["id"], self._books.now)
+        if self._chance.happens(0.4, "seats change", *words) and plan != "starter":
+            quantity = max(1, item["quantity"] + self._chance.between(-5, 12, "seats by", *words))
+            self._subscriptions.change_plan(subscription["id"], item["price"]["id"], quantity)
+            return
+        if self._chance.happens(0.15, "goes yearly", *words):
+            interval = "year"
+        step = 1 if self._chance.happens(0.75, "upgrade", *words) else -1
+        place = min(max(LADDER.index(plan) + step, 0), len(LADDER) - 1)
+        seats = None if LADDER[place] == "starter" else max(2, item["quantity"])
+        price = self._catalog.price(LADDER[place], interval, currency)
+        if price != item["price"]["id"]:
+            self._subscriptions.change_plan(subscription["id"], price, seats or 1)
+
+    def _change_email(self, customer: Payload, subscription: Payload | None) -> None:
+        email = customer["email"]
+        if email is None or "@example.com" not in email:
+            new: str | None = f"late-{self._chance.token('late', customer['id'])[:6].lower()}@example.com"
+        else:
+            new = email.replace("@example.com", "@new.example.com")
+        self._books.change("customer", customer["id"], {"email": new}, "customer.updated")
+
+    def _change_details(self, customer: Payload, subscription: Payload | None) -> None:
+        country = self._chance.pick(MARKETS, "moves", customer["id"], self._books.now)[0]
+        address = {**(customer["address"] or payloads.NO_ADDRESS), "country": country, "line1": "Example Street 1"}
+        self._books.change("customer", customer["id"], {"address": address}, "customer.updated")
+
+    def _cancel_later(self, customer: Payload, subscription: Payload | None) -> None:
+        if subscription is not None:
+            undo = subscription["cancel_at_period_end"]
+            self._subscriptions.cancel_later(subscription["id"], undo=undo)
+
+    def _cancel_now(self, customer: Payload, subscription: Payload | None) -> None:
+        if subscription is not None:
+            self._subscriptions.end(subscription["id"], reason="cancellation_requested")
+
+    def _card_fails(self, customer: Payload, subscription: Payload | None) -> None:
+        """From now on the card is refused; most people enter another one some weeks after."""
+        self._payments.declining.add(customer["id"])
+        if self._chance.happens(0.7, "fixes", customer["id"], self._books.now):
+            wait = self._chance.between(20, 45, "fixes after", customer["id"], self._books.now)
+            self._agenda.add(self._books.now + wait * DAY, "fix_card", customer["id"])
+
+    def _card_is_renewed(self, customer: Payload, subscription: Payload | None) -> None:
+        card = self._payments.card_of(customer)
+        if card is not None:
+            self._books.request_id = None
+            self._payments.renew_card(card["id"])
+
+    def _ask_refund(self, customer: Payload, subscription: Payload | None) -> None:
+        charge = self._last_charge(customer["id"])
+        if charge is not None and charge["amount_refunded"] == 0:
+            part = self._chance.happens(0.4, "part", charge["id"]) and charge["amount"] >= 20
+            self._payments.refund(charge["id"], charge["amount"] // 20 * 10 if part else None)
+
+    def _dispute(self, customer: Payload, subscription: Payload | None) -> None:
+        charge = self._last_charge(customer["id"])
+        if charge is not None and not charge["disputed"] and not charge["refunded"]:
+            self._books.request_id = None
+            dispute = self._payments.dispute(charge["id"])
+            self._agenda.add(self._books.now + 12 * DAY, "close_dispute", dispute["id"])
+
+    def _come_back(self, customer: Payload, subscription: Payload | None) -> None:
+        if subscription is not None:
+            return
+        country_currency = customer["currency"] or "usd"
+        if self._payments.card_of(customer) is None:
+            self._payments.attach_card(customer["id"])
+        price = self._catalog.price("starter", "month", country_currency)
+        self._subscriptions.begin(customer["id"], [(price, 1)])
+
+    def _leave(self, customer: Payload, subscription: Payload | None) -> None:
+        self._forget(customer["id"])
+
+    def _live_subscription(self, customer: str) -> Payload | None:
+        live = [row for row in self._books.of_customer("subscription", customer) if row["status"] not in ENDED]
+        return live[-1] if live else None
+
+    def _last_charge(self, customer: str) -> Payload | None:
+        paid = [row for row in self._books.of_customer("charge", customer) if row["status"] == "succeeded"]
+        return paid[-1] if paid else None
+
+    def _market(self, number: int) -> tuple[str, str, str]:
+        point = self._chance.unit("market", number) * 100
+        for country, currency, locale, share in MARKETS:
+            point -= share
+            if point < 0:
+                return country, currency, locale
+        return MARKETS[0][:3]
+
+    def _email(self, number: int) -> str | None:
+        """Most are plain; some are missing, odd, shared with an earlier customer, or differ from it by case."""
+        plain = f"customer-{number}@example.com"
+        kind = self._chance.between(0, 99, "email", number)
+        earlier = self._chance.between(max(0, number - 40), max(0, number - 1), "earlier", number)
+        odd: dict[int, str | None] = {
+            0: None,
+            1: None,
+            2: f" customer-{number}@example.com ",
+            3: f"Customer-{number}@Example.com",
+            4: f"customer-{number}+billing@example.com",
+            5: "not-an-address",
+            6: f"kundin-{number}@exämple.com",
+            7: f"customer-{earlier}@example.com",
+            8: f"customer-{earlier}@example.com",
+            9: f"CUSTOMER-{earlier}@EXAMPLE.COM",
+        }
+        return odd.get(kind, plain)
+
+    def _by_request(self) -> None:
+        self._books.request_id = self._books.ids.new("req")
+
+
+def sign_up_moments(count: int, start: int, end: int, chance: Chance) -> Iterator[int]:
+    """Spread arrivals over a stretch of time, in order."""
+    width = (end - start) / max(1, count)
+    for number in range(count):
+        yield int(start + (number + chance.unit("arrival", number)) * width)
