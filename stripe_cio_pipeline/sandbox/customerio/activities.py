@@ -1,9 +1,12 @@
 """The activity log: the only place where a workspace tells what it did not do."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
+
+from stripe_cio_pipeline.sandbox.customerio.people import Profile
 
 ALREADY_TAKEN = "The identifier is already associated with a different profile."
 """The reason of a refused identifier, as a live workspace words it."""
@@ -12,21 +15,35 @@ ALREADY_SET = "The identifier is already set and cannot be changed."
 INVALID_EMAIL = "The value is not a valid email address."
 UNKNOWN_PERSON = "The profile does not exist and the request may not create it."
 
+NOTHING: dict[str, Any] = {}
+"""The data of a line that tells nothing but its type: one for all, since a million people have such lines."""
+
 KEPT_SECONDS = 30 * 86_400
 """The App API lists the activities of thirty days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One line of the log; ``at`` is machine time in unix seconds, ``number`` its place in the log."""
+    """One line of the log; ``at`` is machine time in unix seconds, ``number`` its place in the log.
+
+    The identifiers are those that the person had then. ``previous`` is the number of the same person's line
+    before this one, -1 where there is none.
+    """
 
     number: int
     type: str
     at: float
     cio_id: str
-    identifiers: dict[str, str | None]
+    person_id: str | None
+    email: str | None
     name: str | None
     raw: dict[str, Any]
+    previous: int = -1
+
+    @property
+    def identifiers(self) -> dict[str, str | None]:
+        """The person's identifiers by their kind; none where the line is about nobody who exists."""
+        return {"id": self.person_id, "email": self.email, "cio_id": self.cio_id or None}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -58,34 +75,36 @@ class ActivityLog:
 
     def add(
         self,
-        type: str,  # noqa: A002 - the API's own word
+        type_: str,
         at: float,
-        cio_id: str,
-        identifiers: dict[str, str | None],
+        profile: Profile | None,
         data: dict[str, Any],
         name: str | None = None,
-    ) -> int:
-        """Write one line and give its number."""
+    ) -> None:
+        """Write one line."""
         number = len(self.lines)
-        self.lines.append(Activity(number, type, at, cio_id, identifiers, name, data))
-        return number
+        if profile is None:
+            self.lines.append(Activity(number, type_, at, "", None, None, name, data))
+            return
+        before, profile.latest_activity = profile.latest_activity, number
+        self.lines.append(Activity(number, type_, at, profile.cio_id, profile.id, profile.email, name, data, before))
 
     def page(
         self,
         *,
         seen_until: float,
-        numbers: list[int] | None = None,
+        newest: int | None = None,
         type: str | None = None,  # noqa: A002 - the API's own word
         name: str | None = None,
         below: int | None = None,
         limit: int = 10,
     ) -> tuple[list[Activity], int | None]:
-        """List newest first what readers may see at ``seen_until``, and where the next page starts."""
+        """List newest first what readers may see at ``seen_until``, and below which number the next page starts.
+
+        ``newest`` is the number of a person's latest line; without it, everybody's are listed.
+        """
         found: list[Activity] = []
-        positions = range(len(self.lines)) if numbers is None else numbers
-        end = bisect_right(self.lines, seen_until, key=attrgetter("at")) if numbers is None else len(positions)
-        for position in range(end - 1, -1, -1):
-            line = self.lines[positions[position]]
+        for line in self._of_everybody(seen_until, below) if newest is None else self._of_one(newest):
             if line.at > seen_until or (below is not None and line.number >= below):
                 continue
             if line.at < seen_until - KEPT_SECONDS:
@@ -96,3 +115,14 @@ class ActivityLog:
                 return found, found[-1].number
             found.append(line)
         return found, None
+
+    def _of_everybody(self, seen_until: float, below: int | None) -> Iterator[Activity]:
+        end = bisect_right(self.lines, seen_until, key=attrgetter("at"))
+        for number in range(end if below is None else min(end, below), 0, -1):
+            yield self.lines[number - 1]
+
+    def _of_one(self, newest: int) -> Iterator[Activity]:
+        while newest >= 0:
+            line = self.lines[newest]
+            yield line
+            newest = line.previous

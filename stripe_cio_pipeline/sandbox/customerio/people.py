@@ -44,7 +44,7 @@ class Profile:
     stamps: dict[str, int] | None = None
     devices: list[dict[str, Json]] | None = None
     relationships: list[dict[str, Json]] | None = None
-    activities: list[int] | None = None
+    latest_activity: int = -1
 
     def edited_at(self, name: str) -> int:
         """Unix second of the latest edit of one attribute; 0 when it was never set."""
@@ -90,7 +90,9 @@ class Profile:
 
 def email_key(email: str) -> str:
     """Give the form in which two spellings of one address are equal."""
-    return email.lower()
+    lowered = email.lower()
+    # The same object where nothing changes: a million addresses are kept once and not twice.
+    return email if lowered == email else lowered
 
 
 class People:

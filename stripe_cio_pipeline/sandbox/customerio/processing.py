@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.clock import Clock
-from stripe_cio_pipeline.sandbox.customerio.activities import INVALID_EMAIL, UNKNOWN_PERSON, ActivityLog
+from stripe_cio_pipeline.sandbox.customerio.activities import INVALID_EMAIL, NOTHING, UNKNOWN_PERSON, ActivityLog
 from stripe_cio_pipeline.sandbox.customerio.belongings import Objects, add_device, delete_device, relate, unrelate
 from stripe_cio_pipeline.sandbox.customerio.events import Event, EventLog
 from stripe_cio_pipeline.sandbox.customerio.identity import IDENTIFIERS, Conflict, Resolution, resolve
@@ -100,17 +100,7 @@ class Processor:
         self, type_: str, profile: Profile | None, at: float, data: dict[str, Any], name: str | None = None
     ) -> None:
         """Write one activity, under the identifiers that the person has at this moment."""
-        identifiers: dict[str, str | None] = (
-            {"id": profile.id, "email": profile.email, "cio_id": profile.cio_id}
-            if profile is not None
-            else {"id": None, "email": None, "cio_id": None}
-        )
-        cio_id = profile.cio_id if profile is not None else ""
-        number = self.activities.add(type_, at, cio_id, identifiers, data, name)
-        if profile is not None:
-            if profile.activities is None:
-                profile.activities = []
-            profile.activities.append(number)
+        self.activities.add(type_, at, profile, data, name)
 
     def _refuse(self, profile: Profile | None, conflicts: list[Conflict], at: float) -> None:
         self._count("conflicts", len(conflicts))
@@ -179,7 +169,7 @@ class Processor:
             profile.attributes["created_at"] = int(at)
         relate(profile, relationships)
         self._attach_anonymous(profile, at)
-        self.log("profile_create", profile, at, {})
+        self.log("profile_create", profile, at, NOTHING)
         written.changes = {}
         self._told(profile, written, at, {})
         return profile
@@ -238,7 +228,7 @@ class Processor:
     def delete(self, profile: Profile, at: float) -> None:
         """Remove a person; a later call for one of their identifiers makes a new one."""
         self.before_change(profile, at)
-        self.log("profile_delete", profile, at, {})
+        self.log("profile_delete", profile, at, NOTHING)
         self.people.remove(profile)
 
     def _suppress(self, operation: Operation, at: float) -> None:

@@ -43,7 +43,7 @@ class CustomerioSwitches:
 
     apply_delay_seconds: float | tuple[float, float] = (0.05, 0.2)
     shuffle: bool = True
-    reads_lag_seconds: float = 0.0
+    reads_lag_seconds: float = 0.1
 
     auto_merge: bool = True
     allow_email_update_by_id: bool = False
@@ -85,6 +85,7 @@ class CustomerioSwitches:
         return cls(
             apply_delay_seconds=0.0,
             shuffle=False,
+            reads_lag_seconds=0.0,
             allow_email_update_by_id=True,
             conflict_applies_rest=True,
             stale_scope="attribute",

@@ -284,6 +284,11 @@ class Validator:
                 found.append(Problem("invalid", path, "event data cannot be longer than 100000 bytes"))
         return found
 
+    def anonymous_event(self, operation: Operation) -> list[Problem]:
+        """Check a v1 event without a person."""
+        found = self.event(operation.get("name"), operation.get("id"), operation.get("attributes"), "data")
+        return found + _timestamp(operation["timestamp"]) if "timestamp" in operation else found
+
     def _object(self, operation: Operation) -> list[Problem]:
         action = operation.get("action")
         if action is None:

@@ -48,6 +48,7 @@ class Workspace:
         self._queue: list[tuple[float, float, int, Operation]] = []
         self._accepted = 0
         self._last_due = 0.0
+        self._settled_at = 0.0
         self._processor = Processor(switches, clock)
         self._validator = Validator(switches)
 
@@ -63,7 +64,7 @@ class Workspace:
     def v1_problems(self, operation: Operation) -> list[Problem]:
         """List why a v1 call, put as an operation, is refused; an anonymous event needs no identifiers."""
         if "identifiers" not in operation and operation["action"] != "merge":
-            return self._validator.event(operation["name"], operation.get("id"), operation.get("attributes"))
+            return self._validator.anonymous_event(operation)
         return self.problems(operation)
 
     def _chosen(self, operation: Operation) -> list[Problem]:
@@ -120,6 +121,7 @@ class Workspace:
                 due, _, _, operation = heapq.heappop(self._queue)
                 self._processor.apply(operation, min(due, self.machine_time()))
             self._processor.people.forget_past(float("inf"))
+            self._settled_at = self.machine_time()
             self._count_applied()
 
     def _count_applied(self) -> None:
@@ -207,9 +209,9 @@ class Workspace:
         with self.lock:
             self.apply_due()
             profile = self._processor.people.profiles.get(cio_id) if cio_id is not None else None
-            numbers = None if cio_id is None else list((profile.activities if profile else None) or ())
-            until = self.machine_time() - self.switches.reads_lag_seconds
-            return self._processor.activities.page(seen_until=until, numbers=numbers, **filters)
+            newest = None if cio_id is None else profile.latest_activity if profile is not None else -1
+            until = max(self._settled_at, self.machine_time() - self.switches.reads_lag_seconds)
+            return self._processor.activities.page(seen_until=until, newest=newest, **filters)
 
     # Acting as an operator of the workspace
 
@@ -222,25 +224,34 @@ class Workspace:
         created: float | None = None,
     ) -> Person:
         """Add a person by hand; raises ValueError where an identifier is missing or taken."""
-        given = {kind: value for kind, value in (("id", id), ("email", email)) if value}
-        if not given:
-            raise ValueError("a person needs an id or an email")
         with self.lock:
             self.apply_due()
-            for kind, value in given.items():
-                if self._processor.people.find(kind, value) is not None:
-                    raise ValueError(f"another person has this {kind}; delete or merge them first")
-            at = self.machine_time()
-            profile = self._processor.create(at, given, dict(attributes or {}))
-            if created is not None:
-                profile.created = created
-                profile.attributes["created_at"] = (attributes or {}).get("created_at", int(created))
-            return profile.person()
+            return self._add(id, email, attributes, created).person()
 
     def add_people(self, people: Iterable[Mapping[str, Any]]) -> int:
         """Add many people, each given as the arguments of ``add_person``; tells how many."""
+        count = 0
         with self.lock:
-            return len([self.add_person(**arguments).cio_id for arguments in people])
+            self.apply_due()
+            for given in people:
+                self._add(given.get("id"), given.get("email"), given.get("attributes"), given.get("created"))
+                count += 1
+        return count
+
+    def _add(
+        self, id_: str | None, email: str | None, attributes: Mapping[str, Any] | None, created: float | None
+    ) -> Profile:
+        given = {kind: value for kind, value in (("id", id_), ("email", email)) if value}
+        if not given:
+            raise ValueError("a person needs an id or an email")
+        for kind, value in given.items():
+            if self._processor.people.find(kind, value) is not None:
+                raise ValueError(f"another person has this {kind}; delete or merge them first")
+        profile = self._processor.create(self.machine_time(), given, dict(attributes or {}))
+        if created is not None:
+            profile.created = created
+            profile.attributes["created_at"] = (attributes or {}).get("created_at", int(created))
+        return profile
 
     def delete_person(
         self,

@@ -79,18 +79,20 @@ def test_two_operations_that_depend_on_each_other_go_wrong_in_some_order(make, i
     assert outcomes == {1, 2}
 
 
-def test_settle_applies_everything_at_once(make, identify):
+def test_settle_applies_everything_at_once_and_shows_it(make, identify):
     workspace = make(apply_delay_seconds=3600.0, reads_lag_seconds=3600.0)
     workspace.accept([identify(id="cus_1")])
     workspace.settle()
     assert workspace.pending == 0
     assert workspace.visible("id", "cus_1") is not None
+    assert [line.type for line in workspace.visible_activities()[0]] == ["profile_create"]
 
 
 def test_the_harsh_default_delays_and_shuffles(make):
     switches = make(harsh=True).switches
     assert switches.delay_bounds() == (0.05, 0.2)
     assert switches.shuffle is True
+    assert switches.reads_lag_seconds > 0
 
 
 def test_what_is_due_is_applied_though_nobody_looks(make, serve, identify):

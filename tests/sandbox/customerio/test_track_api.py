@@ -161,6 +161,7 @@ def test_v1_devices(served, workspace):
         ("/api/v1/customers/cus_1/events", {}, "event name must not be blank"),
         ("/api/v1/events", {"name": ""}, "event name must not be blank"),
         ("/api/v1/customers/cus_1/events", {"name": "n" * 101}, "event name cannot be longer than 100 bytes"),
+        ("/api/v1/events", {"name": "n", "timestamp": "x"}, "timestamp must be an integer of unix seconds"),
     ],
 )
 def test_v1_errors_are_told_in_meta(served, path, body, message):
