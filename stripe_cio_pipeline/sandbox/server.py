@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,7 +23,7 @@ _TRANSPORT = "sandbox.transport"
 _START_SECONDS = 10.0
 
 
-class _BreakableProtocol(AutoHTTPProtocol):
+class _BreakableProtocol(HttpToolsProtocol):
     """Hands each application the transport of its connection, so that `reset` can break it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

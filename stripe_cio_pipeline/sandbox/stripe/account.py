@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
 
@@ -26,26 +26,23 @@ from stripe_cio_pipeline.sandbox.stripe.subscriptions import Subscriptions
 from stripe_cio_pipeline.sandbox.stripe.switches import StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.templates import make_templates
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 GUESTS_PER_CUSTOMER = 0.1
 """Guest purchases for each person who signs up."""
 
 
-def _act(
-    method: Callable[Concatenate["StripeAccount", P], R],
-) -> Callable[Concatenate["StripeAccount", P], R]:
+def _act(method: Method) -> Method:
     """Make a method an act: alone under the lock, at the present moment, as one API request of the merchant."""
 
     @functools.wraps(method)
-    def act(self: "StripeAccount", *args: P.args, **kwargs: P.kwargs) -> R:
+    def act(self: "StripeAccount", *args: Any, **kwargs: Any) -> Any:
         with self.lock:
             self.catch_up()
             self.books.request_id = self.books.ids.new("req")
             return method(self, *args, **kwargs)
 
-    return act
+    return cast("Method", act)
 
 
 class StripeAccount:
@@ -131,7 +128,7 @@ class StripeAccount:
         books.forget_old_events()
 
     def _on_agenda(self, name: str) -> Callable[..., object]:
-        own = {"sign_up": self._sign_up, "arrive": self._arrive, "guest": self._guest}
+        own: dict[str, Callable[..., object]] = {"sign_up": self._sign_up, "arrive": self._arrive, "guest": self._guest}
         if name in own:
             return own[name]
         billing = getattr(self._subscriptions, name, None)

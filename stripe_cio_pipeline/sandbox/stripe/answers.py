@@ -132,7 +132,7 @@ class Answers:
         return self._render(resource.object, row, call.version, asked.expand)
 
     def _listed_still(self, resource: Resource, row: Row) -> bool:
-        """An event can be read by id as long as it is listed, and not before it is visible."""
+        """Tell whether an object can be read by id: an event only while it is listed."""
         if resource.object != "event":
             return True
         now = self._account.clock.now()

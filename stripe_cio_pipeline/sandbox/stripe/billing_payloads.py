@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stripe_cio_pipeline.sandbox.stripe.payloads import NO_ADDRESS, listed, plan_of
+from stripe_cio_pipeline.sandbox.stripe.payloads import NO_ADDRESS, plan_of
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
 
 def subscription_item(
     *,
-    id: str,
+    id: str,  # noqa: A002
     created: int,
     subscription: str,
     price: Payload,
     quantity: int | None,
     start: int,
-    end: int,  # noqa: A002
+    end: int,
 ) -> Payload:
     """One line of a subscription; a metered price has no quantity. The period lies here since basil."""
     return {
@@ -55,7 +55,7 @@ def subscription(
     billing_cycle_anchor: int | None = None,
     test_clock: str | None = None,
 ) -> Payload:
-    """A subscription; `items` is the list object with its subscription items."""
+    """Make a subscription; `items` is the list object with its subscription items."""
     return {
         "id": id,
         "object": "subscription",
@@ -198,7 +198,7 @@ def invoice(
     end: int,
     account_name: str = "Example Ltd",
 ) -> Payload:
-    """A draft invoice. Amounts are in the currency's minor unit; a negative balance is credit."""
+    """Make a draft invoice. Amounts are in the currency's minor unit; a negative balance is credit."""
     total = subtotal - sum(entry["amount"] for entry in discount_amounts)
     due, ending_balance = settle_balance(total, starting_balance)
     parent = None
@@ -312,15 +312,15 @@ def settle_balance(total: int, balance: int) -> tuple[int, int]:
 
 def invoice_payment(
     *,
-    id: str,
+    id: str,  # noqa: A002
     created: int,
     livemode: bool,
     invoice: str,
     amount: int,
     currency: str,
-    intent: str,  # noqa: A002
+    intent: str,
 ) -> Payload:
-    """The link between an invoice and a payment intent: the only one since basil."""
+    """Link an invoice to a payment intent: the only link since basil."""
     return {
         "id": id,
         "object": "invoice_payment",
@@ -349,7 +349,7 @@ def payment_intent(
     secret: str,
     description: str | None,
 ) -> Payload:
-    """A payment intent, with the client secret that a careful reader does not store."""
+    """Make a payment intent, with the client secret that a careful reader does not store."""
     return {
         "id": id,
         "object": "payment_intent",
@@ -404,7 +404,7 @@ def charge(
     description: str | None,
     email: str | None,
 ) -> Payload:
-    """A charge to a card; `failure` is the code and the message of a decline."""
+    """Make a charge to a card; `failure` is the code and the message of a decline."""
     card = method["card"]
     paid = failure is None
     code, message = failure or (None, None)
@@ -507,7 +507,7 @@ def refund(*, id: str, created: int, charge: Payload, amount: int, balance_trans
 
 
 def dispute(*, id: str, created: int, charge: Payload, reason: str) -> Payload:  # noqa: A002
-    """A charge that the customer's bank contests. It names no customer: only the charge does."""
+    """Make a dispute: a charge that the customer's bank contests. It names no customer: only the charge does."""
     return {
         "id": id,
         "object": "dispute",
@@ -556,7 +556,7 @@ def checkout_session(
     subscription: str | None,
     invoice: str | None,
 ) -> Payload:
-    """A completed checkout; the only place where a guest's email stands, besides the charge."""
+    """Make a completed checkout; the only place where a guest's email stands, besides the charge."""
     details: dict[str, Any] = {
         "address": NO_ADDRESS,
         "business_name": None,

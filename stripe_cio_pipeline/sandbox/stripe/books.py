@@ -11,7 +11,7 @@ from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS
 from stripe_cio_pipeline.sandbox.stripe.payloads import listed
 from stripe_cio_pipeline.sandbox.stripe.resources import RESOURCES, UNLISTED_OBJECTS
 from stripe_cio_pipeline.sandbox.stripe.settled import Settled
-from stripe_cio_pipeline.sandbox.stripe.shelf import Payload, Record, Shelf
+from stripe_cio_pipeline.sandbox.stripe.shelf import Payload, Record, Shelf, encode
 from stripe_cio_pipeline.sandbox.stripe.switches import StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.versions import Shapes, family
 
@@ -181,7 +181,7 @@ class Books:
             id=event["id"],
             # Nothing says how Stripe orders the events of one second; here it is chance, and stays as it is.
             key=(self.now, self.chance.bits("order", number) >> 66),
-            encoded=orjson.dumps(event),
+            encoded=encode(event),
             customer=None,
             label=type,
             visible_at=self.now + late if late else 0.0,
@@ -242,7 +242,7 @@ class Books:
         record = Record(
             id=payload["id"],
             key=(created if isinstance(created, int) else 0, rank),
-            encoded=orjson.dumps(payload),
+            encoded=encode(payload),
             customer=customer if isinstance(customer, str) else None,
             label=label if isinstance(label, str) else None,
             hidden=hidden,

@@ -43,7 +43,7 @@ def masked(key: str) -> str:
 
 
 def no_key() -> StripeError:
-    """Nothing was given to authenticate with."""
+    """Say that nothing was given to authenticate with."""
     return StripeError(
         401,
         "You did not provide an API key. You need to provide your API key in the Authorization header, using "
@@ -52,17 +52,17 @@ def no_key() -> StripeError:
 
 
 def wrong_key(key: str) -> StripeError:
-    """The key is nobody's."""
+    """Say that the key is nobody's."""
     return StripeError(401, f"Invalid API Key provided: {masked(key)}")
 
 
 def expired_key(key: str) -> StripeError:
-    """The key was rolled."""
+    """Say that the key was rolled."""
     return StripeError(401, f"Expired API Key provided: {masked(key)}", code="api_key_expired")
 
 
 def publishable_key() -> StripeError:
-    """A key for browsers was used to read."""
+    """Say that a key for browsers was used to read."""
     return StripeError(
         401,
         "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a "
@@ -72,7 +72,7 @@ def publishable_key() -> StripeError:
 
 
 def missing_permission(key: str, account: str, permission: str, *, newer: bool) -> StripeError:
-    """A restricted key lacks a permission; Stripe has two wordings."""
+    """Say that a restricted key lacks a permission; Stripe has two wordings."""
     if newer:
         words = permission.removeprefix("rak_").removesuffix("_read")
         title = {"plan": "Prices"}.get(words, words.replace("_", " ").title() + "s")
@@ -90,7 +90,7 @@ def missing_permission(key: str, account: str, permission: str, *, newer: bool) 
 
 
 def foreign_account(key: str, account: str) -> StripeError:
-    """The `Stripe-Account` header names an account that the key cannot see."""
+    """Say that the `Stripe-Account` header names an account that the key cannot see."""
     return StripeError(
         403,
         f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does not "
@@ -100,7 +100,7 @@ def foreign_account(key: str, account: str) -> StripeError:
 
 
 def rate_limited(reason: str) -> StripeError:
-    """A limiter closed; `reason` goes into `Stripe-Rate-Limited-Reason`. There is no `Retry-After`."""
+    """Say that a limiter closed; `reason` goes into `Stripe-Rate-Limited-Reason`. There is no `Retry-After`."""
     return StripeError(
         429,
         "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
@@ -110,7 +110,7 @@ def rate_limited(reason: str) -> StripeError:
 
 
 def lock_timeout() -> StripeError:
-    """The other 429: no limiter's header."""
+    """Say that an object is locked, the other 429: no limiter's header."""
     return StripeError(
         429,
         "This object cannot be accessed right now because another API request or Stripe process is currently "
@@ -122,7 +122,7 @@ def lock_timeout() -> StripeError:
 
 
 def server_error(status: int) -> StripeError:
-    """Something broke at Stripe's."""
+    """Say that something broke at Stripe's."""
     return StripeError(
         status,
         "An unknown error occurred. Please retry the request; if it keeps failing, contact support.",
@@ -131,12 +131,12 @@ def server_error(status: int) -> StripeError:
 
 
 def missing(noun: str, id: str, param: str = "id") -> StripeError:  # noqa: A002
-    """There is no such object: 404 by id, 400 where it was a parameter."""
+    """Say that there is no such object: 404 by id, 400 where it was a parameter."""
     return StripeError(404 if param == "id" else 400, f"No such {noun}: '{id}'", code="resource_missing", param=param)
 
 
 def aged_event(id: str) -> StripeError:  # noqa: A002
-    """An event used as a cursor is older than the thirty days of retention."""
+    """Say that an event used as a cursor is older than the thirty days of retention."""
     return StripeError(
         400,
         f"The event '{id}' is no longer available because it's aged out of our retention policy.",
@@ -145,17 +145,17 @@ def aged_event(id: str) -> StripeError:  # noqa: A002
 
 
 def unknown_parameter(name: str) -> StripeError:
-    """A parameter that this endpoint does not have."""
+    """Say that this endpoint has no such parameter."""
     return StripeError(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
 
 
 def invalid(message: str, param: str, code: str | None = None) -> StripeError:
-    """A parameter whose value does not do."""
+    """Say that a parameter's value does not do."""
     return StripeError(400, message, code=code, param=param)
 
 
 def unknown_address(method: str, path: str) -> StripeError:
-    """No such endpoint."""
+    """Say that there is no such endpoint."""
     return StripeError(
         404,
         f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at "

@@ -41,13 +41,14 @@ def _volume(quantity: int, tiers: Sequence[Payload]) -> int:
 
 
 def _graduated(quantity: int, tiers: Sequence[Payload]) -> int:
-    total, below = 0, 0
+    total: int = 0
+    below = 0
     for tier in tiers:
         top = quantity if tier["up_to"] is None else min(quantity, tier["up_to"])
         if top > below:
             total += (tier["unit_amount"] or 0) * (top - below) + (tier["flat_amount"] or 0)
             below = top
-    return total
+    return int(total)
 
 
 def taken_off(coupon: Payload, amount: int, currency: str) -> int:

@@ -9,12 +9,12 @@ NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", 
 
 
 def listed(url: str, rows: Sequence[Any], *, has_more: bool = False) -> Payload:
-    """A list object."""
+    """Make a list object."""
     return {"object": "list", "data": list(rows), "has_more": has_more, "url": url}
 
 
 def account(*, id: str, created: int, name: str, country: str = "US") -> Payload:  # noqa: A002
-    """The account itself, as `GET /v1/account` shows it."""
+    """Make the account itself, as `GET /v1/account` shows it."""
     return {
         "id": id,
         "object": "account",
@@ -70,13 +70,13 @@ def _requirements() -> Payload:
 
 def customer(
     *,
-    id: str,
+    id: str,  # noqa: A002
     created: int,
     livemode: bool,
     invoice_prefix: str,
-    **given: Any,  # noqa: A002
+    **given: Any,
 ) -> Payload:
-    """A customer; `given` are the fields that a caller may set."""
+    """Make a customer; `given` are the fields that a caller may set."""
     payload: Payload = {
         "id": id,
         "object": "customer",
@@ -153,7 +153,7 @@ def payment_method(
     email: str | None = None,
     name: str | None = None,
 ) -> Payload:
-    """A card as a payment method."""
+    """Make a card as a payment method."""
     return {
         "id": id,
         "object": "payment_method",
@@ -195,7 +195,7 @@ def payment_method(
 
 
 def product(*, id: str, created: int, livemode: bool, name: str, **given: Any) -> Payload:  # noqa: A002
-    """A product: what a plan is called."""
+    """Make a product: what a plan is called."""
     payload: Payload = {
         "id": id,
         "object": "product",
@@ -240,7 +240,7 @@ def price(
     lookup_key: str | None = None,
     **given: Any,
 ) -> Payload:
-    """A price; without an interval it is paid once. Tiers are not part of it: they only come when expanded."""
+    """Make a price; without an interval it is paid once. Tiers only come when expanded."""
     recurring = None
     if interval is not None:
         recurring = {
@@ -276,7 +276,7 @@ def price(
 
 
 def plan_of(price: Payload) -> Payload:
-    """The legacy plan that mirrors a recurring price."""
+    """Return the legacy plan that mirrors a recurring price."""
     recurring = price["recurring"] or {}
     return {
         "id": price["id"],
@@ -314,7 +314,7 @@ def coupon(
     duration_in_months: int | None = None,
     **given: Any,
 ) -> Payload:
-    """A coupon: `duration` is forever, once or repeating."""
+    """Make a coupon: `duration` is forever, once or repeating."""
     payload: Payload = {
         "id": id,
         "object": "coupon",
@@ -345,7 +345,7 @@ def discount(
     start: int,
     end: int | None,
 ) -> Payload:
-    """A coupon at work on a customer or subscription. It cannot be fetched by id, only expanded."""
+    """Put a coupon to work on a customer or subscription. It cannot be fetched by id, only expanded."""
     return {
         "id": id,
         "object": "discount",

@@ -31,7 +31,7 @@ class Payments:
         books = self._books
         id_ = books.ids.new("pm")
         country = ((customer or {}).get("address") or {}).get("country") or "US"
-        fields = {
+        fields: dict[str, Any] = {
             "brand": self._chance.pick(_BRANDS, "brand", id_),
             "last4": f"{self._chance.between(0, 9999, 'last4', id_):04d}",
             "exp_month": self._chance.between(1, 12, "month", id_),

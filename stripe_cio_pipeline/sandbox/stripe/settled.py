@@ -121,7 +121,7 @@ class QuietRows:
         self._places = [place for place, role in enumerate(settled.roles) if role in roles]
         whole, rest = divmod(settled.count, BLOCK)
         self._count = whole * len(self._places) + sum(place < rest for place in self._places)
-        self._delay = 0 if object in ("customer",) else PURCHASE_SECONDS
+        self._delay = 0 if object == "customer" else PURCHASE_SECONDS
         self._roles = roles
 
     def key(self, place: int) -> Key:
@@ -185,8 +185,8 @@ class Settled:
         order = sorted(range(BLOCK), key=lambda place: chance.unit("role", place))
         self.roles = [_ROLES[order.index(place)] for place in range(BLOCK)]
         self._ids = ids
-        self._oldest = start - 360 * DAY
-        self._width = (360 - EVENT_DAYS - 5) * DAY / max(1, count)
+        self._oldest = start - 365 * DAY
+        self._width = (365 - EVENT_DAYS - 5) * DAY / max(1, count)
         self._salt = chance.bits("salt") & 0xFFFFFFFF
         self._scatter = {prefix: Scatter(chance, prefix) for prefix in ("txn", "si", "il")}
         self._scatter |= {name: Scatter(chance, name) for name in OBJECTS}

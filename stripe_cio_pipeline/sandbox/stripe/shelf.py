@@ -15,6 +15,11 @@ FIRST: Key = (-(1 << 62), 0)
 LAST: Key = (1 << 62, 0)
 
 
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """Encode a payload to keep. The copy is worth it: orjson leaves half as much again unused behind its bytes."""
+    return bytes(memoryview(orjson.dumps(payload)))
+
+
 class Row(Protocol):
     """One object in a list."""
 
@@ -105,7 +110,7 @@ class Shelf:
 
     def rewrite(self, record: Record, payload: Mapping[str, Any]) -> None:
         """Change what a stored record holds; its place and owner stay."""
-        record.encoded = orjson.dumps(payload)
+        record.encoded = encode(payload)
         if record.label is not None:
             record.label = payload.get("status")
 

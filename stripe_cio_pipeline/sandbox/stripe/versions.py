@@ -36,8 +36,11 @@ def family(version: str) -> str | None:
 
 
 class Shapes:
-    """Renders payloads in older shapes. Some older fields repeat other objects, which `find`, `intent_of`
-    (of an invoice) and `invoice_of` (of a payment intent) look up."""
+    """Renders payloads in older shapes.
+
+    Some older fields repeat other objects, which `find`, `intent_of` (of an invoice) and `invoice_of` (of a
+    payment intent) look up.
+    """
 
     def __init__(
         self,
