@@ -128,7 +128,7 @@ def _identify(timestamp: int | None = None, relationships: Any = None, **argumen
     return operation
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def identify() -> Callable[..., dict[str, Any]]:
     """Write an identify: the first of cio_id, id and email addresses, all else is an attribute (set_id: id)."""
     return _identify
@@ -140,7 +140,7 @@ def _act(action: str, **arguments: Any) -> dict[str, Any]:
     return {"type": "person", "action": action, **named, **arguments}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def act() -> Callable[..., dict[str, Any]]:
     """Write any other operation on a person."""
     return _act
@@ -159,7 +159,7 @@ def _event(name: str, *, event_id: str | None = None, **arguments: Any) -> dict[
     return operation | arguments
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def event() -> Callable[..., dict[str, Any]]:
     """Write an event; the keyword that names the person is an identifier, event_id is the event's own."""
     return _event

@@ -1,6 +1,11 @@
 """Who an identify is about, and what is refused in silence."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stripe_cio_pipeline.sandbox import Clock
+from stripe_cio_pipeline.sandbox.customerio import CustomerioSwitches, Workspace
 
 TAKEN = "The identifier is already associated with a different profile."
 
@@ -226,38 +231,46 @@ def test_a_person_addressed_by_a_malformed_email_is_not_made(workspace, identify
     assert len(refusals(workspace)) == 2
 
 
-def test_nobody_has_an_identifier_of_somebody_else_whatever_is_sent(make, identify, act):
-    """Random calls: each index leads to a person who has that identifier, and no two people share one."""
-    import random
+IDS = st.sampled_from(["cus_0", "cus_1", "cus_2"])
+EMAILS = st.sampled_from(["A@example.com", "a@example.com", "B@example.com", "c@example.com"])
+CALLS = st.one_of(
+    st.tuples(st.just("by id"), IDS, EMAILS),
+    st.tuples(st.just("by email"), IDS, EMAILS),
+    st.tuples(st.just("without email"), IDS, EMAILS),
+    st.tuples(st.just("delete"), IDS, EMAILS),
+    st.tuples(st.just("merge"), IDS, EMAILS),
+)
 
-    chance = random.Random(7)
-    for round_number in range(20):
-        workspace = make(
-            auto_merge=chance.random() < 0.5,
-            allow_email_update_by_id=chance.random() < 0.5,
-            id_reassignment=chance.choice(["fail", "reassign"]),
-            conflict_applies_rest=chance.random() < 0.5,
-        )
-        ids = [f"cus_{number}" for number in range(4)]
-        emails = [f"Customer-{number}@example.com" for number in range(4)]
-        for _ in range(60):
-            operation = chance.choice(
-                [
-                    identify(id=chance.choice(ids), email=chance.choice(emails)),
-                    identify(email=chance.choice(emails).lower(), set_id=chance.choice(ids)),
-                    identify(id=chance.choice(ids), email=None),
-                    act("delete", id=chance.choice(ids)),
-                    act("merge", primary={"id": chance.choice(ids)}, secondary={"email": chance.choice(emails)}),
-                ]
-            )
-            workspace.accept([operation])
-            people = workspace.people()
-            for kind in ("id", "email"):
-                held = [getattr(person, kind).lower() for person in people if getattr(person, kind)]
-                assert len(held) == len(set(held)), round_number
-            for value in ids:
-                found = workspace.person(id=value)
-                assert found is None or found.id == value
-            for value in emails:
-                found = workspace.person(email=value)
-                assert found is None or found.email.lower() == value.lower()
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    calls=st.lists(CALLS, max_size=15),
+    auto_merge=st.booleans(),
+    allow=st.booleans(),
+    policy=st.sampled_from(["fail", "reassign"]),
+    rest=st.booleans(),
+)
+def test_no_two_people_share_an_identifier_whatever_is_sent(calls, auto_merge, allow, policy, rest, identify, act):
+    switches = CustomerioSwitches.gentle()
+    switches.auto_merge, switches.allow_email_update_by_id = auto_merge, allow
+    switches.id_reassignment, switches.conflict_applies_rest = policy, rest
+    workspace = Workspace(switches, Clock(1_800_000_000), machine_time=lambda: 1_800_000_000.0)
+    for kind, id_, email in calls:
+        operation = {
+            "by id": lambda id_=id_, email=email: identify(id=id_, email=email),
+            "by email": lambda id_=id_, email=email: identify(email=email, set_id=id_),
+            "without email": lambda id_=id_: identify(id=id_, email=None),
+            "delete": lambda id_=id_: act("delete", id=id_),
+            "merge": lambda id_=id_, email=email: act("merge", primary={"id": id_}, secondary={"email": email}),
+        }[kind]()
+        workspace.accept([operation])
+        people = workspace.people()
+        for name in ("id", "email"):
+            held = [getattr(person, name).lower() for person in people if getattr(person, name)]
+            assert len(held) == len(set(held))
+        for person in people:
+            assert person.id or person.email
+            assert person.id is None or workspace.person(id=person.id) == person
+            assert person.email is None or workspace.person(email=person.email) == person
+        found = workspace.person(id=id_)
+        assert found is None or found.id == id_
