@@ -1,0 +1,246 @@
+"""Bringing objects up to date that events speak of: apply, bury, or read again by id, at most once each."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+
+from stripe_cio_pipeline.extract import shapes
+from stripe_cio_pipeline.extract.certainty import Decision, Signal, Step, Stored, decide
+from stripe_cio_pipeline.extract.history import complete_nested, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.objects import StripeObject, at_path
+from stripe_cio_pipeline.extract.pressure import Refusal
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.store import (
+    Row,
+    check_mode,
+    read_known,
+    read_payloads,
+    row_of,
+    tombstone,
+    write_rows,
+)
+from stripe_cio_pipeline.extract.transport import wrong_request
+from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+#: Objects whose events are decided on together: enough for one scan of the table, few enough to hold their payloads.
+BATCH_OBJECTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An object to be read by id, and the event that asks for it."""
+
+    id: str
+    event_id: str | None
+
+
+class ReadingBook:
+    """Gathers objects that were read by id, and writes them together with the end of their signals."""
+
+    def __init__(self, session: Session, kind: StripeObject, *, force: bool = False) -> None:
+        self._session = session
+        self._kind = kind
+        self._force = force
+        self._rows: list[Row] = []
+        self._doubtful: set[str] = set()
+        self._settled: list[str] = []
+
+    @property
+    def gathered_rows(self) -> int:
+        """Objects that wait to be written. Each counts for many, so that few reads wait for a full transaction."""
+        return len(self._settled)
+
+    @property
+    def gathered_pages(self) -> int:
+        """The same: a read is admitted like a page."""
+        return len(self._settled)
+
+    def keep(self, reading: Reading, row: Row | None, doubtful: bool) -> None:
+        """Gather one object; None for one that never came to be."""
+        self._settled.append(reading.id)
+        if row is not None:
+            self._rows.append(row)
+            if doubtful:
+                self._doubtful.add(row.id)
+
+    def close_page(self) -> Entry:
+        """Hand over rows and the ids whose signals are settled."""
+        rows, self._rows = self._rows, []
+        settled, self._settled = self._settled, []
+        doubtful, self._doubtful = self._doubtful, set()
+
+        def write(connection: Connection, seq: int) -> None:
+            session, kind = self._session, self._kind
+            whole = keep_absent_fields(connection, kind, rows, doubtful)
+            tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id, force=self._force)
+            session.tally(kind.name, tally)
+            connection.execute(_SQL["delete_signals"], [kind.name, settled])
+            session.sightings.save(connection, session.run_id)
+
+        return write
+
+
+async def follow_signals(session: Session, kind: StripeObject) -> None:
+    """Settle every signal of one object type. What fails stays for the next run. Raises what Stripe refuses."""
+    while True:
+        readings = await session.writer.alone(partial(_settle_without_reading, session, kind))
+        if readings is None:
+            return
+        await read_again(session, kind, readings)
+
+
+async def read_again(session: Session, kind: StripeObject, readings: Sequence[Reading], *, force: bool = False) -> None:
+    """Read objects by id, several at once. After a failure those under way are kept, and then it is raised."""
+    if not readings:
+        return
+    book = ReadingBook(session, kind, force=force)
+    session.writer.open_book(book)
+    endpoint = f"{kind.path}/{{id}}"
+    waiting = list(reversed(readings))
+    under_way: set[asyncio.Task[None]] = set()
+    failure: Exception | None = None
+    try:
+        while waiting or under_way:
+            while waiting and failure is None and len(under_way) < session.transport.budget.in_flight(endpoint):
+                under_way.add(asyncio.create_task(_read_one(session, kind, book, waiting.pop())))
+            if not under_way:
+                break
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if isinstance(error, Exception):
+                    failure = failure or error
+                elif error is not None:
+                    raise error
+            session.note("changes", kind.name, rows=len(readings) - len(waiting), requests=len(readings))
+    finally:
+        for task in under_way:
+            task.cancel()
+    # Whoever looks at the signals next must find these settled.
+    await session.writer.commit_now()
+    session.writer.close_book(book)
+    if failure is not None:
+        raise failure
+
+
+async def _read_one(session: Session, kind: StripeObject, book: ReadingBook, reading: Reading) -> None:
+    await session.writer.admit()
+    try:
+        answer = await session.transport.retrieve(kind.path, reading.id, kind.expands)
+        row, doubtful = None, False
+        if isinstance(answer, Refusal):
+            if not answer.missing:
+                raise wrong_request(answer, f"{kind.path}/{{id}}")
+            # A draft invoice that was deleted answers 404. What was never stored needs no tombstone.
+            row = tombstone(
+                kind, reading.id, as_of=int(session.transport.stripe_now), source="retrieve", event_id=reading.event_id
+            )
+        elif answer.body.get("deleted") is True:
+            row = tombstone(kind, reading.id, as_of=answer.date, source="retrieve", event_id=reading.event_id)
+        else:
+            for nested in kind.nested:
+                await complete_nested(session, kind, nested, answer.body)
+            row = row_of(kind, answer.body, as_of=answer.date, source="retrieve", event_id=reading.event_id)
+            doubtful = is_doubtful(session, kind, answer.body, answer, "retrieve")
+            check_mode([row], session.livemode)
+            session.read[kind.name] = session.read.get(kind.name, 0) + 1
+    except BaseException:
+        await session.writer.dismiss()
+        raise
+    book.keep(reading, row, doubtful)
+    session.writer.arrived()
+
+
+def _settle_without_reading(session: Session, kind: StripeObject) -> list[Reading] | None:
+    """Decide on a batch of signalled objects, write what needs no request, and name those that do.
+
+    None where no signals are left. Runs in a thread: it holds the warehouse, and asks nobody.
+    """
+    with session.warehouse.connect() as connection:
+        ids = [row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, BATCH_OBJECTS]).fetchall()]
+        if not ids:
+            return None
+        decisions = _decide_all(connection, kind, ids)
+        rows, readings, settled = _without_reading(connection, kind, decisions)
+        check_mode(rows, session.livemode)
+        if settled:
+            connection.begin()
+            try:
+                seq = next_seq(connection)
+                tally = write_rows(connection, kind, rows, seq=seq, run_id=session.run_id)
+                session.tally(kind.name, tally)
+                connection.execute(_SQL["delete_signals"], [kind.name, settled])
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+    return readings
+
+
+def _decide_all(connection: Connection, kind: StripeObject, ids: list[str]) -> dict[str, Decision]:
+    signals: dict[str, list[Signal]] = defaultdict(list)
+    for object_id, *rest in connection.execute(_SQL["signals_of"], [kind.name, ids]).fetchall():
+        signals[object_id].append(Signal(*rest))
+    known = read_known(connection, kind, ids)
+    return {
+        object_id: decide(
+            Stored(known[object_id].as_of, known[object_id].source, known[object_id].deleted)
+            if object_id in known
+            else None,
+            of_object,
+            reuses_ids=kind.reuses_ids,
+        )
+        for object_id, of_object in signals.items()
+    }
+
+
+def _without_reading(
+    connection: Connection, kind: StripeObject, decisions: dict[str, Decision]
+) -> tuple[list[Row], list[Reading], list[str]]:
+    """Make the rows that need no request. Gives rows, objects to read, and ids whose signals are settled."""
+    wanted = {
+        decision.event.event_id: object_id
+        for object_id, decision in decisions.items()
+        if decision.step in {Step.APPLY, Step.BURY}
+    }
+    snapshots: dict[str, dict[str, Any]] = {}
+    for event_id, payload in connection.execute(_SQL["event_snapshots"], [list(wanted)]).fetchall():
+        snapshots[wanted[event_id]] = at_path(orjson.loads(payload), "data.object")
+    stored = read_payloads(connection, kind, list(wanted.values()))
+    rows: list[Row] = []
+    readings: list[Reading] = []
+    settled: list[str] = []
+    for object_id, decision in decisions.items():
+        event, snapshot = decision.event, snapshots.get(object_id, {})
+        match decision.step:
+            case Step.READ:
+                readings.append(Reading(object_id, event.event_id))
+                continue
+            case Step.APPLY:
+                if not shapes.graft(kind, snapshot, stored.get(object_id)):
+                    readings.append(Reading(object_id, event.event_id))
+                    continue
+                rows.append(row_of(kind, snapshot, as_of=event.created, source="event", event_id=event.event_id))
+            case Step.BURY:
+                rows.append(
+                    tombstone(
+                        kind,
+                        object_id,
+                        as_of=event.created,
+                        source="event",
+                        event_id=event.event_id,
+                        last=snapshot if event.usable else None,
+                    )
+                )
+            case Step.NOTHING:
+                pass
+        settled.append(object_id)
+    return rows, readings, settled

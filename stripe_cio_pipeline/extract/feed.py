@@ -1,0 +1,282 @@
+"""The feed of changes: `/v1/events` back to the watermark less an overlap, stored once each, with what they ask for.
+
+Events are listed like anything else, in slices, because a burst of twenty thousand is two hundred pages. A page's
+events and the signals that follow from them are stored in one transaction; the watermark moves when the last page is.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from stripe_cio_pipeline.extract import shapes
+from stripe_cio_pipeline.extract.certainty import SignalKind
+from stripe_cio_pipeline.extract.frontier import save_slices
+from stripe_cio_pipeline.extract.objects import (
+    BY_KIND,
+    BY_NAME,
+    EVENT_RETENTION_SECONDS,
+    EVENTS_PATH,
+    TOUCHES_BY_KIND,
+    StripeObject,
+    at_path,
+    id_of,
+)
+from stripe_cio_pipeline.extract.scrub import canonical, content_hash
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
+from stripe_cio_pipeline.extract.store import Tally, read_payloads
+from stripe_cio_pipeline.extract.transport import Answer
+from stripe_cio_pipeline.extract.walk import walk
+from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.warehouse import Connection, Statements, write_cursor
+
+_SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+WATERMARK = "events.watermark"
+#: Set while a walk of the feed is under way: the watermark that it will leave.
+WALK = "events.walk"
+#: Set when events were lost to a gap longer than Stripe keeps them, until a reconcile has made up for it.
+GAP = "events.gap"
+
+#: A feed that is read back to within this of Stripe's memory cannot be trusted to be whole.
+RETENTION_MARGIN_SECONDS = 3_600
+
+
+class EventRow(NamedTuple):
+    """One event as it will stand in `stripe.events`."""
+
+    id: str
+    type: str
+    object_type: str | None
+    object_id: str | None
+    customer_id: str | None
+    created: int
+    livemode: bool | None
+    api_version: str | None
+    payload: str
+    content_hash: str
+
+
+class SignalRow(NamedTuple):
+    """What an event says of an object that is kept, as it will stand in `pipeline.signals`."""
+
+    object: str
+    id: str
+    event_id: str
+    created: int
+    kind: SignalKind
+    usable: bool
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """An event with its signals. `condition` holds the event's object id where a touch needs the stored payload."""
+
+    row: EventRow
+    signals: tuple[SignalRow, ...]
+    versions: tuple[tuple[str, shapes.Verdict, tuple[str, ...]], ...]
+
+
+def read_event(payload: dict[str, Any]) -> ReadEvent:
+    """Make of a scrubbed event what is stored, and what it asks for. Pure."""
+    event_id, event_type, created = payload["id"], payload["type"], payload["created"]
+    subject = at_path(payload, "data.object")
+    subject = subject if isinstance(subject, dict) else {}
+    kind = BY_KIND.get(str(subject.get("object")))
+    version = payload.get("api_version")
+    object_id = id_of(subject)
+    text = canonical(payload)
+    livemode = payload.get("livemode")
+    row = EventRow(
+        id=event_id,
+        type=event_type,
+        object_type=subject.get("object"),
+        object_id=object_id,
+        customer_id=object_id if kind is not None and kind.customer_field == "id" else id_of(subject.get("customer")),
+        created=created,
+        livemode=livemode if isinstance(livemode, bool) else None,
+        api_version=version,
+        payload=text.decode(),
+        content_hash=content_hash(text),
+    )
+    signals: list[SignalRow] = []
+    versions: list[tuple[str, shapes.Verdict, tuple[str, ...]]] = []
+    if kind is not None and object_id is not None:
+        verdict = shapes.judge_version(version)
+        missing = shapes.missing_fields(kind, subject)
+        pinned = verdict is shapes.Verdict.PINNED
+        usable = pinned and not missing
+        removal = event_type in kind.removals
+        if not usable and not removal:
+            versions.append((kind.name, verdict, missing if pinned else ()))
+        signals.append(
+            SignalRow(
+                kind.name,
+                object_id,
+                event_id,
+                created,
+                "removal" if removal else "snapshot",
+                usable,
+                content_hash(canonical(subject)),
+            )
+        )
+    for touch in TOUCHES_BY_KIND.get(str(subject.get("object")), ()):
+        target = id_of(subject.get(touch.field)) or id_of(at_path(payload, f"data.previous_attributes.{touch.field}"))
+        if target is not None:
+            # The hash of a conditional touch is what it is about: see `_touched`.
+            about = object_id or "" if touch.only_if else ""
+            signals.append(SignalRow(touch.target, target, event_id, created, "touch", False, about))
+    return ReadEvent(row, tuple(signals), tuple(versions))
+
+
+class FeedBook:
+    """Gathers pages of events, and writes what is new of them."""
+
+    def __init__(self, session: Session, plan: SlicePlan, floor: int, leaves: int | None) -> None:
+        self.plan = plan
+        self.floor = floor
+        #: The watermark that this walk leaves: the `Date` of its first answer.
+        self.leaves = leaves
+        self.newest: int | None = None
+        self.new_events = 0
+        #: Whether the walk went back further than Stripe can be trusted to remember.
+        self.gap = False
+        self._session = session
+        self._gathered: list[ReadEvent] = []
+        self._gathered_pages = 0
+        self._pages = 0
+
+    @property
+    def gathered_rows(self) -> int:
+        """Events that wait to be written."""
+        return len(self._gathered)
+
+    @property
+    def gathered_pages(self) -> int:
+        """Pages that wait to be written."""
+        return self._gathered_pages
+
+    async def complete(self, answer: Answer) -> None:
+        """Events are whole."""
+        if self.leaves is None:
+            self.leaves = answer.date
+        self.gap = is_gap(self.floor, self.leaves)
+
+    def keep(self, answer: Answer) -> None:
+        """Gather a page."""
+        events = [read_event(payload) for payload in answer.body["data"]]
+        for event in events:
+            for name, verdict, missing in event.versions:
+                self._session.sightings.note(name, "event", event.row.api_version, verdict, missing)
+        self._gathered.extend(events)
+        self._gathered_pages += 1
+        self._pages += 1
+        self._session.read["events"] = self._session.read.get("events", 0) + len(events)
+        moments = [event.row.created for event in events]
+        self.newest = max(moments if self.newest is None else [self.newest, *moments], default=self.newest)
+        self._session.note("events", "events", rows=self._session.read["events"], requests=self._pages)
+
+    def close_page(self) -> Entry:
+        """Hand over events, signals and frontier."""
+        events, self._gathered, self._gathered_pages = self._gathered, [], 0
+        frontier, finished = self.plan.frontier(), self.plan.finished
+        floor, leaves = self.floor, self.leaves
+
+        def write(connection: Connection, seq: int) -> None:
+            session = self._session
+            self.new_events += _write_events(connection, session, events, seq)
+            save_slices(connection, "events", frontier, session.read["events"], session.run_id)
+            if leaves is not None:
+                write_cursor(connection, WATERMARK if finished else WALK, str(leaves), session.run_id)
+                if is_gap(floor, leaves):
+                    write_cursor(connection, GAP, str(floor), session.run_id)
+            session.sightings.save(connection, session.run_id)
+
+        return write
+
+
+async def read_feed(session: Session, floor: int, leaves: int | None, slices: tuple[Slice, ...]) -> FeedBook:
+    """List the events since `floor` (unix seconds), or what is left of an earlier walk in `slices`."""
+    lowest = min((piece.created_from for piece in slices if piece.created_from is not None), default=floor)
+    book = FeedBook(session, SlicePlan(slices or (Slice(created_from=floor),)), lowest, leaves)
+    session.writer.open_book(book)
+
+    async def aged_out(_: Slice) -> None:
+        session.warnings.append("Events that were still to be read have meanwhile left Stripe's 30 days.")
+
+    await walk(session.transport, session.writer, book, EVENTS_PATH, {}, on_aged_out=aged_out)
+    return book
+
+
+def is_gap(floor: int, stripe_now: float) -> bool:
+    """Whether events after `floor` may have left Stripe's memory already."""
+    return floor < stripe_now - EVENT_RETENTION_SECONDS + RETENTION_MARGIN_SECONDS
+
+
+def _write_events(connection: Connection, session: Session, events: Iterable[ReadEvent], seq: int) -> int:
+    latest = {event.row.id: event for event in events}
+    if not latest:
+        return 0
+    known = _known_events(connection, list(latest))
+    new = [event for event in latest.values() if event.row.id not in known]
+    if not new:
+        return 0
+    columns = dict(zip(EventRow._fields, zip(*(event.row for event in new), strict=True), strict=True))
+    types = {"created": pa.int64(), "livemode": pa.bool_()}
+    arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
+    arrays["run_id"] = pa.array([session.run_id] * len(new), pa.string())
+    arrays["seq"] = pa.array([seq] * len(new), pa.int64())
+    _execute(connection, pa.table(arrays), "insert_events")
+    signals = list(_touched(connection, [signal for event in new for signal in event.signals]))
+    if signals:
+        columns = dict(zip(SignalRow._fields, zip(*signals, strict=True), strict=True))
+        types = {"created": pa.int64(), "usable": pa.bool_()}
+        arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
+        _execute(connection, pa.table(arrays), "insert_signals")
+    session.tally("events", Tally(added=len(new)))
+    return len(new)
+
+
+def _touched(connection: Connection, signals: list[SignalRow]) -> Iterator[SignalRow]:
+    """Leave out touches that do not matter: a changed card that is not the customer's default shows nowhere."""
+    conditional: dict[str, list[str]] = {}
+    for signal in signals:
+        if signal.kind == "touch" and signal.content_hash:
+            conditional.setdefault(signal.object, []).append(signal.id)
+    stored = {
+        (name, object_id): payload
+        for name, ids in conditional.items()
+        for object_id, payload in read_payloads(connection, BY_NAME[name], ids).items()
+    }
+    for signal in signals:
+        if signal.kind == "touch" and signal.content_hash:
+            payload = stored.get((signal.object, signal.id))
+            if payload is None or not _shows(BY_NAME[signal.object], payload, signal.content_hash):
+                continue
+        yield signal
+
+
+def _shows(kind: StripeObject, payload: dict[str, Any], touched_id: str) -> bool:
+    paths = [
+        touch.only_if
+        for touches in TOUCHES_BY_KIND.values()
+        for touch in touches
+        if touch.target == kind.name and touch.only_if is not None
+    ]
+    return any(at_path(payload, path) == touched_id for path in paths)
+
+
+def _known_events(connection: Connection, ids: list[str]) -> set[str]:
+    found = _execute(connection, pa.table({"id": pa.array(ids, pa.string())}), "known_events")
+    return {row[0] for row in found}
+
+
+def _execute(connection: Connection, arrivals: pa.Table, statement: str) -> list[tuple[Any, ...]]:
+    connection.register("arrivals", arrivals)
+    try:
+        return connection.execute(_SQL[statement]).fetchall()
+    finally:
+        connection.unregister("arrivals")

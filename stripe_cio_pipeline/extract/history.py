@@ -1,0 +1,205 @@
+"""History: everything that Stripe lists of an object type, in slices, resumable at every page."""
+
+from typing import Any
+
+import orjson
+
+from stripe_cio_pipeline.errors import StripeUnavailable
+from stripe_cio_pipeline.extract import shapes
+from stripe_cio_pipeline.extract.frontier import HistoryMark, save_slices, write_mark
+from stripe_cio_pipeline.extract.objects import PINNED_VERSION, Nested, StripeObject
+from stripe_cio_pipeline.extract.pressure import Refusal
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
+from stripe_cio_pipeline.extract.store import Row, check_mode, read_payloads, row_of, write_rows
+from stripe_cio_pipeline.extract.transport import Answer, wrong_request
+from stripe_cio_pipeline.extract.walk import walk
+from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.warehouse import Connection
+
+
+def list_parameters(kind: StripeObject) -> dict[str, object]:
+    """Query parameters of a list call, beside its slice."""
+    expands = [f"data.{path}" for path in kind.expands]
+    return {**kind.parameters, **({"expand": expands} if expands else {})}
+
+
+class HistoryBook:
+    """Gathers pages of one object type's list, and writes them with the frontier that they leave."""
+
+    def __init__(self, session: Session, kind: StripeObject, plan: SlicePlan, mark: HistoryMark) -> None:
+        self.plan = plan
+        self._session = session
+        self._kind = kind
+        self._mark = mark
+        self._pages = mark.pages
+        self._rows_read = mark.rows
+        self._gathered: list[Row] = []
+        self._gathered_pages = 0
+        self._doubtful: set[str] = set()
+        self._started_at = session.monotonic()
+        self._rows_before = mark.rows
+        self._oldest: int | None = None
+
+    @property
+    def gathered_rows(self) -> int:
+        """Rows that wait to be written."""
+        return len(self._gathered)
+
+    @property
+    def gathered_pages(self) -> int:
+        """Pages that wait to be written."""
+        return self._gathered_pages
+
+    async def complete(self, answer: Answer) -> None:
+        """Fetch the rest of lists inside the objects that Stripe cut."""
+        for nested in self._kind.nested:
+            for payload in answer.body["data"]:
+                await complete_nested(self._session, self._kind, nested, payload)
+
+    def keep(self, answer: Answer) -> None:
+        """Gather a page."""
+        rows = [self._row(payload, answer) for payload in answer.body["data"]]
+        check_mode(rows, self._session.livemode)
+        self._gathered.extend(rows)
+        self._gathered_pages += 1
+        self._pages += 1
+        self._rows_read += len(rows)
+        self._oldest = _older(self._oldest, rows)
+        self._session.read[self._kind.name] = self._session.read.get(self._kind.name, 0) + len(rows)
+        self._tell()
+
+    def close_page(self) -> Entry:
+        """Hand over pages and frontier."""
+        rows, self._gathered, self._gathered_pages = self._gathered, [], 0
+        doubtful, self._doubtful = self._doubtful, set()
+        frontier = self.plan.frontier()
+        mark = HistoryMark(
+            "finished" if self.plan.finished else "listing", self._mark.began, self._pages, self._rows_read
+        )
+
+        def write(connection: Connection, seq: int) -> None:
+            session, kind = self._session, self._kind
+            whole = keep_absent_fields(connection, kind, rows, doubtful)
+            session.tally(kind.name, write_rows(connection, kind, whole, seq=seq, run_id=session.run_id))
+            save_slices(connection, kind.name, frontier, mark.rows, session.run_id)
+            write_mark(connection, kind.name, mark, session.run_id)
+            session.sightings.save(connection, session.run_id)
+
+        return write
+
+    def _row(self, payload: dict[str, Any], answer: Answer) -> Row:
+        row = row_of(self._kind, payload, as_of=answer.date, source="list")
+        if is_doubtful(self._session, self._kind, payload, answer, "list"):
+            self._doubtful.add(row.id)
+        return row
+
+    def _tell(self) -> None:
+        elapsed = max(self._session.monotonic() - self._started_at, 1e-6)
+        rate = (self._rows_read - self._rows_before) / elapsed
+        share = covered_share(self.plan.frontier(), self._oldest, self._session.transport.stripe_now)
+        left = None
+        if share and rate and self._rows_read:
+            left = (self._rows_read / share - self._rows_read) / rate
+        self._session.note(
+            "history",
+            self._kind.name,
+            rows=self._rows_read,
+            requests=self._pages,
+            rows_per_second=rate,
+            share=share,
+            seconds_left=left,
+            always=self.plan.finished,
+        )
+
+
+def _older(oldest: int | None, rows: list[Row]) -> int | None:
+    moments = [row.created for row in rows if row.created is not None]
+    return min(moments if oldest is None else [oldest, *moments], default=oldest)
+
+
+def is_doubtful(session: Session, kind: StripeObject, payload: dict[str, Any], answer: Answer, source: str) -> bool:
+    """Whether an answer's object is not of the pinned shape; notes it."""
+    missing = shapes.missing_fields(kind, payload)
+    version = answer.version or PINNED_VERSION
+    verdict = shapes.judge_version(version)
+    if not missing and verdict is shapes.Verdict.PINNED:
+        return False
+    session.sightings.note(kind.name, source, version, verdict, missing)
+    return bool(missing)
+
+
+def keep_absent_fields(connection: Connection, kind: StripeObject, rows: list[Row], doubtful: set[str]) -> list[Row]:
+    """Carry stored values over into rows whose payload lacks fields."""
+    if not doubtful:
+        return rows
+    stored = read_payloads(connection, kind, sorted(doubtful))
+    whole = []
+    for row in rows:
+        if row.id in stored:
+            payload = orjson.loads(row.payload)
+            if shapes.keep_absent(kind, payload, stored[row.id]):
+                made = row_of(kind, payload, as_of=row.as_of, source=row.source, event_id=row.source_event_id)
+                whole.append(made)
+                continue
+        whole.append(row)
+    return whole
+
+
+def covered_share(frontier: tuple[Slice, ...], oldest: int | None, now: float) -> float | None:
+    """Estimate which share (0 to 1) of a history is read, from the time that its open slices still span.
+
+    `oldest` is the oldest `created` that was seen. None while the list's far end was not seen: an account's age is not
+    known before.
+    """
+    if not frontier:
+        return 1.0
+    bounds = [piece.created_from for piece in frontier if piece.created_from is not None]
+    if len(bounds) < len(frontier) or oldest is None:
+        return None
+    whole = now - min(oldest, *bounds)
+    left = sum(max(0.0, min(now, piece.created_before or now) - (piece.created_from or 0)) for piece in frontier)
+    return max(0.0, 1.0 - left / whole) if whole > 0 else None
+
+
+async def complete_nested(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
+    """Fetch all of a list inside an object where Stripe gave only its beginning."""
+    inner = payload.get(nested.field)
+    if not isinstance(inner, dict) or not inner.get("has_more"):
+        return
+    # Expanded as inside the parent, so that an object is the same however it was read.
+    prefix = f"{nested.field}.data."
+    expands = [f"data.{path.removeprefix(prefix)}" for path in kind.expands if path.startswith(prefix)]
+    rows: list[dict[str, Any]] = list(inner["data"])
+    while True:
+        parameters: dict[str, object] = {nested.parameter: payload["id"], "starting_after": rows[-1]["id"]}
+        if expands:
+            parameters["expand"] = expands
+        answer = await session.transport.list(nested.path, parameters)
+        if isinstance(answer, Refusal):
+            if answer.missing:
+                return
+            raise wrong_request(answer, nested.path)
+        rows.extend(answer.body["data"])
+        if not answer.body.get("has_more"):
+            break
+        if not answer.body["data"]:
+            raise StripeUnavailable(
+                f"Stripe says that {nested.path} goes on and gives no rows.", "Run again; if this stays, report it."
+            )
+    inner["data"] = rows
+    inner["has_more"] = False
+
+
+async def read_history(
+    session: Session, kind: StripeObject, began: int, mark: HistoryMark | None, slices: tuple[Slice, ...]
+) -> None:
+    """List an object type to its end, from where an earlier run stopped. Raises what Stripe refuses.
+
+    `began` is the moment in Stripe's clock from which on events are read; `mark` and `slices` are what was saved.
+    """
+    if mark is None or not slices:
+        mark, slices = HistoryMark("listing", began), (Slice(),)
+    book = HistoryBook(session, kind, SlicePlan(slices), mark)
+    session.writer.open_book(book)
+    await walk(session.transport, session.writer, book, kind.path, list_parameters(kind))

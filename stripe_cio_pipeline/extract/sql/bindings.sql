@@ -1,0 +1,3 @@
+select name, value
+from pipeline.bindings
+where name like 'stripe.%';

@@ -1,0 +1,2 @@
+delete from pipeline.bindings
+where name = ?;

@@ -1,0 +1,2 @@
+delete from pipeline.reads
+where day = ? and endpoint = ?;

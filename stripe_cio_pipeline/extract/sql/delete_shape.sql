@@ -1,0 +1,2 @@
+delete from pipeline.shapes
+where object = ? and source = ? and api_version = ? and verdict = ? and missing = ?;

@@ -1,0 +1,2 @@
+delete from pipeline.signals
+where object = ? and id in (select unnest(?));

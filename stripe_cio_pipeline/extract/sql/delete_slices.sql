@@ -1,0 +1,2 @@
+delete from pipeline.slices
+where object = ?;

@@ -1,0 +1,3 @@
+select id, payload
+from stripe.events
+where id in (select unnest(?));

@@ -1,0 +1,3 @@
+select count(*)
+from stripe.events
+where id in (select unnest(?));

@@ -1,0 +1,2 @@
+insert into pipeline.bindings (name, value, bound_at)
+values (?, ?, ?);

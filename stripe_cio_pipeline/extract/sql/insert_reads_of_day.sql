@@ -1,0 +1,2 @@
+insert into pipeline.reads (day, endpoint, requests)
+values (?, ?, ?);

@@ -1,0 +1,3 @@
+insert into pipeline.signals (object, id, event_id, created, kind, usable, content_hash)
+select object, id, event_id, created, kind, usable, content_hash
+from arrivals;

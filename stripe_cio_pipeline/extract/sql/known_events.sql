@@ -1,0 +1,3 @@
+select id
+from stripe.events
+where id in (select id from arrivals);

@@ -1,0 +1,3 @@
+select day, endpoint, requests
+from pipeline.reads
+order by day, endpoint;

@@ -1,0 +1,3 @@
+select sum(requests)
+from pipeline.reads
+where day = ? and endpoint = ?;

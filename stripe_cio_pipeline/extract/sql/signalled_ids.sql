@@ -1,0 +1,5 @@
+select distinct id
+from pipeline.signals
+where object = ?
+order by id
+limit ?;

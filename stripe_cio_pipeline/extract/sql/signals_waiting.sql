@@ -1,0 +1,3 @@
+select object, count(distinct id)
+from pipeline.signals
+group by object;

@@ -1,0 +1,4 @@
+-- {table}: see store.py.
+select id, payload
+from stripe.{table}
+where id in (select unnest(?));

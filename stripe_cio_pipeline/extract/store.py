@@ -1,0 +1,230 @@
+"""Rows into the warehouse, inside the caller's transaction.
+
+The object types have tables of one form, so there is one `.sql` file for each act, with `{table}` for the table's
+name. This is the one place where SQL is put together from text: a name cannot be a parameter, seven copies of each
+file would drift apart, and the names are constants of `objects.OBJECTS`, never input.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+
+from stripe_cio_pipeline.errors import BindingError
+from stripe_cio_pipeline.extract.objects import StripeObject
+from stripe_cio_pipeline.extract.scrub import canonical, content_hash
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+
+class Row(NamedTuple):
+    """One object as it will stand in its table. `payload` is canonical JSON; a tombstone keeps the stored one.
+
+    `created` and `as_of` are Stripe's unix seconds; `source` is `list`, `event` or `retrieve`.
+    """
+
+    id: str
+    customer_id: str | None
+    created: int | None
+    livemode: bool | None
+    deleted: bool
+    payload: str
+    as_of: int
+    source: str
+    source_event_id: str | None
+    content_hash: str
+
+
+class Known(NamedTuple):
+    """What the warehouse has of a row, without its payload."""
+
+    as_of: int
+    source: str
+    deleted: bool
+    customer_id: str | None
+    created: int | None
+    content_hash: str | None
+    source_event_id: str | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a write did, in rows."""
+
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    same: int = 0
+    stale: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.deleted + other.deleted,
+            self.same + other.same,
+            self.stale + other.stale,
+        )
+
+
+def row_of(kind: StripeObject, payload: dict[str, Any], *, as_of: int, source: str, event_id: str | None = None) -> Row:
+    """Make a row of a scrubbed payload."""
+    text = canonical(payload)
+    created = payload.get("created")
+    livemode = payload.get("livemode")
+    return Row(
+        id=payload["id"],
+        customer_id=kind.customer_of(payload),
+        created=created if isinstance(created, int) else None,
+        livemode=livemode if isinstance(livemode, bool) else None,
+        deleted=False,
+        payload=text.decode(),
+        as_of=as_of,
+        source=source,
+        source_event_id=event_id,
+        content_hash=content_hash(text),
+    )
+
+
+def tombstone(
+    kind: StripeObject,
+    object_id: str,
+    *,
+    as_of: int,
+    source: str,
+    event_id: str | None = None,
+    last: dict[str, Any] | None = None,
+) -> Row:
+    """Make the row of an object that is gone. Its payload stays what is stored; `last` is for one that never was."""
+    payload = last or {"id": object_id, "object": kind.kind, "deleted": True}
+    return row_of(kind, payload, as_of=as_of, source=source, event_id=event_id)._replace(deleted=True)
+
+
+def check_mode(rows: Iterable[Row], livemode: bool) -> None:
+    """Refuse rows of the other mode. Raises BindingError before anything is stored."""
+    if any(row.livemode is not None and row.livemode != livemode for row in rows):
+        bound, given = ("live", "test") if livemode else ("test", "live")
+        raise BindingError(
+            f"Stripe gave objects in {given} mode, and this warehouse belongs to the account's {bound} mode.",
+            "Set STRIPE_API_KEY to the key of that mode, or STRIPE_CIO_WAREHOUSE to another warehouse.",
+        )
+
+
+def write_rows(
+    connection: Connection, kind: StripeObject, rows: Iterable[Row], *, seq: int, run_id: str, force: bool = False
+) -> Tally:
+    """Bring a table up to date with rows, newest `as_of` winning. Rows that were written after are left alone.
+
+    A row whose content did not change keeps its `seq` and its `source_event_id`; only its `as_of` and `source` move.
+    With `force` the rows win whatever is stored: they were asked for after everything that is stored was written.
+    """
+    latest: dict[str, Row] = {}
+    for row in rows:
+        held = latest.get(row.id)
+        if held is None or row.as_of >= held.as_of:
+            latest[row.id] = row
+    if not latest:
+        return Tally()
+    known = read_known(connection, kind, latest)
+    added: list[Row] = []
+    changed: list[Row] = []
+    same: list[Row] = []
+    stale = buried = 0
+    for row in latest.values():
+        before = known.get(row.id)
+        if before is None:
+            if row.deleted and row.source == "retrieve":
+                continue  # It came and went unseen: there is nothing to remember.
+            added.append(row)
+            buried += row.deleted
+        elif row.as_of < before.as_of and not force:
+            stale += 1
+        elif (row.deleted and before.deleted) or (
+            row.deleted == before.deleted
+            and row.content_hash == before.content_hash
+            and row.customer_id == before.customer_id
+            and row.created == before.created
+        ):
+            same.append(row)
+        else:
+            changed.append(row)
+            buried += row.deleted
+    changed = _keep_payloads(connection, kind, changed)
+    if changed:
+        _with_arrivals(connection, _ids(changed), _of(kind, "delete_replaced"))
+    fresh = added + changed
+    if fresh:
+        _with_arrivals(connection, _table(fresh, seq, run_id), _of(kind, "insert_rows"))
+    # A table without newer as_of needs no touch; during history there are none.
+    confirmed = [row for row in same if row.as_of != known[row.id].as_of or row.source != known[row.id].source]
+    if confirmed:
+        _with_arrivals(connection, _table(confirmed, seq, run_id), _of(kind, "confirm_rows"))
+    return Tally(len(added), len(changed), buried, len(same), stale)
+
+
+def read_known(connection: Connection, kind: StripeObject, ids: Iterable[str]) -> dict[str, Known]:
+    """Look up what is stored for some ids."""
+    found = _with_arrivals(connection, pa.table({"id": pa.array(list(ids), pa.string())}), _of(kind, "stored_rows"))
+    return {row[0]: Known(*row[1:]) for row in found}
+
+
+def read_payloads(connection: Connection, kind: StripeObject, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Look up stored payloads, parsed."""
+    if not ids:
+        return {}
+    found = connection.execute(_of(kind, "stored_payloads"), [list(ids)]).fetchall()
+    return {row[0]: orjson.loads(row[1]) for row in found if row[1] is not None}
+
+
+def count_rows(connection: Connection, kind: StripeObject) -> tuple[int, int]:
+    """Count rows: all, and those that are not tombstones."""
+    row = connection.execute(_of(kind, "count_rows")).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def _keep_payloads(connection: Connection, kind: StripeObject, rows: list[Row]) -> list[Row]:
+    gone = [row.id for row in rows if row.deleted]
+    payloads = read_payloads(connection, kind, gone)
+    return [_bury(row, kind, payloads[row.id]) if row.id in payloads and row.deleted else row for row in rows]
+
+
+def _bury(row: Row, kind: StripeObject, last: dict[str, Any]) -> Row:
+    kept = row_of(kind, last, as_of=row.as_of, source=row.source, event_id=row.source_event_id)
+    return kept._replace(deleted=True)
+
+
+def _of(kind: StripeObject, act: str) -> str:
+    return _SQL[act].replace("{table}", kind.name)
+
+
+def _ids(rows: Sequence[Row]) -> pa.Table:
+    return pa.table({"id": pa.array([row.id for row in rows], pa.string())})
+
+
+def _table(rows: Sequence[Row], seq: int, run_id: str) -> pa.Table:
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    named = dict(zip(Row._fields, columns, strict=True))
+    arrays: dict[str, Any] = {name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in named.items()}
+    arrays["run_id"] = pa.array([run_id] * len(rows), pa.string())
+    arrays["seq"] = pa.array([seq] * len(rows), pa.int64())
+    return pa.table(arrays)
+
+
+_TYPES: Mapping[str, Any] = {
+    "created": pa.int64(),
+    "as_of": pa.int64(),
+    "livemode": pa.bool_(),
+    "deleted": pa.bool_(),
+}
+
+
+def _with_arrivals(connection: Connection, arrivals: pa.Table, statement: str) -> list[tuple[Any, ...]]:
+    connection.register("arrivals", arrivals)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.unregister("arrivals")
