@@ -1,11 +1,11 @@
 """The model: SQL files that say what every person should look like, and which Stripe events to forward.
 
-Reads `stripe.*`, writes `model.*`. `build` runs the files over everything or over what changed, `check_models` proves them
-before anything is sent, `lineage` follows an attribute back to Stripe's fields.
+Reads `stripe.*`, writes `model.*`. `build` runs the files over everything or over what changed, `check_models` proves
+them before anything is sent, `lineage` follows an attribute back to Stripe's fields.
 """
 
-from stripe_cio_pipeline.model.build import build
+from stripe_cio_pipeline.model.build import build, check_models
 from stripe_cio_pipeline.model.files import copy_models
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
 
-__all__ = ["Column", "LimitFinding", "ModelReport", "build", "copy_models"]
+__all__ = ["Column", "LimitFinding", "ModelReport", "build", "check_models", "copy_models"]

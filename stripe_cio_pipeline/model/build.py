@@ -1,26 +1,29 @@
-"""Running the models: the same SQL over everything, or over the customers that changed and whoever is one person with them.
+"""Running the models: the same SQL over everything, or over what changed and whoever is one person with it.
 
-Everything happens in one transaction. What a file reads is decided by the search path: `stripe` for `objects/*.sql` and
-`model` for the rest, with temporary tables of the same names in front of them where only a part is meant. (An attached
-in-memory database could not be that part: DuckDB lets one transaction write to one database only, and temporary tables are
-the exception.)
+Everything happens in one transaction. What a file reads is decided by the search path: `stripe` for `objects/*.sql`,
+`model` for the rest, with temporary tables of the same names before them where only a part is meant. (The part cannot
+stand in an attached database: DuckDB lets a transaction write to one database only, temporary tables excepted.)
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model import tables
 from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
-from stripe_cio_pipeline.model.limits import apply_limits, output_columns, projection
-from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
+from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
+from stripe_cio_pipeline.model.report import LimitFinding, ModelReport
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, read_cursor, write_cursor
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
 #: Columns of `model.people` that are never sent: when the row was computed, the newest Stripe event behind it, and the
-#: attribute for which the person is not to be sent at all.
+#: attribute for whose sake the person is not to be sent at all.
 BOOKKEEPING = ("_seq", "_source_event_id", "_rejected")
+
+EVENT_COLUMNS = ("event_id", "type", "customer_id", "created", "name", "data")
 
 
 def build(
@@ -33,13 +36,18 @@ def build(
 ) -> ModelReport:
     """Bring `model.*` up to date with `stripe.*`.
 
-    Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it depends
-    on is another than at the last build. Raises ModelError with file, line and column where a model cannot run.
+    Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it
+    depends on is not what it was. Raises ModelError with file, line and column where a model cannot run.
     """
     started = now()
     models = load_models(policy.models.folder)
     with warehouse.transaction() as connection:
         return _Build(connection, policy, models, run_id, full=full).run(lambda: now() - started)
+
+
+def check_models(policy: Policy) -> None:
+    """Run all models over an empty warehouse in memory. Raises ModelError with file, line and column."""
+    build(Warehouse(":memory:"), policy, run_id="check")
 
 
 class _Build:
@@ -50,221 +58,204 @@ class _Build:
         self._policy = policy
         self._models = models
         self._run_id = run_id
-        self._mark = -1 if full else int(read_cursor(connection, "model.mark") or -1)
         self._full = full
+        self._mark = -1 if full else int(read_cursor(connection, "model.mark") or -1)
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
         self._define()
         connection.execute(_ACTS["changed"], {"mark": self._mark})
-        changed = _count(connection, "changed")
-        stale = [file for file in self._models.objects if self._full or self._is_stale(file.name, file.sql)]
-        people_stale = bool(stale) or self._full or self._is_stale("people", *self._people_parts())
-        events_stale = bool(stale) or self._full or self._is_stale("events", *self._event_parts())
-        new_events = self._new_events()
-        if not (changed or people_stale or events_stale or new_events):
-            return self._report(changed=0, customers=0, full=False, findings=(), seconds=elapsed())
+        changed = tables.count(connection, "changed") > 0
+        stale = tuple(file for file in self._models.objects if self._is_stale(file.name, file.sql))
+        people_stale = bool(stale) or self._is_stale("people", *self._people_parts())
+        events_stale = bool(stale) or self._is_stale("events", *self._event_parts())
+        if not (changed or people_stale or events_stale or self._has_new_events()):
+            return self._report(elapsed)
         seq = next_seq(connection)
         self._objects(stale, narrow=not people_stale)
+        people = customers = 0
         findings: tuple[LimitFinding, ...] = ()
-        customers = people = 0
-        if people_stale or changed:
-            if not people_stale:
-                customers = self._narrow()
-            people, findings = self._people(seq, narrow=not people_stale)
-            self._show_everything()
         if people_stale:
-            customers = _count(connection, "model.customers")
+            customers = tables.count(connection, "model.customers")
+            people, findings = self._people(seq, narrow=False)
+        elif changed:
+            customers = self._narrow()
+            people, findings = self._people(seq, narrow=True)
+            tables.hide(connection, "table", (*(file.name for file in self._models.objects), "members"))
         self._events(full=events_stale)
         self._remember(seq)
-        return self._report(
-            changed=people, customers=customers, full=people_stale, findings=findings, seconds=elapsed()
-        )
+        return self._report(elapsed, changed=people, customers=customers, full=people_stale, findings=findings)
 
-    # What is known of the last build.
+    # What was built last.
 
     def _people_parts(self) -> tuple[str, ...]:
-        files = (self._models.functions, self._models.members, *self._models.helpers, self._models.people)
-        policy = self._policy
+        models, policy = self._models, self._policy
         return (
-            *(f"{file.name}\n{file.sql}" for file in files),
+            *(
+                f"{file.name}\n{file.sql}"
+                for file in (models.functions, models.members, *models.helpers, models.people)
+            ),
             policy.identity.strategy,
             policy.identity.metadata_key or "",
             policy.customerio.oversize_value,
         )
 
     def _event_parts(self) -> tuple[str, ...]:
-        return (self._models.functions.sql, *(file.sql for file in self._models.helpers), self._models.events.sql)
+        return self._models.functions.sql, self._models.events.sql
 
     def _is_stale(self, name: str, *parts: str) -> bool:
-        return read_cursor(self._connection, f"model.sql.{name}") != fingerprint(*parts)
+        return self._full or read_cursor(self._connection, f"model.sql.{name}") != fingerprint(*parts)
+
+    def _has_new_events(self) -> bool:
+        tables.show_newer(self._connection, "events", self._mark)
+        return tables.count(self._connection, "temp.events") > 0
 
     def _remember(self, seq: int) -> None:
-        for file in self._models.objects:
-            self._set(f"model.sql.{file.name}", fingerprint(file.sql))
-        self._set("model.sql.people", fingerprint(*self._people_parts()))
-        self._set("model.sql.events", fingerprint(*self._event_parts()))
-        self._set("model.mark", str(seq))
-
-    def _set(self, cursor: str, value: str) -> None:
-        if read_cursor(self._connection, cursor) != value:
-            write_cursor(self._connection, cursor, value, self._run_id)
-
-    def _new_events(self) -> bool:
-        row = self._connection.execute("select count(*) from stripe.events where seq > ?", [self._mark]).fetchone()
-        return row is not None and row[0] > 0
+        made = {f"model.sql.{file.name}": fingerprint(file.sql) for file in self._models.objects}
+        made["model.sql.people"] = fingerprint(*self._people_parts())
+        made["model.sql.events"] = fingerprint(*self._event_parts())
+        made["model.mark"] = str(seq)
+        for cursor, value in made.items():
+            if read_cursor(self._connection, cursor) != value:
+                write_cursor(self._connection, cursor, value, self._run_id)
 
     # The layers.
 
     def _define(self) -> None:
-        define(self._connection, self._models, self._policy)
+        """Make what every model may use: the functions, and the policy's strategy as the one-row table `identity`."""
+        with located(self._models.functions):
+            self._connection.execute(self._models.functions.sql)
+        identity = self._policy.identity
+        self._connection.execute(_ACTS["identity"], [identity.strategy, identity.metadata_key])
 
-    def _objects(self, stale: Iterable[ModelFile], *, narrow: bool) -> None:
+    def _objects(self, stale: tuple[ModelFile, ...], *, narrow: bool) -> None:
         connection = self._connection
-        connection.execute("create or replace temp table touched (customer_id varchar)")
         if narrow:
+            # Before and after: an object that moved from one customer to another touches both.
+            connection.execute(_ACTS["create_touched"])
             connection.execute(_ACTS["touched"])
-        rebuilt = {file.name for file in stale}
         for file in self._models.objects:
+            connection.execute(_ACTS["read_raw"])
             with located(file):
-                connection.execute("set search_path = 'stripe'")
-                if file.name in rebuilt:
-                    connection.execute(f"create or replace table model.{file.name} as\n{file.query}")
+                if file in stale:
+                    tables.create(connection, f"model.{file.name}", file.query)
                 else:
                     self._replace(file)
-        connection.execute("set search_path = 'model'")
+        connection.execute(_ACTS["read_typed"])
         if narrow:
             connection.execute(_ACTS["touched"])
 
     def _replace(self, file: ModelFile) -> None:
-        """Compute a typed table anew for the raw objects that changed: its first column says which rows are theirs."""
+        """Compute a typed table anew for the raw objects that changed: its first column says whose rows they are."""
         connection = self._connection
         for raw in file.reads(RAW):
-            row = connection.execute("select count(*) from changed where object = ?", [raw]).fetchone()
-            if row is None or not row[0]:
+            changed = tables.changed_ids(raw)
+            if not tables.count(connection, f"({changed})"):
                 continue
-            key = connection.execute(f"describe model.{file.name}").fetchall()[0][0]
-            connection.execute(
-                f'delete from model.{file.name} where "{key}" in (select id from changed where object = ?)', [raw]
-            )
-            connection.execute(
-                f"create or replace temp view {raw} as select * from stripe.{raw} where seq > {self._mark:d}"
-            )
-            connection.execute(f"insert into model.{file.name}\n{file.query}")
-            connection.execute(f"drop view temp.{raw}")
+            table = f"model.{file.name}"
+            key = tables.columns_of(connection, f"from {table}")[0].name
+            tables.delete_where(connection, table, key, changed)
+            tables.show_newer(connection, raw, self._mark)
+            tables.insert(connection, table, file.query)
+            tables.hide(connection, "view", [raw])
 
     def _narrow(self) -> int:
-        """Put temporary tables with a part of the rows before the full ones. Gives the number of customers that changed."""
+        """Put the part that changed before the full tables. Gives the number of customers that made it so."""
         connection = self._connection
-        connection.execute(
-            "create or replace temp table scope as select distinct customer_id from touched where customer_id is not null"
-        )
-        changed = _count(connection, "scope")
+        connection.execute(_ACTS["create_scope"])
+        changed = tables.count(connection, "scope")
         size = -1
-        while size != (size := _count(connection, "scope")):
+        while size != (size := tables.count(connection, "scope")):
             connection.execute(_ACTS["widen_scope"])
         for file in self._models.objects:
-            key = self._customer_column(file.name)
-            if key is not None:
-                connection.execute(
-                    f"create or replace temp table {file.name} as "
-                    f'select * from model.{file.name} where "{key}" in (select customer_id from scope)'
-                )
+            names = {column.name for column in tables.columns_of(connection, f"from model.{file.name}")}
+            key = "id" if file.name == "customers" else "customer_id"
+            if key in names:
+                tables.part_where(connection, file.name, key, "select customer_id from scope")
         return changed
-
-    def _customer_column(self, table: str) -> str | None:
-        if table == "customers":
-            return "id"
-        names = {name for name, *_ in self._connection.execute(f"describe model.{table}").fetchall()}
-        return "customer_id" if "customer_id" in names else None
 
     def _people(self, seq: int, *, narrow: bool) -> tuple[int, tuple[LimitFinding, ...]]:
         connection = self._connection
-        members = self._models.members
+        members, people = self._models.members, self._models.people
         with located(members):
-            connection.execute(f"create or replace temp table new_members as\n{members.query}")
+            tables.create(connection, "members" if narrow else "model.members", members.query)
         if narrow:
-            connection.execute(
-                "create or replace temp table old_people as "
-                "select distinct person_id from model.members where customer_id in (select customer_id from scope)"
-            )
-            connection.execute("delete from model.members where customer_id in (select customer_id from scope)")
-            connection.execute("insert into model.members from new_members")
-        else:
-            connection.execute("create or replace table model.members as from new_members")
-        connection.execute("alter table new_members rename to members")
+            connection.execute(_ACTS["former_people"])
+            connection.execute(_ACTS["replace_members"])
         for helper in self._models.helpers:
             with located(helper):
-                connection.execute(f"create or replace temp table {helper.name} as\n{helper.query}")
+                tables.create(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
-        people = self._models.people
+        target = "new_people" if narrow else "model.people"
         with located(people):
-            columns = output_columns(connection, people)
-            connection.execute(
-                f"create or replace temp table new_people as\n"
-                f"select {projection(columns)}, {seq:d}::bigint as _seq, newest.newest[3] as _source_event_id, "
-                f"null::varchar as _rejected from (\n{people.query}) as people "
-                f"left join newest_events as newest on people.person_id = newest.person_id"
-            )
-        findings = apply_limits(connection, "new_people", columns, self._policy.customerio.oversize_value)
+            columns = tables.columns_of(connection, people.query)
+            check_columns(people, columns)
+            tables.create(connection, target, _with_bookkeeping(people, seq, ", ".join(map(as_attribute, columns))))
+        kept = tables.columns_of(connection, f"from {target}")
+        findings = apply_limits(
+            connection,
+            target,
+            tuple(column for column in kept if column.name not in BOOKKEEPING),
+            self._policy.customerio.oversize_value,
+        )
+        self._hold_to_one_row_each(target)
         if narrow:
-            connection.execute("delete from model.people where person_id in (select person_id from old_people)")
-            connection.execute("delete from model.people where person_id in (select person_id from new_people)")
-            connection.execute("insert into model.people from new_people")
-        else:
-            connection.execute("create or replace table model.people as from new_people")
-        return _count(connection, "new_people"), findings
+            connection.execute(_ACTS["replace_people"])
+        return tables.count(connection, target), findings
 
-    def _show_everything(self) -> None:
-        names = [file.name for file in self._models.objects] + ["members"]
-        for name in names:
-            self._connection.execute(f"drop table if exists temp.{name}")
+    def _hold_to_one_row_each(self, target: str) -> None:
+        found = self._connection.execute(_ACTS["repeated_person"].replace("model.people", target)).fetchone()
+        if found is not None:
+            raise ModelError(
+                f"{self._models.people.where} gives {found[1]} rows for the person {found[0]}.",
+                "Each person needs one row: look for a join that finds several.",
+            )
 
     def _events(self, *, full: bool) -> None:
         connection = self._connection
         file = self._models.events
-        mark = -1 if full else self._mark
-        connection.execute(f"create or replace temp view events as select * from stripe.events where seq > {mark:d}")
-        shape = "select event_id, type, customer_id, created, name, json_merge_patch('{}', data::json) as data"
+        tables.show_newer(connection, "events", -1 if full else self._mark)
         with located(file):
-            query = f"{shape} from (\n{file.query}) as events"
+            names = {column.name for column in tables.columns_of(connection, file.query)}
+            missing = [name for name in EVENT_COLUMNS if name not in names]
+            if missing:
+                raise ModelError(
+                    f"{file.where} has no column {' and no column '.join(missing)}.",
+                    f"An event needs {', '.join(EVENT_COLUMNS)}.",
+                )
+            query = _ACTS["events"].replace("events_of_the_model", f"(\n{file.query})")
             if full:
-                connection.execute(f"create or replace table model.events as {query}")
+                tables.create(connection, "model.events", query)
             else:
-                connection.execute(f"insert into model.events {query}")
-        connection.execute("drop view temp.events")
+                tables.insert(connection, "model.events", query)
+        tables.hide(connection, "view", ["events"])
 
     def _report(
-        self, *, changed: int, customers: int, full: bool, findings: tuple[LimitFinding, ...], seconds: float
+        self,
+        elapsed: Callable[[], float],
+        *,
+        changed: int = 0,
+        customers: int = 0,
+        full: bool = False,
+        findings: tuple[LimitFinding, ...] = (),
     ) -> ModelReport:
         connection = self._connection
-        columns = tuple(
-            Column(name, kind)
-            for name, kind, *_ in connection.execute("describe model.people").fetchall()
-            if name not in BOOKKEEPING
-        )
+        columns = tables.columns_of(connection, "from model.people")
         return ModelReport(
-            people=_count(connection, "model.people"),
+            people=tables.count(connection, "model.people"),
             changed=changed,
             customers_changed=customers,
-            events=_count(connection, "model.events"),
-            columns=columns,
+            events=tables.count(connection, "model.events"),
+            columns=tuple(column for column in columns if column.name not in BOOKKEEPING),
             full=full,
             findings=findings,
-            seconds=seconds,
+            seconds=elapsed(),
         )
 
 
-def define(connection: Connection, models: Models, policy: Policy) -> None:
-    """Make what every model may use: the functions, and the one-row table `identity` with the policy's strategy."""
-    with located(models.functions):
-        connection.execute(models.functions.sql)
-    connection.execute(
-        "create or replace temp table identity as select ?::varchar as strategy, ?::varchar as metadata_key",
-        [policy.identity.strategy, policy.identity.metadata_key],
+def _with_bookkeeping(people: ModelFile, seq: int, attributes: str) -> str:
+    return (
+        f"select {attributes}, {seq:d}::bigint as _seq, newest_events.newest.source_event_id as _source_event_id, "  # noqa: S608
+        f"null::varchar as _rejected from (\n{people.query}) as people "
+        f"left join newest_events on people.person_id = newest_events.person_id"
     )
-
-
-def _count(connection: Connection, table: str) -> int:
-    row = connection.execute(f"select count(*) from {table}").fetchone()
-    return int(row[0]) if row else 0

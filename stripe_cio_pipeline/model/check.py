@@ -9,7 +9,7 @@ import duckdb
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.files import ModelFile
 
-_PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.M)
+_PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
 #: Messages of these quote the model's own text. Others may quote a value out of somebody's data and are not repeated.
 _ABOUT_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
@@ -17,26 +17,28 @@ _ABOUT_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogExce
 
 @contextmanager
 def located(file: ModelFile) -> Iterator[None]:
-    """Turn DuckDB's errors into ModelError for this file."""
+    """Turn DuckDB's errors into a ModelError for this file."""
     try:
         yield
     except duckdb.Error as error:
-        raise describe(file, error) from None
+        raise _describe(file, error) from None
 
 
-def describe(file: ModelFile, error: duckdb.Error) -> ModelError:
-    """Give the error that names file, line and column, as far as DuckDB tells them."""
+def position(file: ModelFile, name: str) -> str:
+    """Give `:line:column` of the last place where a name stands in a file, or nothing where it does not."""
+    found = list(re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", file.sql))
+    return _at(file, found[-1].start()) if found else ""
+
+
+def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
     message = str(error)
-    reason = message.split("\n")[0].strip().rstrip(".")
     advice = (
-        "Correct the model; nothing was sent."
-        if not file.builtin
-        else "This is a defect in this package; please report it."
+        "This is a defect of this package: please report it." if file.builtin else "Correct the file; nothing was sent."
     )
     if not isinstance(error, _ABOUT_SQL):
         return ModelError(f"{file.where} cannot run on this data ({type(error).__name__}).", advice)
-    place = _place(file, message)
-    return ModelError(f"{file.where}{place}: {reason}.", advice)
+    reason = message.split("\n", 1)[0].strip().rstrip(".")
+    return ModelError(f"{file.where}{_place(file, message)}: {reason}.", advice)
 
 
 def _place(file: ModelFile, message: str) -> str:
@@ -49,11 +51,18 @@ def _place(file: ModelFile, message: str) -> str:
     if text.startswith("..."):
         text, caret = text[3:], caret - 3
     text = text.removesuffix("...")
+    if not text.strip():
+        return ""
+    # The file's first line is the second or third of the statement around it, so look nearby for the text itself.
+    expected = int(found["line"]) - 1
     lines = file.sql.split("\n")
-    # The statement around the model begins on lines of its own, so look near the line for the text itself.
-    at = int(found["line"]) - 1
-    for number in sorted(range(len(lines)), key=lambda number: abs(number - at)):
+    for number in sorted(range(len(lines)), key=lambda number: abs(number + 1 - expected)):
         start = lines[number].find(text)
-        if start >= 0 and text.strip():
+        if start >= 0:
             return f":{number + 1}:{start + caret + 1}"
     return ""
+
+
+def _at(file: ModelFile, offset: int) -> str:
+    before = file.sql[:offset]
+    return f":{before.count(chr(10)) + 1}:{offset - (before.rfind(chr(10)) + 1) + 1}"

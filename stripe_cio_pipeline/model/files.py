@@ -16,6 +16,7 @@ RAW = ("customers", "subscriptions", "invoices", "charges", "products", "prices"
 FIXED = ("functions", "members", "people", "events")
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_READ = re.compile(r'\b(?:from|join)\s+"?([A-Za-z_]\w*)\b(?!\s*[.(])', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,7 @@ class ModelFile:
 
     def reads(self, names: Iterable[str]) -> tuple[str, ...]:
         """Which of `names` stand after `from` or `join` here."""
-        found = {
-            name.lower() for name in re.findall(r'\b(?:from|join)\s+"?([A-Za-z_]\w*)\b(?!\s*[.(])', self.sql, re.I)
-        }
+        found = {name.lower() for name in _READ.findall(self.sql)}
         return tuple(name for name in names if name in found)
 
 
@@ -57,7 +56,10 @@ class Models:
 
 
 def load_models(folder: Path | None) -> Models:
-    """Read the built-in files and lay the user's over them. Raises ModelError for a folder or file that cannot be used."""
+    """Read the built-in files and lay the user's over them.
+
+    Raises ModelError for a folder or file that cannot be used.
+    """
     root = files("stripe_cio_pipeline.model").joinpath("sql")
     objects = _read(root.joinpath("objects"), "objects/", builtin=True)
     top = _read(root, "", builtin=True)
@@ -90,7 +92,7 @@ def fingerprint(*parts: str) -> str:
 
 
 def copy_models(folder: Path) -> list[Path]:
-    """Copy the built-in files into a folder to edit them there, and name what was written. A file that stands there is left."""
+    """Copy the built-in files into a folder, to edit them there, and name those written. What stands there is left."""
     written: list[Path] = []
     root = files("stripe_cio_pipeline.model").joinpath("sql")
     for prefix, source in (("", root), ("objects/", root.joinpath("objects"))):

@@ -1,30 +1,156 @@
 """Customer.io's limits for attributes, held before anything is planned.
 
-Names up to 150 bytes, values up to 1,000 bytes, 300 attributes a person, names with a meaning of their own, and times in
-unix seconds: docs/attributes.md. Sources: Customer.io's documentation of invalid API requests, attributes and timestamps.
+Names up to 150 bytes, values up to 1,000 bytes, 300 attributes a person, names with a meaning of their own, and times
+in unix seconds. Sources: Customer.io's pages on invalid API requests, on attributes, and its FAQ on timestamps.
 """
 
 from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model.check import position
 from stripe_cio_pipeline.model.files import ModelFile
 from stripe_cio_pipeline.model.report import Column, LimitFinding
+from stripe_cio_pipeline.model.tables import quoted
 from stripe_cio_pipeline.warehouse import Connection
 
 NAME_BYTES = 150
 VALUE_BYTES = 1_000
 ATTRIBUTES = 300
 
+#: Customer.io keeps these for itself; setting them is refused or breaks the operation that carries them.
+RESERVED = frozenset(
+    {
+        "cio_id",
+        "anonymous_id",
+        "cio_relationships",
+        "_created_in_customerio_at",
+        "_cio_subscription_preferences_computed",
+        "_last_emailed",
+        "_update",
+        "_timestamp",
+    }
+)
+#: Setting these is allowed, and changes who gets mail.
+DELICATE = frozenset({"unsubscribed", "cio_subscription_preferences"})
 
-def output_columns(connection: Connection, file: ModelFile) -> tuple[Column, ...]:
-    """Give the columns of people.sql. Raises ModelError where they cannot be attributes."""
-    columns = tuple(Column(name, kind) for name, kind, *_ in connection.execute(f"describe\n{file.query}").fetchall())
-    return columns
+#: Unix seconds reach this in the year 5138; what is larger was meant as milliseconds.
+LARGEST_SECONDS = 100_000_000_000
+
+_WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "DOUBLE", "FLOAT"})
+_ADVICE = {
+    "value_bytes": f"Customer.io takes values up to {VALUE_BYTES:,} bytes: shorten it in people.sql, or set "
+    "customerio.oversize_value.",
+    "milliseconds": "Customer.io reads times as unix seconds: divide by 1000 in people.sql.",
+    "not_finite": "Infinity and NaN cannot be sent: guard the division in people.sql.",
+    "reserved_name": "Customer.io acts on this attribute: make sure that this is meant.",
+}
 
 
-def projection(columns: tuple[Column, ...]) -> str:
-    return ", ".join(f'people."{c.name}"' for c in columns)
+def check_columns(file: ModelFile, columns: tuple[Column, ...]) -> None:
+    """Hold the columns of people.sql to what can be an attribute. Raises ModelError that names the column."""
+    names = [column.name for column in columns]
+    if "person_id" not in names:
+        raise ModelError(f"{file.where} has no column person_id.", "Give it back: it says whose row this is.")
+    attributes = [name for name in names if name != "person_id"]
+    if len(attributes) > ATTRIBUTES:
+        raise ModelError(
+            f"{file.where} gives {len(attributes)} attributes.",
+            f"Customer.io takes {ATTRIBUTES} a person: take some out.",
+        )
+    for name in attributes:
+        where = f"{file.where}{position(file, name)}"
+        if len(name.encode()) > NAME_BYTES:
+            raise ModelError(
+                f"{where}: the name of attribute {name[:40]}… has {len(name.encode())} bytes.",
+                f"Customer.io takes {NAME_BYTES}: shorten it.",
+            )
+        if name.lower() in RESERVED:
+            raise ModelError(f"{where}: {name} is a name that Customer.io keeps for itself.", "Name it otherwise.")
+        if name.startswith("_"):
+            raise ModelError(
+                f"{where}: {name} begins with _, which marks bookkeeping that is never sent.", "Name it otherwise."
+            )
+        if names.count(name) > 1:
+            raise ModelError(f"{where}: {name} is given twice.", "Take one out.")
+    for column in columns:
+        if column.type == "BLOB":
+            raise ModelError(
+                f"{file.where}{position(file, column.name)}: {column.name} is binary.", "Turn it into text."
+            )
+
+
+def as_attribute(column: Column) -> str:
+    """Give a column of `people` as SQL for its attribute: a time becomes unix seconds, a span becomes text."""
+    name = quoted(column.name)
+    if column.type.startswith(("TIMESTAMP", "DATE")):
+        return f"cast(epoch(people.{name}) as bigint) as {name}"
+    if column.type.startswith(("INTERVAL", "TIME")):
+        return f"cast(people.{name} as varchar) as {name}"
+    return f"people.{name}"
 
 
 def apply_limits(
     connection: Connection, table: str, columns: tuple[Column, ...], oversize_value: str
 ) -> tuple[LimitFinding, ...]:
-    return ()
+    """Hold the values of a table of people to the limits and tell what was done: nothing is cut in silence.
+
+    `table` is SQL. `oversize_value` is the policy's `drop`, `truncate` or `reject`. Only text can be cut; a list or an
+    object over the limit is left out, because half of it would be another value.
+    """
+    checks = [(column, limit, broken) for column in columns for limit, broken in _checks(column)]
+    findings = [
+        LimitFinding(column.name, "reserved_name", "noted", 0, None, _ADVICE["reserved_name"])
+        for column in columns
+        if column.name.lower() in DELICATE
+    ]
+    if not checks:
+        return tuple(findings)
+    counted = ", ".join(
+        f"count(*) filter (where {broken}), min(person_id) filter (where {broken})" for _, _, broken in checks
+    )
+    row = connection.execute(f"select {counted} from {table}").fetchone() or ()  # noqa: S608
+    for index, (column, limit, broken) in enumerate(checks):
+        people, example = int(row[2 * index]), row[2 * index + 1]
+        if people:
+            action = _act(connection, table, column, limit, broken, oversize_value)
+            findings.append(LimitFinding(column.name, limit, action, people, example, _ADVICE[limit]))
+    return tuple(findings)
+
+
+def _checks(column: Column) -> list[tuple[str, str]]:
+    """Name what can be wrong with a column's values, with SQL that is true where it is."""
+    name = quoted(column.name)
+    checks: list[tuple[str, str]] = []
+    if column.name == "person_id":
+        return checks
+    if column.type == "VARCHAR":
+        checks.append(("value_bytes", f"strlen({name}) > {VALUE_BYTES}"))
+    elif column.type == "VARCHAR[]":
+        # A short list cannot be too long as JSON, where quotes, commas and escapes make it longer.
+        short = f"strlen(array_to_string({name}, '')) <= {VALUE_BYTES // 8}"
+        checks.append(("value_bytes", f"not ({short}) and strlen(to_json({name})::varchar) > {VALUE_BYTES}"))
+    elif column.type == "JSON" or column.type.endswith("]") or column.type.startswith(("STRUCT", "MAP")):
+        checks.append(("value_bytes", f"strlen(to_json({name})::varchar) > {VALUE_BYTES}"))
+    if column.type in {"DOUBLE", "FLOAT"}:
+        checks.append(("not_finite", f"not isfinite({name})"))
+    if column.name.endswith("_at") and (column.type in _WHOLE or column.type.startswith("DECIMAL")):
+        checks.append(("milliseconds", f"abs({name}) >= {LARGEST_SECONDS}"))
+    return checks
+
+
+def _act(connection: Connection, table: str, column: Column, limit: str, broken: str, oversize_value: str) -> str:
+    name = quoted(column.name)
+    if limit == "value_bytes" and oversize_value == "reject":
+        connection.execute(
+            f"update {table} set _rejected = ? where _rejected is null and {broken}",  # noqa: S608
+            [column.name],
+        )
+        return "rejected"
+    if limit == "value_bytes" and oversize_value == "truncate" and column.type == "VARCHAR":
+        # A character has up to four bytes: the longest prefix of characters that fits is among these.
+        connection.execute(
+            f"update {table} set {name} = ("  # noqa: S608
+            f"select max(prefix) from (select unnest(list_transform(range({VALUE_BYTES // 4}, {VALUE_BYTES + 1}), "
+            f"lambda size: left({name}, size))) as prefix) where strlen(prefix) <= {VALUE_BYTES}) where {broken}"
+        )
+        return "truncated"
+    connection.execute(f"update {table} set {name} = null where {broken}")  # noqa: S608
+    return "dropped"

@@ -15,8 +15,8 @@ class Column:
 class LimitFinding:
     """A limit of Customer.io that values of a column are over, and what became of them.
 
-    `limit` is `value_bytes`, `milliseconds`, `not_finite` or `reserved_name`; `action` is `dropped`, `truncated`, `rejected` or `noted`;
-    `people` is how many it touches and `example` one person id.
+    `limit` is `value_bytes`, `milliseconds`, `not_finite` or `reserved_name`; `action` is `dropped`, `truncated`,
+    `rejected` or `noted`; `people` is how many it touches, `example` the id of one of them.
     """
 
     column: str
@@ -29,8 +29,10 @@ class LimitFinding:
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """A build. `people` and `events` count all rows, `changed` the people that were computed anew, `customers_changed` the
-    Stripe customers that made them so.
+    """What a build did.
+
+    `people` and `events` count all rows, `changed` the people computed anew, `customers_changed` the Stripe customers that
+    made them so.
     """
 
     people: int

@@ -1,6 +1,10 @@
 -- The newest Stripe event behind each person's objects.
 create or replace temp table newest_events as
-select members.person_id, max((objects.as_of, objects.seq, objects.source_event_id)) as newest
+select
+    members.person_id,
+    max(
+        struct_pack(as_of := objects.as_of, seq := objects.seq, source_event_id := objects.source_event_id)
+    ) as newest
 from (
     select id as customer_id, as_of, seq, source_event_id from customers where source_event_id is not null
     union all

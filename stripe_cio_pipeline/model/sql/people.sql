@@ -142,7 +142,8 @@ balances as (
 currencies as (
     select
         profiles.person_id,
-        coalesce(owner.currency, subscribers.main.currency, latest.currency) as currency
+        coalesce(owner.currency, subscribers.main.currency, latest.currency) as currency,
+        minor_units(coalesce(owner.currency, subscribers.main.currency, latest.currency)) as units
     from profiles
     inner join customers as owner on profiles.person_id = owner.id
     left join subscribers on profiles.person_id = subscribers.person_id
@@ -190,7 +191,7 @@ select
     owner."language" as "language",
     currencies.currency as currency,
     profiles.delinquent as delinquent,
-    coalesce(major(balances.balance, currencies.currency), 0) as balance,
+    coalesce(balances.balance / currencies.units, 0) as balance,
     subscribers.main.plan as plan,
     nullif(subscribers.plans, []) as plans,
     subscribers.main.status as subscription_status,
@@ -198,7 +199,7 @@ select
     subscribers.subscriber_since as subscriber_since,
     cast(subscribers.main.quantity as bigint) as quantity,
     subscribers.main.billing_interval as billing_interval,
-    coalesce(major(round(recurring_amounts.monthly_amount), currencies.currency), 0) as mrr,
+    coalesce(round(recurring_amounts.monthly_amount) / currencies.units, 0) as mrr,
     other_amounts.mrr as mrr_other_currencies,
     subscribers.main.trial_end as trial_ends_at,
     case when not subscribers.main.is_over then subscribers.main.current_period_end end as current_period_ends_at,
@@ -211,13 +212,13 @@ select
     end as cancels_at,
     subscribers.main.canceled_at as canceled_at,
     subscribers.main.coupon as coupon,
-    coalesce(major(paid.amount_kept, currencies.currency), 0) as lifetime_value,
+    coalesce(paid.amount_kept / currencies.units, 0) as lifetime_value,
     other_amounts.lifetime_value as lifetime_value_other_currencies,
     paid.last.paid_at as last_payment_at,
-    major(paid.last.amount, currencies.currency) as last_payment_amount,
+    paid.last.amount / currencies.units as last_payment_amount,
     cast(coalesce(due.failed_payment_count, 0) as bigint) as failed_payment_count,
     due.next_payment_attempt as next_payment_attempt_at,
-    coalesce(major(due.amount, currencies.currency), 0) as open_invoice_amount,
+    coalesce(due.amount / currencies.units, 0) as open_invoice_amount,
     due.url as open_invoice_url,
     coalesce(owner.card_brand, paid.last.card.brand) as card_brand,
     coalesce(owner.card_last4, paid.last.card.last4) as card_last4,

@@ -2,17 +2,21 @@
 with parsed as (
     select
         id,
-        unnest(
-            from_json(
-                json_extract(payload, '$.tiers'),
-                '[{
+        from_json(
+            payload,
+            '{
+                "tiers": [{
                     "up_to": "BIGINT", "unit_amount": "BIGINT", "unit_amount_decimal": "VARCHAR",
                     "flat_amount": "BIGINT", "flat_amount_decimal": "VARCHAR"
-                }]'
-            )
-        ) as tier,
-        generate_subscripts(json_extract(payload, '$.tiers[*]'), 1) as position
+                }]
+            }'
+        ).tiers as tiers
     from prices
+),
+
+unnested as (
+    select id, unnest(tiers) as tier, generate_subscripts(tiers, 1) as position
+    from parsed
 )
 
 select
@@ -26,4 +30,4 @@ select
     coalesce(
         try_cast(tier.flat_amount_decimal as decimal(26, 12)), try_cast(tier.flat_amount as decimal(26, 12)), 0
     ) as flat_amount
-from parsed
+from unnested

@@ -4,29 +4,35 @@ with parsed as (
     select
         id,
         customer_id,
-        unnest(
-            from_json(
-                json_extract(payload, '$.items.data'),
-                '[{
-                    "id": "VARCHAR", "quantity": "BIGINT", "current_period_end": "BIGINT",
-                    "price": {
-                        "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "lookup_key": "VARCHAR",
-                        "currency": "VARCHAR", "unit_amount": "BIGINT", "unit_amount_decimal": "VARCHAR",
-                        "billing_scheme": "VARCHAR", "tiers_mode": "VARCHAR",
-                        "recurring": {"interval": "VARCHAR", "interval_count": "BIGINT", "usage_type": "VARCHAR"},
-                        "transform_quantity": {"divide_by": "BIGINT", "round": "VARCHAR"}
-                    },
-                    "plan": {
-                        "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "currency": "VARCHAR",
-                        "amount": "BIGINT", "amount_decimal": "VARCHAR", "billing_scheme": "VARCHAR",
-                        "tiers_mode": "VARCHAR", "interval": "VARCHAR", "interval_count": "BIGINT",
-                        "usage_type": "VARCHAR", "transform_usage": {"divide_by": "BIGINT", "round": "VARCHAR"}
-                    }
-                }]'
-            )
-        ) as item,
-        generate_subscripts(json_extract(payload, '$.items.data[*]'), 1) as position
+        from_json(
+            payload,
+            '{
+                "items": {
+                    "data": [{
+                        "id": "VARCHAR", "quantity": "BIGINT", "current_period_end": "BIGINT",
+                        "price": {
+                            "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "lookup_key": "VARCHAR",
+                            "currency": "VARCHAR", "unit_amount": "BIGINT", "unit_amount_decimal": "VARCHAR",
+                            "billing_scheme": "VARCHAR", "tiers_mode": "VARCHAR",
+                            "recurring": {"interval": "VARCHAR", "interval_count": "BIGINT", "usage_type": "VARCHAR"},
+                            "transform_quantity": {"divide_by": "BIGINT", "round": "VARCHAR"}
+                        },
+                        "plan": {
+                            "id": "VARCHAR", "product": "VARCHAR", "nickname": "VARCHAR", "currency": "VARCHAR",
+                            "amount": "BIGINT", "amount_decimal": "VARCHAR", "billing_scheme": "VARCHAR",
+                            "tiers_mode": "VARCHAR", "interval": "VARCHAR", "interval_count": "BIGINT",
+                            "usage_type": "VARCHAR", "transform_usage": {"divide_by": "BIGINT", "round": "VARCHAR"}
+                        }
+                    }]
+                }
+            }'
+        ).items.data as items
     from subscriptions
+),
+
+unnested as (
+    select id, customer_id, unnest(items) as item, generate_subscripts(items, 1) as position
+    from parsed
 )
 
 select
@@ -54,4 +60,4 @@ select
     coalesce(item.price.recurring.usage_type, item.plan.usage_type, 'licensed') as usage_type,
     coalesce(item.price.transform_quantity.divide_by, item.plan.transform_usage.divide_by) as divide_by,
     coalesce(item.price.transform_quantity."round", item.plan.transform_usage."round") as divide_round
-from parsed
+from unnested

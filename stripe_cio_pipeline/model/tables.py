@@ -1,0 +1,67 @@
+"""Statements about tables whose names are data: the names of model files, and columns that a user's SQL made.
+
+DuckDB takes no parameters for names, so these few statements are pasted. Every name goes through `quoted`.
+"""
+
+from collections.abc import Iterable
+
+from stripe_cio_pipeline.model.report import Column
+from stripe_cio_pipeline.warehouse import Connection
+
+
+def quoted(name: str) -> str:
+    """Give a name as SQL, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def count(connection: Connection, table: str) -> int:
+    """Count rows. `table` is SQL."""
+    row = connection.execute(f"select count(*) from {table}").fetchone()  # noqa: S608
+    return int(row[0]) if row else 0
+
+
+def columns_of(connection: Connection, query: str) -> tuple[Column, ...]:
+    """Give names and types of a query's columns. Binds the query and does not run it."""
+    return tuple(Column(name, kind) for name, kind, *_ in connection.execute(f"describe\n{query}").fetchall())
+
+
+def create(connection: Connection, table: str, query: str) -> None:
+    """Fill a table anew. The query begins on a line of its own, so that errors can be found in its file."""
+    kind = "temp table" if "." not in table else "table"
+    connection.execute(f"create or replace {kind} {table} as\n{query}")
+
+
+def insert(connection: Connection, table: str, query: str) -> None:
+    """Add a query's rows to a table."""
+    connection.execute(f"insert into {table}\n{query}")
+
+
+def delete_where(connection: Connection, table: str, column: str, values: str) -> None:
+    """Delete the rows whose column is among the values of a query."""
+    connection.execute(f"delete from {table} where {quoted(column)} in ({values})")  # noqa: S608
+
+
+def part_where(connection: Connection, name: str, column: str, values: str) -> None:
+    """Put a part of a typed table before the full one."""
+    connection.execute(
+        f"create or replace temp table {name} as "  # noqa: S608
+        f"select * from model.{name} where {quoted(column)} in ({values})"
+    )
+
+
+def changed_ids(raw: str) -> str:
+    """Give the query for the ids of the raw objects of one table that changed. `raw` is one of `files.RAW`."""
+    return f"select id from changed where object = '{raw}'"  # noqa: S608
+
+
+def show_newer(connection: Connection, name: str, mark: int) -> None:
+    """Put the raw rows that came after a mark before all rows of `stripe`."""
+    connection.execute(
+        f"create or replace temp view {name} as select * from stripe.{name} where seq > {mark:d}"  # noqa: S608
+    )
+
+
+def hide(connection: Connection, kind: str, names: Iterable[str]) -> None:
+    """Drop temporary tables or views, so that the full ones are seen again."""
+    for name in names:
+        connection.execute(f"drop {kind} if exists temp.{name}")
