@@ -53,7 +53,12 @@ def make_plan(
 
 
 def preview(
-    warehouse: Warehouse, policy: Policy, *, limit: int | None = None, now: Callable[[], float] = time.time
+    warehouse: Warehouse,
+    policy: Policy,
+    *,
+    limit: int | None = None,
+    now: Callable[[], float] = time.time,
+    full: bool = False,
 ) -> Preview:
     """Give the plan that would be made now, with its first `limit` rows, without writing anything.
 
@@ -61,7 +66,7 @@ def preview(
     """
     started = time.perf_counter()
     with warehouse.reading() as connection:
-        planning = _Planning(connection, policy, now())
+        planning = _Planning(connection, policy, now(), full=full)
         approved = _remember_approved(connection)
         planning.decide()
         connection.execute(SQL["previewed_plan"])
@@ -151,10 +156,10 @@ class _Planning:
         execute(SQL["wanted"])
         execute(SQL["addresses"])
         execute(SQL["id_holders"])
-        execute(SQL["people_emails"])
         paths = [f'$."{name}"' for name in self._names]
         execute(SQL["changes"], {"names": self._names, "paths": paths})
         execute(SQL["facts"])
+        execute(SQL["rings"])
         execute(SQL["steps"])
         execute(SQL["decisions"])
         execute(SQL["planned_people"])

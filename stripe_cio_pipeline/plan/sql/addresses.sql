@@ -13,4 +13,4 @@ select distinct lower(trim(w.before ->> '$.email')) as email_key
 from customerio.writes as w
 where w.sent_at > (select now - to_seconds(settle_seconds) from terms)
     and w.outcome = 'accepted'
-    and w.before ->> '$.email' is not null
+    and (w.before ->> '$.email') is not null

@@ -19,7 +19,6 @@ with known as (
         l.cio_id,
         o.joined,
         h.person_id as email_holder,
-        swap.email_key = l.email_key as is_swap,
         r.email_key is not null as email_settling,
         i.person_id as id_holder,
         len(x.names) > 0 as differs
@@ -29,7 +28,6 @@ with known as (
     left join orphans as o on o.person_id = c.person_id
     left join model.customers as d on d.id = o.person_id
     left join holders as h on h.email_key = w.email_key and h.person_id <> c.person_id
-    left join people_emails as swap on swap.person_id = h.person_id
     left join released as r on r.email_key = w.email_key
     left join id_holders as i on i.id = w.id and i.person_id <> c.person_id
     left join changes as x on x.person_id = c.person_id

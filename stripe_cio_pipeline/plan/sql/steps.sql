@@ -11,7 +11,7 @@ with options as (
             when f.email_key is not distinct from f.known_email_key then 'same'
             when f.email_key is null and t.strategy = 'email' then 'missing'
             when f.email_key is null then 'set'
-            when f.email_holder is not null then if(f.is_swap and f.person_id < f.email_holder, 'clear', 'in_use')
+            when f.email_holder is not null then if(g.person_id is not null, 'clear', 'in_use')
             when f.email_settling then 'settling'
             when f.known_id is null and f.cio_id is null and f.known_email is not null then 'needs_cio_id'
             else 'set'
@@ -24,6 +24,7 @@ with options as (
             else 'set'
         end as id_step
     from facts as f
+    left join rings as g on g.person_id = f.person_id
     cross join terms as t
 )
 select

@@ -1,0 +1,251 @@
+"""A desk to plan at: a few customers in a real warehouse, a clock to move, and a Customer.io that accepts what is planned."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_cio_pipeline.plan import Plan, make_plan
+from stripe_cio_pipeline.policy import Policy, parse_policy
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+
+START = 1_800_000_000.0
+MODELS = Statements("stripe_cio_pipeline.model.sql")
+
+TABLES = """
+create table model.customers (id varchar, email varchar, created bigint, deleted boolean);
+create table model.subscriptions (customer_id varchar, status varchar);
+create table model.charges (customer_id varchar, status varchar, created bigint);
+create table model.members (
+    customer_id varchar, person_id varchar, role varchar, email varchar, email_key varchar, reason varchar
+);
+create table model.people (
+    person_id varchar, id varchar, email varchar, name varchar, plans varchar[], mrr decimal(18, 2),
+    stripe_deleted_at bigint, _seq bigint, _source_event_id varchar, _rejected varchar
+);
+create table model.events (
+    event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, data json
+);
+"""
+
+PEOPLE = """
+select
+    m.person_id,
+    case $strategy when 'email' then null when 'metadata' then n.metadata_id else m.person_id end,
+    m.email, n.name, n.plans, n.mrr, n.stripe_deleted_at, 0, n.source_event_id, n.rejected
+from model.members as m
+join names as n on n.id = m.person_id
+where m.role = 'owner'
+order by m.person_id
+"""
+
+# What delivery writes down when everything was accepted: docs/architecture.md, "The ledger".
+ACCEPT = """
+create or replace temp table moved as
+select
+    p.person_id,
+    case
+        when p.action = 'identify' then 'linking'
+        when p.action in ('delete', 'suppress') then p.action || if(p.action = 'delete', 'd', 'ed')
+        when p.reason = 'joined_another_person' then 'deleted'
+        when p.action = 'merge' then 'linking'
+        when l.state = 'conflict' and not json_exists(p.after, '$.email') then 'conflict'
+        else 'linked'
+    end as state,
+    coalesce(p.after ->> '$.id', l.id) as id,
+    case
+        when p.action in ('delete', 'suppress') or p.reason = 'joined_another_person' then null
+        when json_exists(p.after, '$.email') then p.after ->> '$.email'
+        else l.email
+    end as email,
+    l.cio_id,
+    case
+        when p.action in ('delete', 'suppress') or p.reason = 'joined_another_person' then null
+        else json_merge_patch(coalesce(l.attributes, '{}'), coalesce(p.after, '{}'))
+    end as attributes,
+    if(p.action in ('identify', 'merge'), $now, l.linked_at) as linked_at,
+    if(l.state = 'conflict' and not json_exists(p.after, '$.email'), l.reason, null) as reason
+from customerio.plan as p
+left join customerio.people as l on l.person_id = p.person_id
+where p.action not in ('hold', 'event')
+"""
+
+
+@dataclass
+class Desk:
+    """`customer` says what Stripe has, `plan` plans, `accept` delivers without a network, `wait` lets time pass."""
+
+    warehouse: Warehouse
+    policy: Policy = field(default_factory=Policy)
+    at: float = START
+    customers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last: Plan | None = None
+    _known: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        with self.warehouse.transaction() as connection:
+            connection.execute(TABLES)
+
+    def set_policy(self, **sections: Mapping[str, Any]) -> None:
+        self.policy = parse_policy({"guard": {"first_load": "send"}, **sections})
+
+    def customer(self, customer_id: str, /, **fields: Any) -> None:
+        known = self.customers.setdefault(customer_id, {"created": len(self.customers) + 1, "deleted": False})
+        known.update(fields)
+
+    def event(self, event_id: str, customer: str, created: int, type_: str = "invoice.paid") -> None:
+        with self.warehouse.transaction() as connection:
+            connection.execute(
+                "insert into model.events values (?, ?, ?, ?, ?, ?)",
+                [event_id, type_, customer, created, type_.replace(".", "_"), '{"amount":10.5}'],
+            )
+
+    def wait(self, seconds: float = 31) -> None:
+        self.at += seconds
+
+    def model(self) -> None:
+        with self.warehouse.transaction() as connection:
+            self._write_customers(connection)
+            connection.execute("set search_path = 'model'")
+            connection.execute(f"create or replace table model.members as {MODELS['members']}")
+            connection.execute("set search_path = 'main'")
+            rows = connection.execute(PEOPLE, {"strategy": self.policy.identity.strategy}).fetchall()
+            seq = next_seq(connection)
+            numbered = []
+            for row in rows:
+                before = self._known.get(row[0])
+                same = before is not None and before[:7] == row[:7]
+                numbered.append((*row[:7], before[7] if same and before else seq, *row[8:]))
+            self._known = {row[0]: row for row in numbered}
+            connection.execute("delete from model.people")
+            for row in numbered:
+                connection.execute(
+                    "insert into model.people values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    list(row),
+                )
+
+    def _write_customers(self, connection: Connection) -> None:
+        connection.execute(
+            "create or replace temp table names (id varchar, name varchar, plans varchar[], mrr decimal(18, 2), "
+            "stripe_deleted_at bigint, metadata_id varchar, source_event_id varchar, rejected varchar)"
+        )
+        for table in ("customers", "subscriptions", "charges"):
+            connection.execute(f"delete from model.{table}")
+        for name, fields in self.customers.items():
+            deleted = fields["deleted"]
+            connection.execute(
+                "insert into model.customers values (?, ?, ?, ?)",
+                [name, fields.get("email"), fields["created"], deleted],
+            )
+            if fields.get("status"):
+                connection.execute("insert into model.subscriptions values (?, ?)", [name, fields["status"]])
+            if fields.get("paid_at"):
+                connection.execute("insert into model.charges values (?, 'succeeded', ?)", [name, fields["paid_at"]])
+            connection.execute(
+                "insert into names values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    name,
+                    fields.get("name", name),
+                    fields.get("plans"),
+                    fields.get("mrr"),
+                    int(START) if deleted else None,
+                    fields.get("metadata_id"),
+                    fields.get("source_event_id"),
+                    fields.get("rejected"),
+                ],
+            )
+
+    def plan(self, *, full: bool = False) -> list[str]:
+        """Model and plan; give what is planned as `person reason` lines, in the order of sending."""
+        self.model()
+        self.last = make_plan(self.warehouse, self.policy, run_id="run", now=lambda: self.at, full=full)
+        return [f"{row['person_id']} {row['reason']}" for row in self.rows()]
+
+    def rows(self) -> list[dict[str, Any]]:
+        with self.warehouse.reading() as connection:
+            found = connection.execute("from customerio.plan order by position")
+            names = [column[0] for column in found.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        for row in rows:
+            for name in ("operation", "before", "after"):
+                row[name] = json.loads(row[name]) if row[name] else None
+        return rows
+
+    def row(self, person: str) -> dict[str, Any]:
+        (found,) = (row for row in self.rows() if row["person_id"] == person)
+        return found
+
+    def accept(self) -> None:
+        """Customer.io accepts the whole plan."""
+        moment = datetime.fromtimestamp(self.at, UTC).replace(tzinfo=None)
+        with self.warehouse.transaction() as connection:
+            seq = next_seq(connection)
+            connection.execute(
+                "insert into customerio.writes (sent_at, action, person_id, reason, before, after, outcome) "
+                "select $now, action, person_id, reason, before, after, 'accepted' from customerio.plan "
+                "where action not in ('hold', 'event')",
+                {"now": moment},
+            )
+            connection.execute(ACCEPT, {"now": moment})
+            connection.execute("delete from customerio.people where person_id in (select person_id from moved)")
+            connection.execute(
+                "insert into customerio.people "
+                "select person_id, state, id, email, cio_id, attributes, linked_at, $now, reason, 'run', $seq from moved",
+                {"now": moment, "seq": seq},
+            )
+            connection.execute(
+                "insert into customerio.events "
+                "select event_id, null, person_id, null, null, 'accepted', $now, null, null, null "
+                "from customerio.plan where action = 'event'",
+                {"now": moment},
+            )
+            connection.execute("delete from customerio.plan where action <> 'hold'")
+            connection.execute(
+                "update customerio.plans set delivered_at = $now where delivered_at is null", {"now": moment}
+            )
+
+    def sync(self) -> list[str]:
+        """Plan, have it accepted, and wait until links have settled."""
+        planned = self.plan()
+        self.accept()
+        self.wait()
+        return planned
+
+    def ledger(self, person: str) -> dict[str, Any]:
+        with self.warehouse.reading() as connection:
+            found = connection.execute("from customerio.people where person_id = ?", [person])
+            names = [column[0] for column in found.description or ()]
+            row = found.fetchone()
+        assert row is not None, f"{person} is not in the ledger"
+        return dict(zip(names, row, strict=True))
+
+    def change_ledger(self, person: str, **columns: Any) -> None:
+        """What verification and look-ups write: a state, a reason, a cio_id."""
+        with self.warehouse.transaction() as connection:
+            seq = next_seq(connection)
+            for name, value in columns.items():
+                connection.execute(f"update customerio.people set {name} = ? where person_id = ?", [value, person])
+            connection.execute("update customerio.people set seq = ? where person_id = ?", [seq, person])
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Callable[[], Desk]:
+    number = 0
+
+    def opened() -> Desk:
+        nonlocal number
+        number += 1
+        desk = Desk(Warehouse(tmp_path / f"desk{number}.duckdb", lock_wait_seconds=5))
+        desk.set_policy()
+        return desk
+
+    return opened
+
+
+@pytest.fixture
+def desk(open_desk: Callable[[], Desk]) -> Desk:
+    return open_desk()
