@@ -9,13 +9,13 @@ import orjson
 
 from stripe_cio_pipeline.sandbox.stripe import errors, query
 from stripe_cio_pipeline.sandbox.stripe.account import StripeAccount
+from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
 from stripe_cio_pipeline.sandbox.stripe.expand import Expander
 from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS, page, page_of
 from stripe_cio_pipeline.sandbox.stripe.query import Query
 from stripe_cio_pipeline.sandbox.stripe.resources import BY_PATH, Resource
 from stripe_cio_pipeline.sandbox.stripe.search import search
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload, Row
-from stripe_cio_pipeline.sandbox.stripe.subscriptions import ENDED
 from stripe_cio_pipeline.sandbox.stripe.versions import family
 
 _NESTED = re.compile(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stripe_cio_pipeline.sandbox.stripe import billing_payloads
+from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.books import Books
 from stripe_cio_pipeline.sandbox.stripe.money import price_amount, taken_off
 from stripe_cio_pipeline.sandbox.stripe.payments import Payments
@@ -43,7 +43,7 @@ class Invoices:
             amount = taken_off(coupon, left, currency)
             left -= amount
             amounts.append({"amount": amount, "discount": discount_id})
-        invoice = billing_payloads.invoice(
+        invoice = payloads.invoice(
             id=invoice_id,
             created=books.now,
             livemode=books.livemode,
@@ -87,7 +87,7 @@ class Invoices:
         what = f"Trial period for {name}" if trial else f"{quantity} × {name}"
         if proration:
             what = f"{'Unused' if amount < 0 else 'Remaining'} time on {name}"
-        return billing_payloads.line_item(
+        return payloads.line_item(
             id=books.ids.new("il"),
             invoice=invoice_id,
             amount=amount,
@@ -137,7 +137,7 @@ class Invoices:
             intent = self._payments.new_intent(
                 invoice["amount_due"], invoice["currency"], customer_payload, None, f"Invoice {number}"
             )
-            payment = billing_payloads.invoice_payment(
+            payment = payloads.invoice_payment(
                 id=books.ids.new("inpay"),
                 created=books.now,
                 livemode=books.livemode,

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from stripe_cio_pipeline.sandbox.stripe import billing_payloads, payloads
-from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
-from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.catalog import LADDER, Catalog
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
+from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
+from stripe_cio_pipeline.sandbox.stripe.company import Company
 from stripe_cio_pipeline.sandbox.stripe.money import minor
-from stripe_cio_pipeline.sandbox.stripe.payments import Payments
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
-from stripe_cio_pipeline.sandbox.stripe.subscriptions import ENDED, Subscriptions
 
 MARKETS: tuple[tuple[str, str, str, int], ...] = (
     ("US", "usd", "en-US", 40),
@@ -31,22 +29,12 @@ Habit = Callable[[Payload, Payload | None], None]
 class Life:
     """Decides for everybody. Nothing here remembers anything: it is all in the books and in the agenda."""
 
-    def __init__(
-        self,
-        books: Books,
-        agenda: Agenda,
-        chance: Chance,
-        catalog: Catalog,
-        payments: Payments,
-        subscriptions: Subscriptions,
-        forget: Callable[[str], object],
-    ) -> None:
-        self._books = books
-        self._agenda = agenda
+    def __init__(self, company: Company, chance: Chance, catalog: Catalog, forget: Callable[[str], object]) -> None:
+        self._company = company
+        self._books = company.books
+        self._agenda = company.agenda
         self._chance = chance
         self._catalog = catalog
-        self._payments = payments
-        self._subscriptions = subscriptions
         self._forget = forget
         self._habits: Mapping[str, tuple[int, Habit]] = {
             "nothing": (34, self._do_nothing),
@@ -121,8 +109,8 @@ class Life:
         currency = self._market(-number)[1]
         email = f"guest-{number}@example.com"
         amount = minor(chance.between(5, 90, "guest amount", number), currency)
-        card = books.add(self._payments.new_card(None, email))
-        charge = self._payments.charge(
+        card = books.add(self._company.payments.new_card(None, email))
+        charge = self._company.payments.charge(
             amount=amount, currency=currency, customer=None, method=card, description="One-time purchase", email=email
         )
         self._check_out("payment", charge, None, email)
@@ -132,7 +120,7 @@ class Life:
         if self._books.find("customer", customer_id) is None:
             return
         self._by_request()
-        self._payments.attach_card(customer_id)
+        self._company.payments.attach_card(customer_id)
         self._collect_open(customer_id)
 
     def collect_open(self, customer_id: str) -> None:
@@ -142,15 +130,15 @@ class Life:
     def close_dispute(self, dispute_id: str) -> None:
         """End a dispute, one way or the other."""
         won = self._chance.happens(0.4, "won", dispute_id)
-        self._payments.close_dispute(dispute_id, won=won)
+        self._company.payments.close_dispute(dispute_id, won=won)
 
     def _collect_open(self, customer_id: str) -> None:
         for invoice in self._books.of_customer("invoice", customer_id):
             if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
-                self._subscriptions.collect(invoice["id"])
+                self._company.collection.collect(invoice["id"])
         for subscription in self._books.of_customer("subscription", customer_id):
             if subscription["status"] == "paused":
-                self._subscriptions.resume(subscription["id"])
+                self._company.subscriptions.resume(subscription["id"])
 
     def _buy(self, customer_id: str, number: int, currency: str) -> None:
         chance = self._chance
@@ -160,7 +148,7 @@ class Life:
         trial = kind < 0.42
         with_card = not trial or chance.happens(0.6, "trial card", number)
         if with_card:
-            self._payments.attach_card(customer_id)
+            self._company.payments.attach_card(customer_id)
         if 0.42 <= kind < 0.48:
             self._buy_once(customer_id, currency)
             return
@@ -173,7 +161,7 @@ class Life:
             lines = [(price_id, 1) for price_id in self._catalog.add_ons[currency]]
         coupons = self._catalog.coupons if currency == "usd" else self._catalog.coupons[:3]
         invoice = 0.48 <= kind < 0.53
-        self._subscriptions.begin(
+        self._company.subscriptions.begin(
             customer_id,
             lines,
             coupon=chance.pick(coupons, "coupon", number) if chance.happens(0.2, "discount", number) else None,
@@ -184,11 +172,11 @@ class Life:
 
     def _buy_once(self, customer_id: str, currency: str) -> None:
         customer = self._books.get("customer", customer_id)
-        card = self._payments.card_of(customer)
+        card = self._company.payments.card_of(customer)
         if card is None:
             return
         amount = minor(self._chance.between(10, 300, "once", customer_id, self._books.now), currency)
-        charge = self._payments.charge(
+        charge = self._company.payments.charge(
             amount=amount, currency=currency, customer=customer, method=card, description="One-time purchase"
         )
         if charge["paid"]:
@@ -196,7 +184,7 @@ class Life:
 
     def _check_out(self, mode: str, charge: Payload, customer: str | None, email: str | None) -> None:
         books = self._books
-        session = billing_payloads.checkout_session(
+        session = payloads.checkout_session(
             id=books.ids.new("cs_test"),
             created=books.now,
             livemode=books.livemode,
@@ -227,7 +215,7 @@ class Life:
         words = (customer["id"], self._books.now)
         if self._chance.happens(0.4, "seats change", *words) and plan != "starter":
             quantity = max(1, item["quantity"] + self._chance.between(-5, 12, "seats by", *words))
-            self._subscriptions.change_plan(subscription["id"], item["price"]["id"], quantity)
+            self._company.plan_changes.change_plan(subscription["id"], item["price"]["id"], quantity)
             return
         if self._chance.happens(0.15, "goes yearly", *words):
             interval = "year"
@@ -236,7 +224,7 @@ class Life:
         seats = None if LADDER[place] == "starter" else max(2, item["quantity"])
         price = self._catalog.price(LADDER[place], interval, currency)
         if price != item["price"]["id"]:
-            self._subscriptions.change_plan(subscription["id"], price, seats or 1)
+            self._company.plan_changes.change_plan(subscription["id"], price, seats or 1)
 
     def _change_email(self, customer: Payload, subscription: Payload | None) -> None:
         email = customer["email"]
@@ -254,46 +242,46 @@ class Life:
     def _cancel_later(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is not None:
             undo = subscription["cancel_at_period_end"]
-            self._subscriptions.cancel_later(subscription["id"], undo=undo)
+            self._company.subscriptions.cancel_later(subscription["id"], undo=undo)
 
     def _cancel_now(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is not None:
-            self._subscriptions.end(subscription["id"], reason="cancellation_requested")
+            self._company.collection.end_subscription(subscription["id"], reason="cancellation_requested")
 
     def _card_fails(self, customer: Payload, subscription: Payload | None) -> None:
         """From now on the card is refused; most people enter another one some weeks after."""
-        self._payments.declining.add(customer["id"])
+        self._company.payments.declining.add(customer["id"])
         if self._chance.happens(0.7, "fixes", customer["id"], self._books.now):
             wait = self._chance.between(20, 45, "fixes after", customer["id"], self._books.now)
             self._agenda.add(self._books.now + wait * DAY, "fix_card", customer["id"])
 
     def _card_is_renewed(self, customer: Payload, subscription: Payload | None) -> None:
-        card = self._payments.card_of(customer)
+        card = self._company.payments.card_of(customer)
         if card is not None:
             self._books.request_id = None
-            self._payments.renew_card(card["id"])
+            self._company.payments.renew_card(card["id"])
 
     def _ask_refund(self, customer: Payload, subscription: Payload | None) -> None:
         charge = self._last_charge(customer["id"])
         if charge is not None and charge["amount_refunded"] == 0:
             part = self._chance.happens(0.4, "part", charge["id"]) and charge["amount"] >= 20
-            self._payments.refund(charge["id"], charge["amount"] // 20 * 10 if part else None)
+            self._company.payments.refund(charge["id"], charge["amount"] // 20 * 10 if part else None)
 
     def _dispute(self, customer: Payload, subscription: Payload | None) -> None:
         charge = self._last_charge(customer["id"])
         if charge is not None and not charge["disputed"] and not charge["refunded"]:
             self._books.request_id = None
-            dispute = self._payments.dispute(charge["id"])
+            dispute = self._company.payments.dispute(charge["id"])
             self._agenda.add(self._books.now + 12 * DAY, "close_dispute", dispute["id"])
 
     def _come_back(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is not None:
             return
         country_currency = customer["currency"] or "usd"
-        if self._payments.card_of(customer) is None:
-            self._payments.attach_card(customer["id"])
+        if self._company.payments.card_of(customer) is None:
+            self._company.payments.attach_card(customer["id"])
         price = self._catalog.price("starter", "month", country_currency)
-        self._subscriptions.begin(customer["id"], [(price, 1)])
+        self._company.subscriptions.begin(customer["id"], [(price, 1)])
 
     def _leave(self, customer: Payload, subscription: Payload | None) -> None:
         self._forget(customer["id"])

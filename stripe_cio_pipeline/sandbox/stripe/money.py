@@ -54,7 +54,7 @@ def _graduated(quantity: int, tiers: Sequence[Payload]) -> int:
 def taken_off(coupon: Payload, amount: int, currency: str) -> int:
     """Return how much a coupon takes off an amount, never more than the amount."""
     if coupon["percent_off"] is not None:
-        return max(0, round(amount * coupon["percent_off"] / 100))
+        return max(0, round(amount * float(coupon["percent_off"]) / 100))
     if coupon["currency"] == currency:
-        return max(0, min(amount, coupon["amount_off"] or 0))
+        return max(0, min(amount, int(coupon["amount_off"] or 0)))
     return 0

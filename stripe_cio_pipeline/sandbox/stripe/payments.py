@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stripe_cio_pipeline.sandbox.stripe import billing_payloads, payloads
+from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.books import Books
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
@@ -103,7 +103,7 @@ class Payments:
         if customer is not None and customer["id"] in self.declining:
             failure = self._chance.pick(DECLINES, "decline", customer["id"])
         charge = books.add(
-            billing_payloads.charge(
+            payloads.charge(
                 id=books.ids.new("ch"),
                 created=books.now,
                 livemode=books.livemode,
@@ -155,7 +155,7 @@ class Payments:
         books = self._books
         id_ = books.ids.new("pi")
         return books.add(
-            billing_payloads.payment_intent(
+            payloads.payment_intent(
                 id=id_,
                 created=books.now,
                 livemode=books.livemode,
@@ -178,7 +178,7 @@ class Payments:
         if charge["status"] != "succeeded" or not 0 < amount <= left:
             raise ValueError(f"charge {charge_id} has {left} left to refund, not {amount}")
         refund = books.add(
-            billing_payloads.refund(
+            payloads.refund(
                 id=books.ids.new("re"),
                 created=books.now,
                 charge=charge,
@@ -199,7 +199,7 @@ class Payments:
         charge = books.get("charge", charge_id)
         if charge["status"] != "succeeded" or charge["disputed"]:
             raise ValueError(f"charge {charge_id} cannot be disputed (failed, or disputed before)")
-        dispute = billing_payloads.dispute(id=books.ids.new("du"), created=books.now, charge=charge, reason=reason)
+        dispute = payloads.dispute(id=books.ids.new("du"), created=books.now, charge=charge, reason=reason)
         books.add(dispute, "charge.dispute.created")
         books.emit("charge.dispute.funds_withdrawn", dispute)
         books.change("charge", charge_id, {"disputed": True}, "charge.updated")

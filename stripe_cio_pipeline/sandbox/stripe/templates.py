@@ -7,9 +7,8 @@ from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
 from stripe_cio_pipeline.sandbox.stripe.books import Books
 from stripe_cio_pipeline.sandbox.stripe.catalog import Catalog
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance, Ids
-from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices
+from stripe_cio_pipeline.sandbox.stripe.company import Company
 from stripe_cio_pipeline.sandbox.stripe.money import minor
-from stripe_cio_pipeline.sandbox.stripe.payments import Payments
 from stripe_cio_pipeline.sandbox.stripe.periods import later
 from stripe_cio_pipeline.sandbox.stripe.settled import (
     CARD_EXPANDED,
@@ -21,7 +20,6 @@ from stripe_cio_pipeline.sandbox.stripe.settled import (
     Template,
     Templates,
 )
-from stripe_cio_pipeline.sandbox.stripe.subscriptions import Subscriptions
 
 _MARKETS = (
     ("US", "usd", "starter", 1),
@@ -63,9 +61,7 @@ class _Once:
         scratch.tiers, scratch.account = books.tiers, books.account
         scratch.quiet_until = 1 << 62
         self._books = scratch
-        self._payments = Payments(scratch, chance)
-        invoices = Invoices(scratch, self._payments)
-        self._subscriptions = Subscriptions(scratch, Agenda(), chance, self._payments, invoices)
+        self._company = Company.staffed(scratch, Agenda(), chance)
         self._customer = ""
 
     def sign_up(self, country: str) -> None:
@@ -87,14 +83,14 @@ class _Once:
 
     def subscribe(self, price: str, seats: int) -> None:
         self._attach_card()
-        self._subscriptions.begin(self._customer, [(price, seats)])
+        self._company.subscriptions.begin(self._customer, [(price, seats)])
 
     def buy(self, amount: int, currency: str) -> None:
         self._attach_card()
         customer = self._books.get("customer", self._customer)
-        card = self._payments.card_of(customer)
+        card = self._company.payments.card_of(customer)
         if card is not None:
-            self._payments.charge(
+            self._company.payments.charge(
                 amount=amount,
                 currency=currency,
                 customer=customer,
@@ -143,7 +139,7 @@ class _Once:
         return marks
 
     def _attach_card(self) -> None:
-        self._payments.attach_card(
+        self._company.payments.attach_card(
             self._customer,
             brand="visa",
             last4=_LAST4,

@@ -1,0 +1,156 @@
+"""Getting invoices paid, and letting subscription and customer follow."""
+
+from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
+from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe.chance import Chance
+from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices
+from stripe_cio_pipeline.sandbox.stripe.periods import DAY
+from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+
+ENDED = ("canceled", "incomplete_expired")
+
+
+class Collection:
+    """Collects by card at once and again, or waits for a transfer; gives up where nothing helps."""
+
+    def __init__(self, books: Books, agenda: Agenda, chance: Chance, invoices: Invoices) -> None:
+        self._books = books
+        self._agenda = agenda
+        self._chance = chance
+        self._invoices = invoices
+
+    def finalize(self, invoice_id: str) -> None:
+        """Finalize a draft and collect it, or wait for the transfer."""
+        if self._books.find("invoice", invoice_id) is None:
+            return
+        invoice = self._invoices.finalize(invoice_id)
+        if invoice["collection_method"] == "charge_automatically":
+            self.collect(invoice_id)
+        else:
+            self._expect_transfer(invoice)
+
+    def collect(self, invoice_id: str, attempt: int | None = None) -> bool:
+        """Try to collect an open invoice and let subscription and customer follow; `True` when it is paid.
+
+        `attempt` is how many attempts there were when this one was planned: one that came otherwise cancels it.
+        """
+        books = self._books
+        invoice = books.find("invoice", invoice_id)
+        if invoice is None or invoice["status"] != "open":
+            return False
+        if attempt is not None and invoice["attempt_count"] != attempt:
+            return False
+        paid = self._invoices.attempt(invoice_id)
+        invoice = books.get("invoice", invoice_id)
+        subscription_id = _subscription_of(invoice)
+        if paid:
+            self._after_payment(invoice, subscription_id)
+            return True
+        self._set_delinquent(invoice["customer"], delinquent=True)
+        subscription = books.find("subscription", subscription_id) if subscription_id else None
+        first = invoice["billing_reason"] == "subscription_create"
+        if subscription is not None and subscription["status"] not in ENDED and not first:
+            books.change("subscription", subscription["id"], {"status": "past_due"}, "customer.subscription.updated")
+        retry = invoice["next_payment_attempt"]
+        if retry is not None and not first:
+            self._agenda.add(retry, "collect", invoice_id, invoice["attempt_count"])
+        elif not first:
+            self._give_up(invoice, subscription)
+        return False
+
+    def settle_by_transfer(self, invoice_id: str) -> None:
+        """Book a bank transfer that came in for a sent invoice."""
+        invoice = self._books.find("invoice", invoice_id)
+        if invoice is not None and invoice["status"] == "open":
+            paid = self._invoices.mark_paid(invoice_id)
+            self._after_payment(paid, _subscription_of(paid))
+
+    def fall_due(self, invoice_id: str) -> None:
+        """Tell that a sent invoice was not paid in time."""
+        books = self._books
+        invoice = books.find("invoice", invoice_id)
+        if invoice is None or invoice["status"] != "open":
+            return
+        books.emit("invoice.overdue", invoice)
+        self._set_delinquent(invoice["customer"], delinquent=True)
+        if (subscription := _subscription_of(invoice)) is not None:
+            books.change("subscription", subscription, {"status": "past_due"}, "customer.subscription.updated")
+
+    def expire_incomplete(self, id: str) -> None:  # noqa: A002
+        """Give up on a subscription whose first invoice was not paid within 23 hours."""
+        books = self._books
+        subscription = books.find("subscription", id)
+        if subscription is None or subscription["status"] != "incomplete":
+            return
+        self._invoices.void(subscription["latest_invoice"])
+        changes = {"status": "incomplete_expired", "ended_at": books.now}
+        books.change("subscription", id, changes, "customer.subscription.updated")
+
+    def end_subscription(self, id: str, *, reason: str) -> Payload:  # noqa: A002
+        """End a subscription now; its last invoice stays as it is."""
+        books = self._books
+        subscription = books.get("subscription", id)
+        if subscription["status"] in ENDED:
+            return subscription
+        changes = {
+            "status": "canceled",
+            "canceled_at": subscription["canceled_at"] or books.now,
+            "ended_at": books.now,
+            "cancellation_details": {**subscription["cancellation_details"], "reason": reason},
+        }
+        return books.change("subscription", id, changes, "customer.subscription.deleted")
+
+    def _after_payment(self, invoice: Payload, subscription_id: str | None) -> None:
+        books = self._books
+        if subscription_id and (subscription := books.find("subscription", subscription_id)):
+            others = [
+                row
+                for row in books.of_customer("invoice", invoice["customer"])
+                if row["status"] == "open" and _subscription_of(row) == subscription_id
+            ]
+            if subscription["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":
+                late = books.now > subscription["created"]
+                books.change(
+                    "subscription",
+                    subscription_id,
+                    {"status": "active"},
+                    "customer.subscription.updated" if late else None,
+                )
+            elif subscription["status"] in ("past_due", "unpaid") and not others:
+                books.change("subscription", subscription_id, {"status": "active"}, "customer.subscription.updated")
+        still_open = any(
+            row["status"] == "open" and row["attempted"] for row in books.of_customer("invoice", invoice["customer"])
+        )
+        if not still_open:
+            self._set_delinquent(invoice["customer"], delinquent=False)
+
+    def _give_up(self, invoice: Payload, subscription: Payload | None) -> None:
+        """After the last retry: most merchants cancel, some leave it unpaid."""
+        self._invoices.give_up(invoice["id"])
+        if subscription is None or subscription["status"] in ENDED:
+            return
+        if self._chance.happens(0.75, "after dunning", invoice["id"]):
+            self.end_subscription(subscription["id"], reason="payment_failed")
+        else:
+            self._books.change(
+                "subscription", subscription["id"], {"status": "unpaid"}, "customer.subscription.updated"
+            )
+
+    def _set_delinquent(self, customer: str, *, delinquent: bool) -> None:
+        if self._books.find("customer", customer) is not None:
+            self._books.change("customer", customer, {"delinquent": delinquent}, "customer.updated")
+
+    def _expect_transfer(self, invoice: Payload) -> None:
+        """Plan when the money for a sent invoice comes in; a fifth of the customers pay late."""
+        wait = self._chance.between(5, 28, "transfer", invoice["id"])
+        if self._chance.happens(0.2, "late transfer", invoice["id"]):
+            wait += 14
+        self._agenda.add(self._books.now + wait * DAY, "settle_by_transfer", invoice["id"])
+        if invoice["due_date"] is not None:
+            self._agenda.add(invoice["due_date"], "fall_due", invoice["id"])
+
+
+def _subscription_of(invoice: Payload) -> str | None:
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    found = details.get("subscription")
+    return found if isinstance(found, str) else None

@@ -1,0 +1,42 @@
+"""Payloads in the shape of 2026-10-28.endive (stripe-api.md, sections 5, 6 and 9): one function per object.
+
+Moments are unix seconds, amounts are in the currency's minor unit.
+"""
+
+from stripe_cio_pipeline.sandbox.stripe.payloads.account import NO_ADDRESS, account, listed
+from stripe_cio_pipeline.sandbox.stripe.payloads.catalog import coupon, discount, plan_of, price, product
+from stripe_cio_pipeline.sandbox.stripe.payloads.customers import CUSTOMER_FIELDS, customer, payment_method
+from stripe_cio_pipeline.sandbox.stripe.payloads.invoices import invoice, invoice_payment, line_item, settle_balance
+from stripe_cio_pipeline.sandbox.stripe.payloads.payments import (
+    charge,
+    checkout_session,
+    dispute,
+    payment_intent,
+    refund,
+)
+from stripe_cio_pipeline.sandbox.stripe.payloads.subscriptions import subscription, subscription_item
+
+__all__ = [
+    "CUSTOMER_FIELDS",
+    "NO_ADDRESS",
+    "account",
+    "charge",
+    "checkout_session",
+    "coupon",
+    "customer",
+    "discount",
+    "dispute",
+    "invoice",
+    "invoice_payment",
+    "line_item",
+    "listed",
+    "payment_intent",
+    "payment_method",
+    "plan_of",
+    "price",
+    "product",
+    "refund",
+    "settle_balance",
+    "subscription",
+    "subscription_item",
+]
