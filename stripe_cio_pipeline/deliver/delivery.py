@@ -1,0 +1,277 @@
+"""`deliver`: send a plan, write down every outcome, and say what became of it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import orjson
+
+from stripe_cio_pipeline.deliver.client import Patience, track_api
+from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
+from stripe_cio_pipeline.deliver.ledger import Group
+from stripe_cio_pipeline.deliver.outcome import Problem
+from stripe_cio_pipeline.deliver.pace import Pace
+from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES
+from stripe_cio_pipeline.deliver.sending import Sending
+from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
+from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable, GuardStop
+from stripe_cio_pipeline.plan import approve as approve_plan
+from stripe_cio_pipeline.plan import current_plan
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+#: However fast the calls may go, no more than this many may be unrecorded: half a megabyte each.
+_MOST_UNRECORDED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryNote:
+    """How far a delivery is: items of this plan, calls and seconds since it began."""
+
+    planned: int
+    accepted: int
+    rejected: int
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What became of a plan: `planned` is always accepted + rejected + held + due. Seconds and encoded bytes.
+
+    `due` was neither accepted nor rejected and stands in the plan still; `problem` says why. `by_action` counts
+    accepted items.
+    """
+
+    plan_id: str | None
+    planned: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    held: int = 0
+    due: int = 0
+    events_accepted: int = 0
+    events_rejected: int = 0
+    requests: int = 0
+    throttled: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    by_action: Mapping[str, int] = field(default_factory=dict)
+    rejections_by_reason: Mapping[str, int] = field(default_factory=dict)
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def raise_if_due(self) -> None:
+        """Raise CustomerioUnavailable where something was left undone."""
+        if self.due:
+            raise CustomerioUnavailable(
+                f"{self.due} of {self.planned} planned items were left due. {self.problem or ''}".strip(),
+                "They are sent by the next run; run this again when Customer.io answers.",
+            )
+
+
+@dataclass(slots=True)
+class _Tally:
+    requests: int = 0
+    bytes: int = 0
+    settled: int = 0
+    rejected: int = 0
+
+    def add(self, group: Group) -> None:
+        self.requests += len(group.calls)
+        self.bytes += sum(call.bytes for _, call in group.calls)
+        self.settled += group.items
+        self.rejected += sum(len(batch.refused) for batch in group.settled)
+
+
+def deliver(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    *,
+    run_id: str,
+    plan_id: str | None = None,
+    approve: bool = False,
+    progress: Callable[[DeliveryNote], None] | None = None,
+    now: Callable[[], float] = time.time,
+    patience: Patience | None = None,
+) -> DeliveryReport:
+    """Send what is due of the current plan, at the policy's pace, and move the ledger with every answer.
+
+    Nothing is called where nothing is due. `plan_id` says which plan is meant; `approve` lets it through its guard.
+    What finds no answer after all retries stays due: the report counts it, see `DeliveryReport.raise_if_due`.
+
+    Raises GuardStop before anything is sent; BindingError, CustomerioCredentialsError and CustomerioRegionError where
+    no call can succeed, after writing down what was answered before.
+    """
+    began = time.monotonic()
+    current = _choose_plan(warehouse, plan_id, approving=approve, now=now)
+    if current is None:
+        return DeliveryReport(None)
+    with warehouse.connect() as connection:
+        planned = _count(connection, current)
+    held = planned.get("hold", 0)
+    total = sum(planned.values())
+    tally = _Tally()
+
+    def told(group: Group) -> None:
+        tally.add(group)
+        if progress is not None:
+            accepted = tally.settled - tally.rejected
+            progress(DeliveryNote(total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
+
+    problem: CustomerioError | None = None
+    throttled = 0
+    if total > held:
+        pace = Pace(policy.customerio.requests_per_second)
+        sending = Sending(
+            warehouse,
+            current,
+            run_id,
+            in_flight=policy.customerio.in_flight,
+            unrecorded=_unrecorded(policy),
+            now=now,
+            told=told,
+        )
+        asyncio.run(_send(sending, warehouse, settings, policy, current, pace, patience or Patience(), now))
+        problem, throttled = sending.stopped_by, pace.throttled
+    if problem is not None and not isinstance(problem, CustomerioUnavailable):
+        raise problem
+    with warehouse.transaction() as connection:
+        return _report(connection, current, run_id, planned, tally, throttled, time.monotonic() - began, problem, now)
+
+
+async def _send(
+    sending: Sending,
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    plan_id: str,
+    pace: Pace,
+    patience: Patience,
+    now: Callable[[], float],
+) -> None:
+    reject_oversize(warehouse, sending, plan_id)
+    asking = track_api(settings, pace=pace, patience=patience, now=now, on_call=sending.note_call)
+    async with asking:
+        workspace = await find_workspace(asking, settings)
+    bind_workspace(warehouse, workspace, now)
+    connections = policy.customerio.in_flight
+    async with track_api(
+        settings, region=workspace.region, pace=pace, patience=patience, connections=connections, now=now
+    ) as track:
+        await sending.run(track, Phase.PEOPLE)
+        await sending.run(track, Phase.REMOVALS)
+        settled = -1
+        while sending.settled > settled:
+            settled = sending.settled
+            await sending.run(track, Phase.EVENTS)
+
+
+def reject_oversize(warehouse: Warehouse, sending: Sending, plan_id: str) -> None:
+    """Reject what Customer.io could only refuse, and name the field that makes it so large."""
+    while True:
+        with warehouse.connect() as connection:
+            rows = connection.execute(
+                _SQL["oversize"], {"plan_id": plan_id, "max_bytes": MAX_OPERATION_BYTES}
+            ).fetchall()
+        if not rows:
+            return
+        sending.refuse({int(position): oversize_problem(operation) for position, operation in rows})
+
+
+def oversize_problem(operation: str | None) -> Problem:
+    """Say what is wrong with an operation that is empty or over Customer.io's 32,000 bytes."""
+    if operation is None:
+        return Problem("empty", None, "the plan holds no operation for this item")
+    size = len(operation.encode())
+    message = f"the operation has {size} bytes encoded; Customer.io takes {MAX_ITEM_BYTES}"
+    attributes = orjson.loads(operation).get("attributes") or {}
+    if not attributes:
+        return Problem("oversize", None, message)
+    largest = max(attributes, key=lambda name: len(orjson.dumps(attributes[name])))
+    return Problem("oversize", f"attributes.{largest}", message)
+
+
+def _unrecorded(policy: Policy) -> int:
+    """Bound what a killed run sends again: what is under way, and a second's worth of answers."""
+    pace = policy.customerio
+    return min(_MOST_UNRECORDED, pace.in_flight + max(1, round(pace.requests_per_second)))
+
+
+def _choose_plan(warehouse: Warehouse, plan_id: str | None, *, approving: bool, now: Callable[[], float]) -> str | None:
+    """Name the plan to send; None where everything planned was delivered. Raises GuardStop."""
+    with warehouse.connect() as connection:
+        plan = current_plan(connection)
+    if plan is None:
+        return None
+    if plan_id is not None and plan_id != plan.plan_id:
+        raise GuardStop(
+            f"Plan {plan_id} is not the current one any more; nothing was sent.",
+            f"Look at the new plan {plan.plan_id} with stripe-cio plan, and approve that.",
+        )
+    if plan.guard.stopped:
+        if not approving:
+            findings = " ".join(finding.message for finding in plan.guard.findings)
+            raise GuardStop(
+                f"The guard stopped plan {plan.plan_id}; nothing was sent. {findings}",
+                "Look at it with stripe-cio plan. If it is meant, run stripe-cio sync --approve, or raise the limit "
+                "under guard in stripe_cio.yaml.",
+            )
+        approve_plan(warehouse, plan.plan_id, now=now)
+    return plan.plan_id
+
+
+def _count(connection: Connection, plan_id: str) -> dict[str, int]:
+    return {str(action): int(items) for action, items in connection.execute(_SQL["count_plan"], [plan_id]).fetchall()}
+
+
+def _moment(now: Callable[[], float]) -> datetime:
+    return datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
+
+
+def _report(
+    connection: Connection,
+    plan_id: str,
+    run_id: str,
+    planned: Mapping[str, int],
+    tally: _Tally,
+    throttled: int,
+    seconds: float,
+    problem: CustomerioError | None,
+    now: Callable[[], float],
+) -> DeliveryReport:
+    left = _count(connection, plan_id)
+    due = sum(items for action, items in left.items() if action != "hold")
+    if not due:
+        connection.execute(_SQL["finish_plan"], [_moment(now), plan_id])
+    outcomes = connection.execute(_SQL["count_writes"], [plan_id, run_id]).fetchall()
+    accepted = {str(action): int(items) for action, outcome, _, items in outcomes if outcome == "accepted"}
+    reasons: dict[str, int] = {}
+    for _, outcome, reason, items in outcomes:
+        if outcome == "rejected":
+            reasons[str(reason)] = reasons.get(str(reason), 0) + int(items)
+    events_accepted = accepted.get("event", 0)
+    events_rejected = sum(
+        int(items) for action, outcome, _, items in outcomes if (action, outcome) == ("event", "rejected")
+    )
+    return DeliveryReport(
+        plan_id=plan_id,
+        planned=sum(planned.values()),
+        accepted=tally.settled - tally.rejected,
+        rejected=tally.rejected,
+        held=left.get("hold", 0),
+        due=due,
+        events_accepted=events_accepted,
+        events_rejected=events_rejected,
+        requests=tally.requests,
+        throttled=throttled,
+        bytes=tally.bytes,
+        seconds=seconds,
+        by_action=accepted,
+        rejections_by_reason=reasons,
+        problem=None if problem is None else str(problem),
+    )

@@ -1,0 +1,130 @@
+"""Writing down what Customer.io has answered: ledger, requests, writes and rejections move in one transaction."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import pyarrow as pa
+
+from stripe_cio_pipeline.deliver.client import Call
+from stripe_cio_pipeline.deliver.outcome import Problem
+from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A batch that was answered: which of its places in the plan were refused, and why; all others were accepted.
+
+    `request_id` is that of the call that settled it, None for items that were refused before sending. Times are unix
+    seconds.
+    """
+
+    positions: "array[int]"
+    refused: Mapping[int, Problem]
+    request_id: str | None
+    sent_at: float
+    answered_at: float
+
+
+@dataclass(slots=True)
+class Group:
+    """What was answered since the last look at the warehouse; `ended` counts the batches that it came from."""
+
+    settled: list[Settled] = field(default_factory=list)
+    calls: list[tuple[str, Call]] = field(default_factory=list)
+    ended: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.settled or self.calls)
+
+    @property
+    def items(self) -> int:
+        """How many places in the plan were answered."""
+        return sum(len(batch.positions) for batch in self.settled)
+
+
+def record(connection: Connection, group: Group, *, plan_id: str, run_id: str) -> None:
+    """Move the ledger by a group of answers, inside the caller's transaction."""
+    if group.calls:
+        _record_calls(connection, group, plan_id, run_id)
+    if not group.settled:
+        return
+    span = _hand_over(connection, group)
+    parameters = {"plan_id": plan_id, **span}
+    run = {"run_id": run_id}
+    connection.execute(_SQL["insert_writes"], {**parameters, **run})
+    actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
+    if actions - {"event"}:
+        seq = {"seq": next_seq(connection)}
+        connection.execute(_SQL["insert_people"], {**parameters, **run, **seq})
+        connection.execute(_SQL["delete_older_people"], {**parameters, **seq})
+    if "event" in actions:
+        connection.execute(_SQL["delete_older_events"], parameters)
+        connection.execute(_SQL["insert_events"], {**parameters, **run})
+    connection.execute(_SQL["create_touched_rejections"], parameters)
+    connection.execute(_SQL["delete_touched_rejections"])
+    connection.execute(_SQL["insert_rejections"], run)
+    connection.execute(_SQL["drop_touched_rejections"])
+    connection.execute(_SQL["delete_answered_plan"], parameters)
+    connection.execute(_SQL["drop_answered"])
+
+
+def _record_calls(connection: Connection, group: Group, plan_id: str, run_id: str) -> None:
+    calls = [call for _, call in group.calls]
+    made = pa.table(
+        {
+            "request_id": pa.array([request_id for request_id, _ in group.calls], pa.string()),
+            "sent_at": pa.array([call.sent_at for call in calls], pa.float64()),
+            "endpoint": pa.array([call.endpoint for call in calls], pa.string()),
+            "items": pa.array([call.items for call in calls], pa.int64()),
+            "bytes": pa.array([call.bytes for call in calls], pa.int64()),
+            "status": pa.array([call.status for call in calls], pa.int32()),
+            "seconds": pa.array([call.seconds for call in calls], pa.float64()),
+            "attempt": pa.array([call.attempt for call in calls], pa.int32()),
+        }
+    )
+    connection.register("made_calls", made)
+    connection.execute(_SQL["insert_requests"], {"plan_id": plan_id, "run_id": run_id})
+    connection.unregister("made_calls")
+
+
+def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
+    """Put the answers where SQL sees them, and give the span of positions that they lie in."""
+    settled = group.settled
+    batches = pa.table(
+        {
+            "positions": _lists([batch.positions for batch in settled]),
+            "request_id": pa.array([batch.request_id for batch in settled], pa.string()),
+            "sent_at": pa.array([batch.sent_at for batch in settled], pa.float64()),
+            "answered_at": pa.array([batch.answered_at for batch in settled], pa.float64()),
+        }
+    )
+    refused = [(position, problem) for batch in settled for position, problem in batch.refused.items()]
+    problems = pa.table(
+        {
+            "position": pa.array([position for position, _ in refused], pa.int64()),
+            "reason": pa.array([problem.reason for _, problem in refused], pa.string()),
+            "field": pa.array([problem.field for _, problem in refused], pa.string()),
+            "message": pa.array([problem.message for _, problem in refused], pa.string()),
+        }
+    )
+    connection.register("answered_batches", batches)
+    connection.register("refused_items", problems)
+    connection.execute(_SQL["create_answered"])
+    connection.unregister("answered_batches")
+    connection.unregister("refused_items")
+    return {
+        "first": min(min(batch.positions) for batch in settled),
+        "last": max(max(batch.positions) for batch in settled),
+    }
+
+
+def _lists(parts: "list[array[int]]") -> pa.Array:
+    """Make a column of lists from the arrays' own memory: a million numbers never become Python objects."""
+    offsets = [0, *accumulate(len(part) for part in parts)]
+    values = pa.py_buffer(b"".join(memoryview(part).cast("b") for part in parts))
+    flat = pa.Array.from_buffers(pa.int64(), offsets[-1], [None, values])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)

@@ -1,0 +1,206 @@
+"""Sending what is due: several calls under way, answers written down in groups while the next calls go out.
+
+An item is in flight from its sending until its answer is in the warehouse. `unrecorded` bounds that: it is what a
+killed run sends again.
+"""
+
+import asyncio
+import threading
+from array import array
+from collections.abc import Callable
+from functools import partial
+
+from ulid import ULID
+
+from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
+from stripe_cio_pipeline.deliver.due import Chunk, Phase, chunks, read_batches
+from stripe_cio_pipeline.deliver.ledger import Group, Settled, record
+from stripe_cio_pipeline.deliver.outcome import (
+    Accepted,
+    Again,
+    Halve,
+    Outcome,
+    Partly,
+    Problem,
+    Stop,
+    Without,
+    judge,
+)
+from stripe_cio_pipeline.deliver.packing import Batch
+from stripe_cio_pipeline.errors import CustomerioError
+from stripe_cio_pipeline.warehouse import Warehouse
+
+BATCH_PATH = "/api/v2/batch"
+#: Calls packed ahead of the senders, about half a megabyte each.
+_PACKED_AHEAD = 48
+
+
+class Sending:
+    """One delivery's calls. `told` hears of every group that was written down."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        plan_id: str,
+        run_id: str,
+        *,
+        in_flight: int,
+        unrecorded: int,
+        now: Callable[[], float],
+        told: Callable[[Group], None],
+    ) -> None:
+        self._warehouse = warehouse
+        self._plan_id = plan_id
+        self._run_id = run_id
+        self._in_flight = in_flight
+        self._now = now
+        self._told = told
+        self._room = asyncio.Semaphore(max(unrecorded, in_flight))
+        self._group = Group()
+        self._answered = asyncio.Event()
+        self._all_sent = False
+        self._one_at_a_time = threading.Lock()
+        self._given_up = 0
+        self.left_due: set[int] = set()
+        self.stopped_by: CustomerioError | None = None
+        self.settled = 0
+
+    def note_call(self, call: Call) -> None:
+        """Keep a call that carries no items for the record."""
+        self._group.calls.append((str(ULID()), call))
+
+    def refuse(self, refused: dict[int, Problem]) -> None:
+        """Settle items that cannot be sent at all."""
+        moment = self._now()
+        self._group.settled.append(Settled(array("q", sorted(refused)), refused, None, moment, moment))
+        self._write_down()
+
+    async def run(self, track: Api, phase: Phase) -> None:
+        """Send everything that is due in a phase, and return when it is answered and written down."""
+        self._track = track
+        stretches = await asyncio.to_thread(self._survey, phase)
+        if not stretches:
+            return
+        queue: asyncio.Queue[Batch | None] = asyncio.Queue(_PACKED_AHEAD)
+        self._all_sent = False
+        try:
+            async with asyncio.TaskGroup() as recording:
+                recording.create_task(self._keep_recording())
+                async with asyncio.TaskGroup() as sending:
+                    sending.create_task(self._fill(queue, phase, stretches))
+                    for _ in range(self._in_flight):
+                        sending.create_task(self._drain(queue))
+                self._all_sent = True
+                self._answered.set()
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
+        finally:
+            # After an interruption too: what was answered must not be sent again.
+            self._write_down()
+
+    def _survey(self, phase: Phase) -> list[Chunk]:
+        with self._warehouse.connect() as connection:
+            return chunks(connection, self._plan_id, phase)
+
+    async def _fill(self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk]) -> None:
+        for stretch in stretches:
+            if self.stopped_by is not None:
+                break
+            for batch in await asyncio.to_thread(self._read, phase, stretch):
+                await queue.put(batch)
+        for _ in range(self._in_flight):
+            await queue.put(None)
+
+    def _read(self, phase: Phase, stretch: Chunk) -> list[Batch]:
+        with self._warehouse.connect() as connection:
+            batches = list(read_batches(connection, self._plan_id, phase, stretch))
+        if not self.left_due:
+            return batches
+        fresh = []
+        for batch in batches:
+            kept = [index for index, position in enumerate(batch.positions) if position not in self.left_due]
+            if len(kept) == len(batch):
+                fresh.append(batch)
+            elif kept:
+                fresh.append(batch.pick(kept))
+        return fresh
+
+    async def _drain(self, queue: asyncio.Queue[Batch | None]) -> None:
+        while (batch := await queue.get()) is not None:
+            waiting = [batch]
+            while waiting and self.stopped_by is None:
+                waiting += await self._send(waiting.pop())
+
+    async def _send(self, batch: Batch) -> list[Batch]:
+        """Send one batch to the end of its call, and give what is to be sent in its place."""
+        await self._room.acquire()
+        made: list[tuple[str, Call]] = []
+        _, outcome = await self._track.call(
+            "POST",
+            BATCH_PATH,
+            partial(judge, items=len(batch)),
+            body=lambda: batch.body(int(self._now())),
+            items=len(batch),
+            on_call=lambda call: made.append((str(ULID()), call)),
+        )
+        # No await from here on: a group that is taken to be recorded holds a call with all that it settled.
+        self._group.calls += made
+        self._group.ended += 1
+        request_id, call = made[-1]
+        rest = self._take(batch, outcome, request_id, call)
+        self._answered.set()
+        return rest
+
+    def _take(self, batch: Batch, outcome: Outcome, request_id: str, call: Call) -> list[Batch]:
+        settle = partial(self._settle, request_id=request_id, call=call)
+        if isinstance(outcome, Stop):
+            self.stopped_by = self.stopped_by or outcome.error
+            return []
+        if isinstance(outcome, Again):
+            self.left_due.update(batch.positions)
+            self._given_up += 1
+            if self._given_up >= self._in_flight:
+                self.stopped_by = self.stopped_by or unavailable(outcome, f"a batch of {len(batch)} items")
+            return []
+        self._given_up = 0
+        if isinstance(outcome, Halve):
+            return list(batch.halves())
+        if isinstance(outcome, Accepted):
+            settle(batch.positions, {})
+        elif isinstance(outcome, Partly):
+            settle(batch.positions, {batch.positions[index]: why for index, why in outcome.problems.items()})
+        elif isinstance(outcome, Without):
+            refused = {batch.positions[index]: why for index, why in outcome.problems.items()}
+            settle(array("q", sorted(refused)), refused)
+            kept = [index for index in range(len(batch)) if index not in outcome.problems]
+            return [batch.pick(kept)] if kept else []
+        return []
+
+    def _settle(self, positions: "array[int]", refused: dict[int, Problem], *, request_id: str, call: Call) -> None:
+        self._group.settled.append(Settled(positions, refused, request_id, call.sent_at, call.sent_at + call.seconds))
+        self.settled += len(positions)
+
+    async def _keep_recording(self) -> None:
+        while not self._all_sent:
+            await self._answered.wait()
+            self._answered.clear()
+            ended = await asyncio.to_thread(self._write_down)
+            for _ in range(ended):
+                self._room.release()
+
+    def _write_down(self) -> int:
+        """Record everything that was answered until now; give how many batches that were."""
+        with self._one_at_a_time:
+            group, self._group = self._group, Group()
+            if group:
+                with self._warehouse.transaction() as connection:
+                    record(connection, group, plan_id=self._plan_id, run_id=self._run_id)
+                self._told(group)
+            return group.ended
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = failed
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,1 @@
+select count(*) from customerio.plan where plan_id = ? and action <> 'hold'

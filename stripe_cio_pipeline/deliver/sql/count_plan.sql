@@ -1,0 +1,1 @@
+select action, count(*) from customerio.plan where plan_id = ? group by action

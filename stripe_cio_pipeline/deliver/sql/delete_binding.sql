@@ -1,0 +1,1 @@
+delete from pipeline.bindings where name = ?

@@ -1,0 +1,1 @@
+insert into pipeline.bindings (name, value, bound_at) values (?, ?, ?)

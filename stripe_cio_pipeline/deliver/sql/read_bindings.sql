@@ -1,0 +1,1 @@
+select name, value from pipeline.bindings where name like 'customerio.%'
