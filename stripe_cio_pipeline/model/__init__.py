@@ -7,5 +7,15 @@ them before anything is sent, `lineage` follows an attribute back to Stripe's fi
 from stripe_cio_pipeline.model.build import build, check_models
 from stripe_cio_pipeline.model.files import copy_models
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
+from stripe_cio_pipeline.model.trace import ColumnSource, lineage
 
-__all__ = ["Column", "LimitFinding", "ModelReport", "build", "check_models", "copy_models"]
+__all__ = [
+    "Column",
+    "ColumnSource",
+    "LimitFinding",
+    "ModelReport",
+    "build",
+    "check_models",
+    "copy_models",
+    "lineage",
+]

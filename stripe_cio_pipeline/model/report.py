@@ -31,8 +31,8 @@ class LimitFinding:
 class ModelReport:
     """What a build did.
 
-    `people` and `events` count all rows, `changed` the people computed anew, `customers_changed` the Stripe customers that
-    made them so.
+    `people` and `events` count all rows, `changed` the people computed anew, `customers_changed` the Stripe customers
+    that made them so.
     """
 
     people: int
