@@ -145,8 +145,9 @@ class StripeAccount(Merchant):
         self._sign_up_seconds = (start - born) / max(1, living)
         for moment in sign_up_moments(living, born + DAY, start, self.chance):
             self.agenda.add(moment, "sign_up")
+        self.agenda.add(max(born + DAY, start - 40 * DAY), "try_things_out")
         self._live_until(start)
-        while len(self.books.shelves["customer"].records) < living:
+        while self._visible_customers() < living:
             self._sign_up()
         self._founding = False
         self.agenda.add(start + max(1, int(self._sign_up_seconds)), "arrive")
@@ -168,6 +169,9 @@ class StripeAccount(Merchant):
         wait = self._sign_up_seconds * (0.5 + self.chance.unit("next arrival", self._people))
         self.agenda.add(self.books.now + max(1, int(wait)), "arrive")
 
+    def _visible_customers(self) -> int:
+        return sum(not record.hidden for record in self.books.shelves["customer"].records.values())
+
     def _guest(self, number: int) -> None:
         if self._life is not None:
             self._life.guest_buys(number)
@@ -178,11 +182,15 @@ class StripeAccount(Merchant):
 
     # Reading
 
-    def objects(self, type: str) -> dict[str, Payload]:  # noqa: A002
-        """Return all objects of a type by id, as a list would show them now (test-clock objects included)."""
+    def objects(self, type: str, *, hidden: bool = False) -> dict[str, Payload]:  # noqa: A002
+        """Return all objects of a type by id, newest first, as the API would list them now.
+
+        Canceled subscriptions are among them. Objects on a test clock are not, as in lists, unless `hidden` is set.
+        """
         with self.lock:
             self.catch_up()
-            return {row.id: orjson.loads(row.encoded) for row in self.books.shelves[type].walk()}
+            rows = self.books.shelves[type].walk()
+            return {row.id: orjson.loads(row.encoded) for row in rows if hidden or not row.hidden}
 
     def object(self, type: str, id: str) -> Payload | None:  # noqa: A002
         """Return one object, the remains of a deleted one, or `None`."""
@@ -199,7 +207,7 @@ class StripeAccount(Merchant):
     def emails(self) -> Iterator[str]:
         """Go through the customers' emails, without missing ones; shared ones come as often as they are used."""
         for row in self.books.shelves["customer"].walk(newest_first=False):
-            email = orjson.loads(row.encoded)["email"]
+            email = None if row.hidden else orjson.loads(row.encoded).get("email")
             if email:
                 yield email
 

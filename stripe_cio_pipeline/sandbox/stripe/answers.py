@@ -13,7 +13,7 @@ from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
 from stripe_cio_pipeline.sandbox.stripe.expand import Expander
 from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS, page, page_of
 from stripe_cio_pipeline.sandbox.stripe.query import Query
-from stripe_cio_pipeline.sandbox.stripe.resources import BY_PATH, Resource
+from stripe_cio_pipeline.sandbox.stripe.resources import BY_PATH, RESOURCES, Resource
 from stripe_cio_pipeline.sandbox.stripe.search import search
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload, Row
 from stripe_cio_pipeline.sandbox.stripe.versions import family
@@ -21,7 +21,8 @@ from stripe_cio_pipeline.sandbox.stripe.versions import family
 _NESTED = re.compile(
     r"^/v1/(customers|invoices|charges)/([^/]+)/(subscriptions|sources|tax_ids|payment_methods|lines|refunds)$"
 )
-_NESTED_LIMIT_PARAMETERS = frozenset({"limit", "starting_after", "ending_before", "expand", "type", "object"})
+_NESTED_PARAMETERS = frozenset({"limit", "starting_after", "ending_before", "expand", "type", "object"})
+_TWO_PARTS = frozenset(resource.path.partition("/")[0] for resource in RESOURCES if "/" in resource.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Answers:
         """Return the name under which limits and counters see an address: ids do not count apart."""
         parts = path.strip("/").split("/")
         if len(parts) > 1 and parts[0] == "v1":
-            at = 3 if parts[1] == "checkout" else 2
+            at = 3 if parts[1] in _TWO_PARTS else 2
             if len(parts) > at and parts[at] != "search":
                 parts[at] = "{id}"
         return "/" + "/".join(parts)
@@ -62,6 +63,7 @@ class Answers:
             if call.method != "GET":
                 raise self._not_a_read(call, key, path)
             if path == "/v1/account" or path.startswith("/v1/accounts"):
+                self._permit(call, key, "rak_accounts_kyc_basic_read")
                 return self._own_account(path)
             nested = _NESTED.match(path)
             if nested is not None:
@@ -76,7 +78,7 @@ class Answers:
 
     def _resource(self, call: Call, path: str) -> tuple[Resource, str | None]:
         parts = path.removeprefix("/v1/").split("/")
-        width = 2 if parts[0] == "checkout" else 1
+        width = 2 if parts[0] in _TWO_PARTS else 1
         resource = BY_PATH.get("/".join(parts[:width]))
         if not path.startswith("/v1/") or resource is None or len(parts) > width + 1:
             raise errors.unknown_address(call.method, path)
@@ -177,7 +179,7 @@ class Answers:
     def _nested(self, call: Call, key: str, asked: Query, nested: re.Match[str]) -> bytes:
         resource = BY_PATH[nested[1]]
         self._permit(call, key, resource.permission)
-        query.check_names(asked, _NESTED_LIMIT_PARAMETERS)
+        query.check_names(asked, _NESTED_PARAMETERS)
         parent = self._books.find(resource.object, nested[2])
         if parent is None:
             raise errors.missing(resource.noun, nested[2])

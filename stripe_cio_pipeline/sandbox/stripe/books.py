@@ -153,6 +153,8 @@ class Books:
         """Write an event. Its id is random; it may be listed late; its payload has the account's version."""
         if self.now < self.quiet_until:
             return
+        if not self.switches.test_clock_events and self._on_test_clock(payload):
+            return
         assert type in EVENT_TYPES, type  # noqa: S101 - a slip in this package, never in a request
         self.sequence += 1
         number = self.sequence
@@ -231,12 +233,6 @@ class Books:
     def _store(self, payload: Payload, rank: int) -> None:
         name = payload["object"]
         label = payload.get("type") if name == "event" else payload.get("status")
-        clock = payload.get("test_clock")
-        if clock is None and isinstance(owner := payload.get("customer"), str) and name != "event":
-            owning = self.shelves["customer"].records.get(owner)
-            hidden = owning.hidden if owning is not None else False
-        else:
-            hidden = clock is not None
         customer = payload.get("customer")
         created = payload.get("created")
         record = Record(
@@ -245,12 +241,18 @@ class Books:
             encoded=encode(payload),
             customer=customer if isinstance(customer, str) else None,
             label=label if isinstance(label, str) else None,
-            hidden=hidden,
+            hidden=self._on_test_clock(payload),
         )
         self.deleted.pop(payload["id"], None)
         self.shelves[name].put(record)
         if name == "invoice_payment":
             self._link(payload)
+
+    def _on_test_clock(self, payload: Payload) -> bool:
+        """Tell whether an object, or the customer whose it is, belongs to a test clock."""
+        owner = payload.get("customer")
+        owning = self.shelves["customer"].records.get(owner) if isinstance(owner, str) else None
+        return payload.get("test_clock") is not None or (owning is not None and owning.hidden)
 
     def _link(self, payment: Payload) -> None:
         intent, invoice = payment["payment"].get("payment_intent"), payment.get("invoice")

@@ -15,7 +15,7 @@ LINKS: Mapping[str, Mapping[str, str]] = {
     "customer": {
         "default_source": "card",
         "invoice_settings.default_payment_method": "payment_method",
-        "test_clock": "test_clock",
+        "test_clock": "test_helpers.test_clock",
     },
     "subscription": {
         "customer": "customer",
@@ -26,7 +26,7 @@ LINKS: Mapping[str, Mapping[str, str]] = {
         "discount": "discount",
         "pending_setup_intent": "setup_intent",
         "schedule": "subscription_schedule",
-        "test_clock": "test_clock",
+        "test_clock": "test_helpers.test_clock",
     },
     "subscription_item": {"discounts": "discount", "subscription": "subscription"},
     "invoice": {
@@ -39,7 +39,7 @@ LINKS: Mapping[str, Mapping[str, str]] = {
         "charge": "charge",
         "payment_intent": "payment_intent",
         "latest_revision": "invoice",
-        "test_clock": "test_clock",
+        "test_clock": "test_helpers.test_clock",
     },
     "line_item": {"discounts": "discount"},
     "invoice_payment": {

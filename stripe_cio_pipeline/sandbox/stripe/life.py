@@ -1,7 +1,7 @@
 """The seeded people: how they sign up, what they buy, and what they do month after month."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.catalog import LADDER, Catalog
@@ -12,15 +12,26 @@ from stripe_cio_pipeline.sandbox.stripe.money import minor
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
-MARKETS: tuple[tuple[str, str, str, int], ...] = (
-    ("US", "usd", "en-US", 40),
-    ("DE", "eur", "de-DE", 20),
-    ("FR", "eur", "fr-FR", 10),
-    ("GB", "gbp", "en-GB", 15),
-    ("JP", "jpy", "ja-JP", 10),
-    ("KW", "kwd", "ar-KW", 5),
+Market = tuple[str, str, str]
+"""Country, currency, locale."""
+
+_US, _DE, _FR = ("US", "usd", "en-US"), ("DE", "eur", "de-DE"), ("FR", "eur", "fr-FR")
+_GB, _JP, _KW = ("GB", "gbp", "en-GB"), ("JP", "jpy", "ja-JP"), ("KW", "kwd", "ar-KW")
+# What people are like is dealt like cards, a hand at a time, so that even a small account has everything in it.
+MARKETS: tuple[Market, ...] = (_US,) * 8 + (_DE,) * 4 + (_FR,) * 2 + (_GB,) * 3 + (_JP,) * 2 + (_KW,)
+PURCHASES = (
+    ("nothing",) * 2
+    + ("trial with card",) * 4
+    + ("trial without card",) * 3
+    + ("once",)
+    + ("by invoice",)
+    + ("everything",)
+    + ("plan",) * 8
 )
-"""Country, currency, locale, and share in percent."""
+PLANS = ("starter", "team", "business", "scale", "usage", "team", "starter", "business")
+EMAILS = ("missing", "odd", "shared", "shared but for case") + ("plain",) * 21
+
+T = TypeVar("T")
 
 HABIT_DAYS = 30
 Habit = Callable[[Payload, Payload | None], None]
@@ -37,13 +48,13 @@ class Life:
         self._catalog = catalog
         self._forget = forget
         self._habits: Mapping[str, tuple[int, Habit]] = {
-            "nothing": (34, self._do_nothing),
+            "nothing": (22, self._do_nothing),
             "change_plan": (14, self._change_plan),
             "change_email": (6, self._change_email),
             "change_details": (8, self._change_details),
             "cancel_later": (6, self._cancel_later),
             "cancel_now": (3, self._cancel_now),
-            "card_fails": (8, self._card_fails),
+            "card_fails": (20, self._card_fails),
             "card_is_renewed": (6, self._card_is_renewed),
             "ask_refund": (5, self._ask_refund),
             "dispute": (2, self._dispute),
@@ -115,6 +126,31 @@ class Life:
         )
         self._check_out("payment", charge, None, email)
 
+    def try_things_out(self) -> None:
+        """Let a developer play with a test clock: lists do not show what belongs to it."""
+        books = self._books
+        self._by_request()
+        clock = books.add(
+            payloads.test_clock(
+                id=books.ids.new("clock"), created=books.now, livemode=books.livemode, name="Trying things out"
+            )
+        )
+        for number in (1, 2):
+            customer = books.add(
+                payloads.customer(
+                    id=books.ids.new("cus"),
+                    created=books.now,
+                    livemode=books.livemode,
+                    invoice_prefix=self._chance.token("trying", number)[:8].upper(),
+                    email=f"trying-{number}@example.com",
+                    test_clock=clock["id"],
+                ),
+                "customer.created",
+            )
+            self._company.payments.attach_card(customer["id"])
+            price = self._catalog.price("starter", "year", "usd")
+            self._company.subscriptions.begin(customer["id"], [(price, 1)])
+
     def fix_card(self, customer_id: str) -> None:
         """Let a person with a failing card enter a new one, and pay what is open."""
         if self._books.find("customer", customer_id) is None:
@@ -142,31 +178,28 @@ class Life:
 
     def _buy(self, customer_id: str, number: int, currency: str) -> None:
         chance = self._chance
-        kind = chance.unit("kind", number)
-        if kind < 0.12:
+        kind = self._dealt(PURCHASES, number, "purchase")
+        if kind == "nothing":
             return
-        trial = kind < 0.42
-        with_card = not trial or chance.happens(0.6, "trial card", number)
-        if with_card:
+        if kind != "trial without card":
             self._company.payments.attach_card(customer_id)
-        if 0.42 <= kind < 0.48:
+        if kind == "once":
             self._buy_once(customer_id, currency)
             return
         interval = "year" if chance.happens(0.25, "yearly", number) else "month"
-        plan = chance.pick((*LADDER, "team", "starter", "usage"), "plan", number)
+        plan = self._dealt(PLANS, number, "plan")
         price = self._catalog.price(plan, interval, currency)
         seats = chance.between(2, 40, "seats", number) if plan in ("team", "business", "scale") else 1
         lines: list[tuple[str, int | None]] = [(price, seats)]
-        if chance.happens(0.04, "add-ons", number):
+        if kind == "everything":
             lines = [(price_id, 1) for price_id in self._catalog.add_ons[currency]]
         coupons = self._catalog.coupons if currency == "usd" else self._catalog.coupons[:3]
-        invoice = 0.48 <= kind < 0.53
         self._company.subscriptions.begin(
             customer_id,
             lines,
             coupon=chance.pick(coupons, "coupon", number) if chance.happens(0.2, "discount", number) else None,
-            trial_days=14 if trial else 0,
-            collection_method="send_invoice" if invoice else "charge_automatically",
+            trial_days=14 if kind.startswith("trial") else 0,
+            collection_method="send_invoice" if kind == "by invoice" else "charge_automatically",
             trial_without_card=chance.pick(("create_invoice", "cancel", "pause"), "no card", number),
         )
 
@@ -294,32 +327,36 @@ class Life:
         paid = [row for row in self._books.of_customer("charge", customer) if row["status"] == "succeeded"]
         return paid[-1] if paid else None
 
-    def _market(self, number: int) -> tuple[str, str, str]:
-        point = self._chance.unit("market", number) * 100
-        for country, currency, locale, share in MARKETS:
-            point -= share
-            if point < 0:
-                return country, currency, locale
-        return MARKETS[0][:3]
+    def _market(self, number: int) -> Market:
+        return self._dealt(MARKETS, number, "market")
 
     def _email(self, number: int) -> str | None:
         """Most are plain; some are missing, odd, shared with an earlier customer, or differ from it by case."""
         plain = f"customer-{number}@example.com"
-        kind = self._chance.between(0, 99, "email", number)
         earlier = self._chance.between(max(0, number - 40), max(0, number - 1), "earlier", number)
-        odd: dict[int, str | None] = {
-            0: None,
-            1: None,
-            2: f" customer-{number}@example.com ",
-            3: f"Customer-{number}@Example.com",
-            4: f"customer-{number}+billing@example.com",
-            5: "not-an-address",
-            6: f"kundin-{number}@exämple.com",
-            7: f"customer-{earlier}@example.com",
-            8: f"customer-{earlier}@example.com",
-            9: f"CUSTOMER-{earlier}@EXAMPLE.COM",
-        }
-        return odd.get(kind, plain)
+        match self._dealt(EMAILS, number, "email"):
+            case "missing":
+                return None
+            case "shared":
+                return f"customer-{earlier}@example.com"
+            case "shared but for case":
+                return f"CUSTOMER-{earlier}@Example.com"
+            case "odd":
+                odd = (
+                    f" customer-{number}@example.com ",
+                    f"Customer-{number}@Example.com",
+                    f"customer-{number}+billing@example.com",
+                    "not-an-address",
+                    f"kundin-{number}@exämple.com",
+                )
+                return odd[number // len(EMAILS) % len(odd)]
+        return plain
+
+    def _dealt(self, cards: Sequence[T], number: int, what: str) -> T:
+        """Return a card: each hand of `len(cards)` people gets every card once, in an order of its own."""
+        hand, place = divmod(number, len(cards))
+        order = sorted(range(len(cards)), key=lambda card: self._chance.unit(what, hand, card))
+        return cards[order[place]]
 
     def _by_request(self) -> None:
         self._books.request_id = self._books.ids.new("req")

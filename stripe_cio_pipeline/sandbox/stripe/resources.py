@@ -310,6 +310,13 @@ RESOURCES: tuple[Resource, ...] = (
             "status": _choice("status", ("open", "complete", "expired")),
         },
     ),
+    Resource(
+        "test_helpers.test_clock",
+        "test_helpers/test_clocks",
+        "rak_test_clock_read",
+        "test clock",
+        created=False,
+    ),
     Resource("tax_id", "tax_ids", "rak_customer_read", "tax_id", created=False),
     Resource(
         "event",

@@ -8,7 +8,7 @@ PINNED_VERSION = "2026-10-28.endive"
 READ_PERMISSIONS = frozenset(
     f"rak_{name}_read"
     for name in (
-        "account",
+        "accounts_kyc_basic",
         "balance_transaction_source",
         "charge",
         "checkout_session",
@@ -24,6 +24,7 @@ READ_PERMISSIONS = frozenset(
         "product",
         "promotion_code",
         "subscription",
+        "test_clock",
     )
 )
 """What a restricted key may be granted, by Stripe's internal names."""
@@ -68,6 +69,8 @@ class StripeSwitches:
     """Whether `GET /v1/payment_methods` without a customer lists customers' methods (unknown; harsh: no)."""
     unknown_event_type_fails: bool = True
     """Whether an event filter with a type that does not exist is a 400."""
+    test_clock_events: bool = True
+    """Whether events of objects on a test clock are listed (unknown; harsh: yes, though lists hide the objects)."""
     deleted_cursor_fails: bool = True
     """Whether a cursor that names a deleted object is a 400 (unknown; harsh: yes)."""
     nested_limit: int = 10

@@ -4,7 +4,7 @@ Moments are unix seconds, amounts are in the currency's minor unit.
 """
 
 from stripe_cio_pipeline.sandbox.stripe.payloads.account import NO_ADDRESS, account, listed
-from stripe_cio_pipeline.sandbox.stripe.payloads.catalog import coupon, discount, plan_of, price, product
+from stripe_cio_pipeline.sandbox.stripe.payloads.catalog import coupon, discount, plan_of, price, product, test_clock
 from stripe_cio_pipeline.sandbox.stripe.payloads.customers import CUSTOMER_FIELDS, customer, payment_method
 from stripe_cio_pipeline.sandbox.stripe.payloads.invoices import invoice, invoice_payment, line_item, settle_balance
 from stripe_cio_pipeline.sandbox.stripe.payloads.payments import (
@@ -39,4 +39,5 @@ __all__ = [
     "settle_balance",
     "subscription",
     "subscription_item",
+    "test_clock",
 ]

@@ -113,6 +113,21 @@ def plan_of(price: Payload) -> Payload:
     }
 
 
+def test_clock(*, id: str, created: int, livemode: bool, name: str) -> Payload:  # noqa: A002
+    """Make a test clock: what hangs on it lives in another time, and is left out of lists."""
+    return {
+        "id": id,
+        "object": "test_helpers.test_clock",
+        "created": created,
+        "deletes_after": created + 30 * 86_400,
+        "frozen_time": created,
+        "livemode": livemode,
+        "name": name,
+        "status": "ready",
+        "status_details": {},
+    }
+
+
 def coupon(
     *,
     id: str,  # noqa: A002
