@@ -4,6 +4,7 @@ from stripe_cio_pipeline.extract.binding import bind_stripe
 from stripe_cio_pipeline.extract.extraction import extract
 from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
+from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, peek, probe
 from stripe_cio_pipeline.extract.progress import (
     ExtractReport,
     ObjectFailure,
@@ -11,6 +12,8 @@ from stripe_cio_pipeline.extract.progress import (
     Progress,
     ProgressNote,
 )
+from stripe_cio_pipeline.extract.proof import MonthProof, latest_proof
+from stripe_cio_pipeline.extract.reconciliation import ObjectReconciliation, ReconcileReport, reconcile
 from stripe_cio_pipeline.extract.sightings import ShapeFinding, shape_findings
 from stripe_cio_pipeline.extract.transport import Patience
 
@@ -18,16 +21,25 @@ __all__ = [
     "OBJECTS",
     "PINNED_VERSION",
     "ExtractReport",
+    "MonthProof",
     "ObjectFailure",
+    "ObjectReconciliation",
     "ObjectReport",
     "Patience",
+    "Peek",
+    "ProbeFinding",
     "Progress",
     "ProgressNote",
     "ReadBudget",
+    "ReconcileReport",
     "ShapeFinding",
     "StripeObject",
     "bind_stripe",
     "extract",
+    "latest_proof",
+    "peek",
+    "probe",
     "read_budget",
+    "reconcile",
     "shape_findings",
 ]

@@ -94,15 +94,7 @@ async def _extract(
     async with open_session(
         warehouse, settings, policy, run_id=run_id, progress=progress, now=now, patience=patience, window=window
     ) as (session, state):
-        began = await _hold_watermark(session, state)
-        await _each(session, selected, lambda kind: _history(session, state, kind, began))
-        feed = await _events(session, state, began)
-        signalled = await session.writer.alone(partial(_signalled, warehouse))
-        await _each(
-            session,
-            tuple(kind for kind in selected if kind.name in signalled),
-            lambda kind: follow_signals(session, kind),
-        )
+        feed = await bring_up_to_date(session, state, selected)
         healed = False
         if feed is not None and (state.gap or feed.gap):
             healed = await _heal(session, selected)
@@ -111,6 +103,24 @@ async def _extract(
     if report.failures and raise_failures:
         raise_together(session)
     return report
+
+
+async def bring_up_to_date(session: Session, state: State, selected: tuple[StripeObject, ...]) -> FeedBook | None:
+    """List what history is missing, then read the events and follow them. None where the feed could not be read.
+
+    The order matters: the watermark is noted before the first list call, so that what changes during the listing is in
+    the events that are read after it.
+    """
+    began = await _hold_watermark(session, state)
+    await each(session, selected, lambda kind: _history(session, state, kind, began))
+    feed = await _events(session, state, began)
+    signalled = await session.writer.alone(partial(_signalled, session.warehouse))
+    await each(
+        session,
+        tuple(kind for kind in selected if kind.name in signalled),
+        lambda kind: follow_signals(session, kind),
+    )
+    return feed
 
 
 @asynccontextmanager
@@ -124,12 +134,14 @@ async def open_session(
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
     window: int = WINDOW_PAGES,
+    state: State | None = None,
 ) -> AsyncIterator[tuple[Session, State]]:
     """Open everything that a run needs, check the binding, and write what is left when the caller is done."""
     key = settings.require_stripe()
     livemode = is_live(key)
-    with warehouse.connect() as connection:
-        state = read_state(connection, policy)
+    if state is None:
+        with warehouse.connect() as connection:
+            state = read_state(connection, policy)
     check_bindings(state.bindings, account=None, livemode=livemode)
     limit = policy.stripe.monthly_reads if policy.stripe.on_budget == "pause" else None
     meter = Meter(state.budget.used_30_days, limit)
@@ -243,7 +255,7 @@ async def _heal(session: Session, selected: tuple[StripeObject, ...]) -> bool:
     return True
 
 
-async def _each(
+async def each(
     session: Session, selected: tuple[StripeObject, ...], work: Callable[[StripeObject], Awaitable[Any]]
 ) -> None:
     """Work on all object types at once. One that fails leaves the others alone, unless it concerns them all."""

@@ -242,7 +242,7 @@ class Transport:
                 ) from None
             case Outcome.FORBIDDEN:
                 permission = _PERMISSION.search(text)
-                named = f" {permission[1]}" if permission else ""
+                named = f" rak_{permission[1].removeprefix('rak_')}" if permission else ""
                 raise StripePermissionError(
                     f"The Stripe key lacks the permission{named} that GET {endpoint} needs (403).",
                     "Add it to the restricted key in the Stripe dashboard; the next run then loads these objects.",

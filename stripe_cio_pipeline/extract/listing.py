@@ -1,0 +1,119 @@
+"""The listing of a reconcile: what Stripe has, compared page by page with what is stored, and kept for the proof."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import pyarrow as pa
+
+from stripe_cio_pipeline.extract.history import complete_nested, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.objects import StripeObject
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
+from stripe_cio_pipeline.extract.store import Row, check_mode, read_known, row_of, write_rows
+from stripe_cio_pipeline.extract.transport import Answer
+from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+Finding = Literal["missing", "changed"]
+
+
+class ListingBook:
+    """Gathers pages of a reconcile: compares them, notes them as listed, and repairs unless it is a dry run."""
+
+    def __init__(self, session: Session, kind: StripeObject, *, tampered: frozenset[str], dry_run: bool) -> None:
+        self.plan = SlicePlan((Slice(),))
+        self._session = session
+        self._kind = kind
+        self._tampered = tampered
+        self._dry_run = dry_run
+        self._gathered: list[Row] = []
+        self._doubtful: set[str] = set()
+        self._gathered_pages = 0
+        self._rows_read = 0
+        self.repaired = 0
+
+    @property
+    def gathered_rows(self) -> int:
+        """Rows that wait to be written."""
+        return len(self._gathered)
+
+    @property
+    def gathered_pages(self) -> int:
+        """Pages that wait to be written."""
+        return self._gathered_pages
+
+    async def complete(self, answer: Answer) -> None:
+        """Fetch the rest of lists inside the objects that Stripe cut."""
+        for nested in self._kind.nested:
+            for payload in answer.body["data"]:
+                await complete_nested(self._session, self._kind, nested, payload)
+
+    def keep(self, answer: Answer) -> None:
+        """Gather a page."""
+        for payload in answer.body["data"]:
+            row = row_of(self._kind, payload, as_of=answer.date, source="list")
+            self._gathered.append(row)
+            if is_doubtful(self._session, self._kind, payload, answer, "list"):
+                self._doubtful.add(row.id)
+        check_mode(self._gathered, self._session.livemode)
+        self._gathered_pages += 1
+        self._rows_read += len(answer.body["data"])
+        self._session.read[self._kind.name] = self._rows_read
+        self._session.note("reconcile", self._kind.name, rows=self._rows_read, requests=self.plan.pages)
+
+    def close_page(self) -> Entry:
+        """Hand over pages."""
+        rows, self._gathered, self._gathered_pages = self._gathered, [], 0
+        doubtful, self._doubtful = self._doubtful, set()
+
+        def write(connection: Connection, seq: int) -> None:
+            session, kind = self._session, self._kind
+            whole = list({row.id: row for row in keep_absent_fields(connection, kind, rows, doubtful)}.values())
+            if not whole:
+                return
+            findings = compare(connection, kind, whole, self._tampered)
+            note_listed(connection, kind, whole, findings)
+            if not self._dry_run:
+                tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id, force=True)
+                session.tally(kind.name, tally)
+                self.repaired += tally.added + tally.changed
+
+        return write
+
+
+def note_listed(connection: Connection, kind: StripeObject, rows: Iterable[Row], findings: dict[str, Finding]) -> None:
+    """Note rows as being in Stripe, with what was found about them."""
+    listed = [(kind.name, row.id, row.created, row.content_hash, findings.get(row.id)) for row in rows]
+    names = ("object", "id", "created", "content_hash", "finding")
+    columns = dict(zip(names, zip(*listed, strict=True), strict=True))
+    arrivals = pa.table(
+        {name: pa.array(values, pa.int64() if name == "created" else pa.string()) for name, values in columns.items()}
+    )
+    connection.register("arrivals", arrivals)
+    try:
+        connection.execute(_SQL["delete_listed"], [kind.name])
+        connection.execute(_SQL["insert_listed"])
+    finally:
+        connection.unregister("arrivals")
+
+
+def compare(
+    connection: Connection, kind: StripeObject, rows: list[Row], tampered: frozenset[str]
+) -> dict[str, Finding]:
+    """Say which listed rows are missing or have another content in the warehouse."""
+    known = read_known(connection, kind, [row.id for row in rows])
+    findings: dict[str, Finding] = {}
+    for row in rows:
+        stored = known.get(row.id)
+        if stored is None or stored.deleted:
+            findings[row.id] = "missing"
+        elif (
+            row.id in tampered
+            or stored.content_hash != row.content_hash
+            or stored.customer_id != row.customer_id
+            or stored.created != row.created
+        ):
+            findings[row.id] = "changed"
+    return findings

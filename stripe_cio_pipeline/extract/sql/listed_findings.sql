@@ -1,0 +1,3 @@
+select id, finding
+from pipeline.listed
+where object = ? and finding is not null;
