@@ -209,6 +209,18 @@ def test_one_persons_activities(served, workspace, identify, event):
     assert served.app.get("/v1/customers/nobody/activities").status_code == 404
 
 
+def test_one_persons_activities_are_paged(served, workspace, event):
+    for number in range(6):
+        workspace.accept([event(f"event {number}", id=f"cus_{number % 2}")])
+    names, start = [], ""
+    while start is not None:
+        query = {"type": "event", "limit": 1, "start": start}
+        page = served.app.get("/v1/customers/cus_1/activities", params=query).json()
+        names += [entry["name"] for entry in page["activities"]]
+        start = page["next"] or None
+    assert names == ["event 5", "event 3", "event 1"]
+
+
 def test_silent_conflicts_are_found_over_the_whole_workspace(served, workspace, identify):
     workspace.add_person(id="cus_1", email="first@example.com")
     workspace.add_person(id="cus_2", email="second@example.com")

@@ -29,6 +29,11 @@ def test_names_are_case_sensitive(workspace, identify):
     assert (attributes["plan"], attributes["Plan"]) == ("pro", "free")
 
 
+def test_a_value_of_another_type_is_a_change(workspace, identify):
+    workspace.accept([identify(id="cus_1", flag=1), identify(id="cus_1", flag=True)])
+    assert workspace.person(id="cus_1").attributes["flag"] is True
+
+
 def test_an_unchanged_identify_leaves_no_activity(workspace, identify):
     workspace.accept([identify(id="cus_1", plan="pro"), identify(id="cus_1", plan="pro")])
     assert workspace.activities("attribute_change") == []

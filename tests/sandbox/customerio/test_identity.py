@@ -137,9 +137,10 @@ def test_without_automatic_merge_the_same_identify_is_refused(make, identify):
     assert refusals(workspace)[0]["email"]["reason"] == TAKEN
 
 
-def test_people_are_not_merged_when_one_already_has_the_other_kind_of_identifier(workspace, identify):
-    workspace.add_person(id="cus_1", email="first@example.com")
-    workspace.add_person(email="second@example.com")
+@pytest.mark.parametrize(("first", "second"), [("first@example.com", None), (None, "cus_2")])
+def test_people_are_not_merged_when_one_has_the_other_kind_of_identifier(workspace, identify, first, second):
+    workspace.add_person(id="cus_1", email=first)
+    workspace.add_person(id=second, email="second@example.com")
     workspace.accept([identify(id="cus_1", email="second@example.com")])
     assert len(workspace.people()) == 2
     assert refusals(workspace)[0]["email"]["reason"] == TAKEN
