@@ -136,7 +136,8 @@ class Sandbox:
         chosen = random.Random(self.seed)
         count = 0
         for email in self.stripe.emails():
-            if chosen.random() < share:
+            # Customer.io tells emails apart without regard to case, Stripe does not tell them apart at all.
+            if chosen.random() < share and self.customerio.person(email=email) is None:
                 self.customerio.add_person(email=email, attributes={"source": "website"})
                 count += 1
         for number in range(count // 2):
