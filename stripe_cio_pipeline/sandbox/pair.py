@@ -138,7 +138,7 @@ class Sandbox:
         for email in self.stripe.emails():
             # Customer.io tells emails apart without regard to case, Stripe does not tell them apart at all.
             if chosen.random() < share and self.customerio.person(email=email) is None:
-                self.customerio.add_person(email=email, attributes={"source": "website"})
+                self.customerio.add_person(email=email.strip(), attributes={"source": "website"})
                 count += 1
         for number in range(count // 2):
             self.customerio.add_person(email=f"lead-{number}@example.net", attributes={"source": "website"})
