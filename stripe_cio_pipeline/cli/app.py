@@ -1,0 +1,120 @@
+"""The application: its commands, and what becomes of an error.
+
+Exit codes: 0 all done; 1 something failed or was left undone; 2 wrong usage, settings or credentials; 3 a guard
+stopped the run. An error is one clear message and never a traceback, unless STRIPE_CIO_DEBUG=1 asks for it.
+"""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from pydantic import SecretStr
+
+from stripe_cio_pipeline.cli import checks, demo, explain, repair, serve, setup, status, sync
+from stripe_cio_pipeline.cli.output import Output, print_json
+from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.settings import load_settings
+
+DEBUG = "STRIPE_CIO_DEBUG"
+_EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
+
+app = typer.Typer(
+    name="stripe-cio",
+    help="Keep Customer.io in step with Stripe. Try it without any account: stripe-cio demo.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _name, _command in {
+    "demo": demo.demo,
+    "init": setup.init,
+    "check": checks.check,
+    "sync": sync.sync,
+    "plan": sync.plan,
+    "status": status.status,
+    "explain": explain.explain,
+    "lineage": explain.lineage,
+    "retry": repair.retry,
+    "reconcile": repair.reconcile,
+    "verify": repair.verify,
+    "backfill-events": repair.backfill_events,
+    "forget": repair.forget,
+    "dev": serve.dev,
+}.items():
+    app.command(_name)(_command)
+# Its options are the sandbox's own, which the package leaves to itself.
+app.command(
+    "sandbox", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)(serve.sandbox)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        outcome = typer.main.get_command(app).main(list(arguments), prog_name="stripe-cio", standalone_mode=False)
+    except PipelineError as error:
+        return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
+    except typer.TyperException as error:
+        advice = "stripe-cio --help lists the commands; each has a --help of its own." if error.exit_code == 2 else ""
+        return _fail(as_json, "UsageError", error.format_message(), advice, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", 130)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
+        return _unexpected(as_json, error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> int:
+    errors = Output(as_json=True)
+    errors.bad(what)
+    if advice:
+        errors.say(f"  {advice}")
+    if as_json:
+        print_json({"error": {"kind": kind, "what": what, "advice": advice}, "exit_code": exit_code})
+    return exit_code
+
+
+def _unexpected(as_json: bool, error: Exception) -> int:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "stripe_cio_pipeline" in frame.filename] or frames
+    where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "an unknown place"
+    if os.environ.get(DEBUG) == "1":
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    # The exception's own words may hold a payload, so only its kind and place are told.
+    return _fail(
+        as_json,
+        "Unexpected",
+        f"Something unexpected happened: {type(error).__name__} in {where}.",
+        f"Nothing that was done before is lost. Run it again with {DEBUG}=1 for the whole story, and report that.",
+        1,
+    )
+
+
+def redact(text: str) -> str:
+    """Take keys and mail addresses out of a text."""
+    try:
+        settings = load_settings()
+    except PipelineError:
+        secrets: list[str] = []
+    else:
+        values = (getattr(settings, name) for name in type(settings).model_fields)
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return _EMAIL.sub("***@***", text)

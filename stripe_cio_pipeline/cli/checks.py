@@ -1,0 +1,195 @@
+"""`check`: proves one by one what a sync needs, and says what to do about each failure. It sends nothing."""
+
+import email.utils
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import typer
+
+from stripe_cio_pipeline import deliver, extract
+from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.cli.session import Json
+from stripe_cio_pipeline.errors import PipelineError, WarehouseMissing
+from stripe_cio_pipeline.model import check_models
+from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
+from stripe_cio_pipeline.settings import Settings, load_settings
+from stripe_cio_pipeline.warehouse import Warehouse
+
+#: With a clock that is further off, the settle time and the look into the activity log miss what they wait for.
+MOST_SKEW_SECONDS = 60.0
+_LOCK_WAIT_SECONDS = 3.0
+_MARKS = {"ok": "✔", "failed": "✘", "skipped": "–"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `skipped` is no failure: that part is not set up and not needed."""
+
+    subject: str
+    state: Literal["ok", "failed", "skipped"]
+    what: str
+    advice: str = ""
+    exit_code: int = 0
+
+    @classmethod
+    def of(cls, subject: str, error: PipelineError) -> "Finding":
+        """Turn an error into a finding."""
+        return cls(subject, "failed", error.what, error.advice, error.exit_code)
+
+
+def check(as_json: Json = False) -> None:
+    """Prove settings, keys, each permission, region, clock and warehouse; say what to do about each failure."""
+    output = Output(as_json=as_json)
+    with output.console.status("Looking ..."):
+        findings = list(_findings())
+    failed = [finding for finding in findings if finding.state == "failed"]
+    output.table(
+        "What a sync needs",
+        ("", "what", "found"),
+        ((_MARKS[finding.state], finding.subject, finding.what) for finding in findings),
+    )
+    for finding in findings:
+        if finding.advice and finding.state == "failed":
+            output.bad(f"{finding.subject}: {finding.advice}")
+        elif finding.advice:
+            output.say(f"{_MARKS[finding.state]} {finding.subject}: {finding.advice}")
+    if failed:
+        output.bad(f"{len(failed)} of {len(findings)} checks failed.")
+    else:
+        _say_what_is_next(output)
+    exit_code = max((finding.exit_code for finding in failed), default=0)
+    output.result({"ok": not failed, "checks": findings, "exit_code": exit_code})
+    raise typer.Exit(exit_code)
+
+
+def _say_what_is_next(output: Output) -> None:
+    output.good("Everything that a sync needs is there. Look first: stripe-cio sync --dry-run. Then: stripe-cio sync.")
+    output.say(
+        "Nothing runs by itself yet, because schedules and sensor are stopped by default. To turn them on: "
+        "stripe-cio dev, in the UI under Automation switch on the sensor stripe_changes and the schedules "
+        "sync_schedule, reconcile_schedule and verify_schedule."
+    )
+
+
+def _findings() -> Iterator[Finding]:
+    try:
+        settings = load_settings()
+    except PipelineError as error:
+        yield Finding.of("environment", error)
+        return
+    yield Finding("environment", "ok", "readable")
+    try:
+        policy = load_policy(settings.config)
+    except PipelineError as error:
+        yield Finding.of("policy", error)
+        return
+    file = settings.config or Path(FILE_NAME)
+    yield Finding("policy", "ok", f"{file}" if file.exists() else "built-in defaults (no stripe_cio.yaml here)")
+    yield from _models(policy)
+    yield from _stripe(settings, policy)
+    yield from _customerio(settings)
+    yield from _clocks(settings)
+    yield from _warehouse(settings, policy)
+
+
+def _models(policy: Policy) -> Iterator[Finding]:
+    try:
+        check_models(policy)
+    except PipelineError as error:
+        yield Finding.of("models", error)
+    else:
+        folder = policy.models.folder
+        yield Finding("models", "ok", f"the SQL in {folder} fits" if folder else "built-in SQL")
+
+
+def _stripe(settings: Settings, policy: Policy) -> Iterator[Finding]:
+    try:
+        settings.require_stripe()
+        probed = extract.probe(settings, policy)
+    except PipelineError as error:
+        yield Finding.of("Stripe key", error)
+        return
+    yield Finding("Stripe key", "ok", "accepted")
+    for found in probed:
+        yield Finding(
+            f"Stripe {found.endpoint}",
+            "ok" if found.ok else "failed",
+            f"may read ({found.permission})" if found.ok else f"may not read: {found.permission} is missing",
+            "" if found.ok else found.advice,
+            0 if found.ok else 2,
+        )
+
+
+def _customerio(settings: Settings) -> Iterator[Finding]:
+    try:
+        settings.require_customerio()
+        probed = deliver.probe(settings)
+    except PipelineError as error:
+        yield Finding.of("Customer.io credentials", error)
+        return
+    yield from (Finding(f"Customer.io {f.subject}", f.state, f.what, f.advice, f.exit_code) for f in probed)
+
+
+def _clocks(settings: Settings) -> Iterator[Finding]:
+    """Compare clocks by the Date header of an answer to a request that reads nothing and costs nothing."""
+    from_stripe = _skew(settings.stripe_api_base)
+    from_customerio = _skew(settings.customerio_track_url or "https://track.customer.io")
+    if from_customerio is None:
+        yield Finding("clock", "skipped", "Customer.io gave no time to compare with")
+    elif abs(from_customerio) > MOST_SKEW_SECONDS:
+        yield Finding(
+            "clock",
+            "failed",
+            f"this machine's clock is {duration(abs(from_customerio))} off from Customer.io's",
+            "Let this machine keep its time by NTP.",
+            1,
+        )
+    else:
+        yield Finding("clock", "ok", f"within {abs(from_customerio):.0f} s of Customer.io's")
+    if from_stripe is not None and abs(from_stripe) > MOST_SKEW_SECONDS:
+        yield Finding(
+            "Stripe's clock",
+            "ok",
+            f"{duration(abs(from_stripe))} off from this machine's; what concerns Stripe is measured by Stripe's",
+        )
+
+
+def _skew(address: str) -> float | None:
+    try:
+        answer = httpx.head(address, timeout=10)
+        told = email.utils.parsedate_to_datetime(answer.headers["date"])
+    except (httpx.HTTPError, KeyError, ValueError):
+        return None
+    return told.timestamp() - time.time()
+
+
+def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
+    warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+    was_there = warehouse.exists
+    try:
+        with warehouse.transaction() as connection:
+            budget = extract.read_budget(connection, policy)
+    except PipelineError as error:
+        yield Finding.of("warehouse", error)
+        return
+    yield Finding("warehouse", "ok", f"{warehouse.shown} can be written" + ("" if was_there else " (new)"))
+    yield Finding(
+        "read allocation",
+        "ok" if budget.share < 1 else "failed",
+        f"{budget.used_30_days:,} of {budget.allotted:,} reads used in 30 days",
+        "" if budget.share < 0.8 else "Raise stripe.poll_seconds, or stripe.monthly_reads if Stripe allots you more.",
+        0 if budget.share < 1 else 1,
+    )
+    try:
+        extract.check_binding(warehouse, settings, policy)
+        deliver.check_binding(warehouse, settings)
+    except WarehouseMissing:
+        pass
+    except PipelineError as error:
+        yield Finding.of("binding", error)
+    else:
+        yield Finding("binding", "ok", "this warehouse belongs to this account and this workspace")

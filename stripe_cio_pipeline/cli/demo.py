@@ -1,0 +1,265 @@
+"""`demo`: the whole pipeline against a sandbox of its own, with a proof at the end. No account, no key, no network."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stripe_cio_pipeline.cli.demo_proof import Proof, prove
+from stripe_cio_pipeline.cli.demo_truth import read_truth
+from stripe_cio_pipeline.cli.output import Output, duration, readable
+from stripe_cio_pipeline.cli.reports import Reports
+from stripe_cio_pipeline.cli.session import Json, Session
+from stripe_cio_pipeline.cli.sync import run_and_show
+from stripe_cio_pipeline.policy import Policy, parse_policy
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Statements, Warehouse
+
+_SQL = Statements("stripe_cio_pipeline.cli.sql")
+
+#: The sandbox has a clock of its own. A fixed start makes every demo with one seed the same.
+_START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+#: Links settle in 30 s by default, because the real Customer.io takes its time. The sandbox takes up to 0.2 s.
+_SETTLE_SECONDS = 1
+#: An event can be listed up to a minute after it happened; the demo waits until nothing is that young.
+_LATENESS_SECONDS = 60
+_MOST_ROUNDS = 5
+_MOST_DIFFERENCES = 50
+
+
+@dataclass(slots=True)
+class _Demo:
+    """One demonstration under way."""
+
+    sandbox: Sandbox
+    session: Session
+    leads: frozenset[str]
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    ever: set[str] = field(default_factory=set)
+
+    @property
+    def output(self) -> Output:
+        return self.session.output
+
+    def sync(self, title: str) -> Reports:
+        """Run the Dagster job once, and let the sandbox itself count what it was asked."""
+        self.output.say()
+        self.output.console.rule(title, align="left")
+        before = self._requests()
+        reports, outcome = run_and_show(self.session)
+        stripe, customerio = (now - then for now, then in zip(self._requests(), before, strict=True))
+        self.output.say(
+            f"The sandbox counted {readable(stripe)} requests at Stripe and {readable(customerio)} at Customer.io; "
+            f"the run took {duration(outcome['seconds'])}.",
+            "dim",
+        )
+        self.runs.append(
+            {
+                "title": title,
+                **reports.summary(),
+                **outcome,
+                "counted": {"stripe": stripe, "customerio": customerio},
+            }
+        )
+        if outcome["exit_code"]:
+            error = outcome.get("error") or {"what": " ".join(reports.left_undone), "advice": ""}
+            self.output.bad(f"{error['what']} {error['advice']}")
+            raise typer.Exit(1)
+        self.sandbox.customerio.settle()
+        self.ever.update(person.id for person in self.sandbox.customerio.people() if person.id)
+        return reports
+
+    def pass_days(self, days: int) -> None:
+        """Let the account live, and tell what happened."""
+        then = self.sandbox.clock.now()
+        with self.output.progress() as progress:
+            for _ in progress.track(range(days), description="Days pass"):
+                self.sandbox.clock.advance(days=1)
+        while any(event["created"] > self._now - _LATENESS_SECONDS for event in self._events_since(then)):
+            self.sandbox.clock.advance(seconds=_LATENESS_SECONDS)
+        happened = Counter(event["type"] for event in self._events_since(then))
+        self.output.say()
+        self.output.table(
+            f"What happened at Stripe in {days} days",
+            ("event", "times"),
+            happened.most_common(12),
+            numbers=("times",),
+        )
+
+    def settle(self) -> None:
+        """Wait until new links count as settled."""
+        time.sleep(_SETTLE_SECONDS + 0.1)
+
+    def prove(self) -> Proof:
+        """Compare everybody in Customer.io with Stripe."""
+        with self.session.warehouse.reading() as connection:
+            held = {str(person): str(reason) for person, reason in connection.execute(_SQL["demo_held"]).fetchall()}
+        return prove(
+            read_truth(self.sandbox),
+            self.sandbox.customerio.people(),
+            leads=self.leads,
+            held=held,
+            ever=self.ever,
+        )
+
+    @property
+    def _now(self) -> float:
+        return self.sandbox.clock.now()
+
+    def _events_since(self, moment: float) -> list[Any]:
+        return [event for event in self.sandbox.stripe.events() if event["created"] > moment]
+
+    def _requests(self) -> tuple[int, int]:
+        return self.sandbox.stripe.counters.requests, self.sandbox.customerio.counters.requests
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=1, help="Stripe customers to begin with.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, max=25, help="Days that pass between the syncs.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same account.")] = 7,
+    fast: Annotated[bool, typer.Option("--fast", help="Only 100 customers.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the whole pipeline against a sandbox: sync, let days pass, sync again, and prove the result."""
+    output = Output(as_json=as_json)
+    started = time.monotonic()
+    home = _fresh_home(Path(os.environ.get("STRIPE_CIO_HOME") or ".stripe_cio").absolute() / "demo")
+    customers = min(customers, 100) if fast else customers
+    with _own_environment():
+        with output.console.status(f"Starting the sandbox: a Stripe with {customers:,} customers, a Customer.io ..."):
+            sandbox = Sandbox(
+                seed=seed,
+                customers=customers,
+                start=_START,
+                leads=0.3,
+                customerio=CustomerioSwitches(allow_email_update_by_id=True),
+            )
+        with sandbox:
+            proof, runs = _demonstrate(sandbox, Session(*_configured(sandbox, home), output), days)
+    _show_proof(output, proof)
+    seconds = time.monotonic() - started
+    if proof.holds:
+        _say_what_is_next(output, home)
+    output.say(f"The demo took {duration(seconds)}.", "dim")
+    exit_code = 0 if proof.holds else 1
+    output.result({"runs": runs, "proof": proof, "seconds": round(seconds, 3), "exit_code": exit_code})
+    raise typer.Exit(exit_code)
+
+
+def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, list[dict[str, Any]]]:
+    people = sandbox.customerio.people()
+    demo = _Demo(sandbox, session, frozenset(person.email for person in people if person.email))
+    session.output.say(
+        f"Stripe has {len(sandbox.stripe.objects('customer')):,} customers. Customer.io has {len(people):,} leads: "
+        "an email and no id. Both are real HTTP servers on loopback."
+    )
+    demo.sync("1. The first sync: all history, everybody linked or created")
+    demo.settle()
+    demo.pass_days(days)
+    reports = demo.sync(f"2. {days} days later: only what changed")
+    for _ in range(_MOST_ROUNDS):
+        if not _is_waiting(reports):
+            break
+        demo.settle()
+        reports = demo.sync("3. A moment later: what waited until new people were surely linked")
+    demo.sync("4. Once more, with nothing changed")
+    last = demo.runs[-1]["counted"]
+    if last["customerio"] == 0:
+        session.output.good(f"Nothing changed, so nothing was sent; the look at Stripe cost {last['stripe']} request.")
+    return demo.prove(), demo.runs
+
+
+def _is_waiting(reports: Reports) -> bool:
+    counts = reports.planned.counts if reports.planned else None
+    return counts is not None and bool(counts.identify or counts.waiting or counts.waiting_events)
+
+
+def _show_proof(output: Output, proof: Proof) -> None:
+    output.say()
+    output.console.rule("The proof: Customer.io against Stripe, worked out anew without the pipeline", align="left")
+    output.table(
+        "Compared",
+        ("what", "number"),
+        (
+            ("people in Customer.io who are Stripe customers", proof.people),
+            ("values compared", proof.values),
+            ("of them leads that were found by email and linked", proof.linked_leads),
+            ("leads who are no customers, left alone", proof.leads_left_alone),
+            ("people held back by the plan, with a reason", len(proof.held)),
+            ("differences", len(proof.differences)),
+        ),
+        numbers=("number",),
+    )
+    for person, reason in proof.held.items():
+        output.say(f"  held: {person} ({reason})")
+    if proof.holds:
+        output.good("Everybody is there once, no lead was left behind, and every value is what Stripe says.")
+        return
+    output.bad("Customer.io is not what Stripe says.")
+    output.table(
+        "Differences",
+        ("person", "what", "Stripe says", "Customer.io has"),
+        ((each.person, each.what, each.expected, each.found) for each in proof.differences[:_MOST_DIFFERENCES]),
+    )
+
+
+def _say_what_is_next(output: Output, home: Path) -> None:
+    shown = os.path.relpath(home)
+    output.say()
+    output.say("What to look at next", "bold")
+    output.say(f"  STRIPE_CIO_HOME={shown} stripe-cio status       what the warehouse of this demo knows")
+    output.say(
+        f"  STRIPE_CIO_HOME={shown} stripe-cio explain cus_…  all that happened to one person (ids: stripe-cio plan)"
+    )
+    output.say(f"  STRIPE_CIO_HOME={shown} stripe-cio dev          these runs in the Dagster UI, with lineage")
+    output.say("  stripe-cio lineage mrr                      which Stripe fields feed an attribute")
+    output.say("  stripe-cio sandbox                          the two servers, to try things by hand")
+
+
+def _configured(sandbox: Sandbox, home: Path) -> tuple[Settings, Policy, Warehouse]:
+    given: dict[str, Any] = {
+        str(each.validation_alias or name): None if each.default is None else each.default
+        for name, each in Settings.model_fields.items()
+    }
+    given |= {name.lower(): value for name, value in sandbox.environment().items()}
+    given["STRIPE_CIO_HOME"] = home
+    settings = Settings.model_validate(given)
+    policy = parse_policy(
+        {
+            "identity": {"settle_seconds": _SETTLE_SECONDS},
+            "guard": {"first_load": "send", "max_changed_share": 1.0},
+            "stripe": {"limits": {"endpoint": 500, "account": 2000}},
+            "customerio": {"requests_per_second": 100},
+        },
+        "the demo's policy",
+    )
+    return settings, policy, Warehouse(settings.warehouse_location)
+
+
+def _fresh_home(home: Path) -> Path:
+    """Give an empty folder: an earlier demo's warehouse belongs to an account that is gone."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    return home
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Keep a real account's variables and Dagster home out of the demo, and proxies off loopback."""
+    ours = ("STRIPE_", "CUSTOMERIO_", "DAGSTER_HOME")
+    kept = {name: value for name, value in os.environ.items() if name.startswith(ours)}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

@@ -1,0 +1,1 @@
+"""`explain` and `lineage`: where a person's values, and an attribute, come from."""

@@ -1,0 +1,140 @@
+"""What a command shows: tables and sentences for people, and one JSON object for programs.
+
+With `--json` the last line of standard output is that object and everything for people goes to standard error.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+#: Columns of a table where the output is no terminal, such as a log file: Rich would take 80.
+_WIDTH_OF_A_FILE = 132
+
+
+class Output:
+    """Where a command's words go. `as_json` is the command's `--json`."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        stream = sys.stderr if as_json else sys.stdout
+        self.console = Console(
+            file=stream, width=None if stream.isatty() else _WIDTH_OF_A_FILE, highlight=False, soft_wrap=False
+        )
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup."""
+        self.console.print(Text(text, style=style or ""), soft_wrap=True)
+
+    def good(self, text: str) -> None:
+        """Write a sentence about something that is as it should be."""
+        self.say(f"✔ {text}", "green")
+
+    def bad(self, text: str) -> None:
+        """Write a sentence about something that is not."""
+        self.say(f"✘ {text}", "red")
+
+    def table(
+        self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: Iterable[str] = ()
+    ) -> None:
+        """Draw a table. Columns named in `numbers` stand to the right."""
+        right = set(numbers)
+        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+        for column in columns:
+            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(readable(value)) for value in row))
+        self.console.print(table)
+
+    def progress(self) -> Progress:
+        """Give a progress bar for a part that takes long; it leaves no trace when it has ended."""
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        )
+
+    def result(self, value: Any) -> None:
+        """Write the object for programs, where they asked for it. Call once, last."""
+        if self.as_json:
+            print_json(value)
+
+
+def print_json(value: Any) -> None:
+    """Write one line of JSON on standard output."""
+    sys.stdout.write(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS).decode() + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Turn reports into what JSON has: objects, lists, numbers, texts. Times become ISO texts in UTC."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def readable(value: object) -> str:
+    """Write a value as a person reads it: numbers with separators, times in UTC, `–` for nothing."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        case list() | tuple():
+            return ", ".join(readable(item) for item in value)
+        case dict():
+            return orjson.dumps(plain(value)).decode()
+    return str(value)
+
+
+def moment(unix_seconds: float | None) -> datetime | None:
+    """Turn unix seconds into a time that `readable` and `plain` know."""
+    return None if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a span of time with the one or two units that matter."""
+    if seconds is None:
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    for size, unit, smaller_size, smaller in (
+        (86_400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            whole, rest = divmod(int(seconds), size)
+            return f"{whole} {unit} {rest // smaller_size} {smaller}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,239 @@
+"""How the rooms' reports look on the terminal, and as the object that `sync --json` gives."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport
+from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
+from stripe_cio_pipeline.model import ModelReport
+from stripe_cio_pipeline.plan import Plan, Preview, PreviewRow
+
+
+@dataclass(slots=True)
+class Reports:
+    """What the rooms have reported in one run so far. A run that fails has the first of them."""
+
+    extract: ExtractReport | None = None
+    model: ModelReport | None = None
+    plan: Plan | None = None
+    preview: Preview | None = None
+    delivery: DeliveryReport | None = None
+
+    def take(self, report: Any) -> None:
+        """Keep a report of any room."""
+        match report:
+            case ExtractReport():
+                self.extract = report
+            case ModelReport():
+                self.model = report
+            case Preview():
+                self.preview = report
+            case Plan():
+                self.plan = report
+            case DeliveryReport():
+                self.delivery = report
+
+    @property
+    def planned(self) -> Plan | None:
+        """The plan, also where it was only looked at."""
+        return self.plan or (self.preview.plan if self.preview else None)
+
+    @property
+    def left_undone(self) -> list[str]:
+        """What this run should have done and did not, in sentences."""
+        found = [
+            f"{failure.object} could not be read. {failure.what} {failure.advice}".strip()
+            for failure in (self.extract.failures if self.extract else ())
+        ]
+        if self.delivery is not None and self.delivery.due:
+            found.append(
+                f"{self.delivery.due:,} items are still due. {self.delivery.problem or ''} Run stripe-cio sync again."
+            )
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Give the numbers of the run; the names are a contract."""
+        extract, plan, delivery = self.extract, self.planned, self.delivery
+        counts = plan.counts if plan else None
+        return {
+            "stripe": {
+                "requests": extract.requests if extract else 0,
+                "objects": sum(each.read for each in extract.objects) if extract else 0,
+                "events": extract.events if extract else 0,
+                "throttled": extract.throttled if extract else 0,
+                "lag_seconds": extract.lag_seconds if extract else None,
+                "by_object": {each.name: each for each in extract.objects} if extract else {},
+                "warnings": extract.warnings if extract else (),
+                "failures": extract.failures if extract else (),
+            },
+            "model": {
+                "people": self.model.people if self.model else 0,
+                "changed": self.model.changed if self.model else 0,
+                "findings": self.model.findings if self.model else (),
+            },
+            "plan": {
+                "id": plan.plan_id if plan else None,
+                **{
+                    name: getattr(counts, name) if counts else 0
+                    for name in (
+                        "identify",
+                        "update",
+                        "delete",
+                        "suppress",
+                        "merge",
+                        "hold",
+                        "event",
+                        "keep",
+                        "waiting",
+                        "rejected",
+                    )
+                },
+                "by_reason": plan.by_reason if plan else {},
+                "by_attribute": plan.by_attribute if plan else {},
+                "guard": plan.guard if plan else None,
+            },
+            "customerio": {
+                "requests": delivery.requests if delivery else 0,
+                "accepted": delivery.accepted if delivery else 0,
+                "rejected": delivery.rejected if delivery else 0,
+                "due": delivery.due if delivery else 0,
+                "by_action": delivery.by_action if delivery else {},
+                "rejections_by_reason": delivery.rejections_by_reason if delivery else {},
+            },
+            "events": {
+                "accepted": delivery.events_accepted if delivery else 0,
+                "rejected": delivery.events_rejected if delivery else 0,
+            },
+        }
+
+
+def show_extract(output: Output, report: ExtractReport) -> None:
+    """Show what was read from Stripe."""
+    title = f"Read from Stripe: {report.requests:,} requests, {report.events:,} new events, {duration(report.seconds)}"
+    moved = [each for each in report.objects if each.read or each.added or each.changed or each.deleted]
+    if moved:
+        output.table(
+            title,
+            ("object", "read", "added", "changed", "deleted", "stored", "requests"),
+            (
+                (each.name, each.read, each.added, each.changed, each.deleted, each.rows_total, each.requests)
+                for each in moved
+            ),
+            numbers=("read", "added", "changed", "deleted", "stored", "requests"),
+        )
+    else:
+        output.say(f"{title}; nothing has changed")
+    for warning in report.warnings:
+        output.say(f"! {warning}", "yellow")
+    for failure in report.failures:
+        output.bad(f"{failure.object}: {failure.what} {failure.advice}".strip())
+
+
+def show_model(output: Output, report: ModelReport) -> None:
+    """Show what was modelled, and which limits of Customer.io were met."""
+    scope = "everybody" if report.full else f"{report.customers_changed:,} changed customers"
+    output.say(
+        f"Modelled: {report.people:,} people, {report.changed:,} computed anew ({scope}), {duration(report.seconds)}"
+    )
+    for finding in report.findings:
+        output.say(
+            f"! {finding.column}: {finding.limit}, {finding.action} for {finding.people:,} people. {finding.advice}",
+            "yellow",
+        )
+
+
+def show_plan(output: Output, plan: Plan) -> None:
+    """Show what is planned, and whether a guard stops it."""
+    counts = plan.counts
+    output.table(
+        f"Planned, {duration(plan.seconds)}",
+        ("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
+        [
+            (
+                counts.identify,
+                counts.update,
+                counts.delete,
+                counts.suppress,
+                counts.merge,
+                counts.event,
+                counts.hold,
+                counts.waiting,
+                counts.keep,
+            )
+        ],
+        numbers=("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
+    )
+    for finding in plan.guard.findings:
+        output.say(f"! guard {finding.rule}: {finding.message}", "yellow")
+
+
+def show_delivery(output: Output, report: DeliveryReport) -> None:
+    """Show what Customer.io took."""
+    output.say(
+        f"Sent to Customer.io: {report.requests:,} requests, {report.accepted:,} accepted, {report.rejected:,} rejected, "
+        f"{report.held:,} held, {report.due:,} still due, {report.events_accepted:,} events accepted, "
+        f"{duration(report.seconds)}"
+    )
+    for reason, count in report.rejections_by_reason.items():
+        output.say(f"! rejected: {count:,} × {reason}. stripe-cio status names the people.", "yellow")
+
+
+def show_rows(output: Output, rows: Iterable[PreviewRow]) -> None:
+    """Show single operations: each attribute before and after, and why."""
+    for row in rows:
+        output.say(f"{row.action}  {row.person_id or row.event_id}  ({row.reason})", "bold")
+        if row.explanation:
+            output.say(f"  {row.explanation}")
+        for name in sorted({*row.before, *row.after}):
+            output.say(f"  {name}: {_value(row.before.get(name))} → {_value(row.after.get(name))}")
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def show(output: Output, report: Any) -> None:
+    """Show any room's report."""
+    match report:
+        case ExtractReport():
+            show_extract(output, report)
+        case ModelReport():
+            show_model(output, report)
+        case Preview():
+            show_plan(output, report.plan)
+        case Plan():
+            show_plan(output, report)
+        case DeliveryReport():
+            show_delivery(output, report)
+
+
+@dataclass(slots=True)
+class ProgressBars:
+    """Rooms' notes as bars, one for each thing under way."""
+
+    progress: Progress
+    _tasks: dict[str, TaskID] = field(default_factory=dict)
+
+    def note(self, note: object) -> None:
+        """Draw a note of extraction (rows of an object type) or of delivery (items)."""
+        match note:
+            case ProgressNote():
+                name, done = f"{note.stage} {note.object}", note.rows
+                total = round(done / note.share) if note.share else None
+            case DeliveryNote():
+                name, done, total = "delivery", note.accepted + note.rejected, note.planned
+            case _:
+                return
+        if name not in self._tasks:
+            self._tasks[name] = self.progress.add_task(name, total=total)
+        self.progress.update(self._tasks[name], completed=done, total=total)
+
+    def clear(self) -> None:
+        """Take all bars away: what they stood for has been reported."""
+        for task in self._tasks.values():
+            self.progress.remove_task(task)
+        self._tasks.clear()

@@ -1,0 +1,43 @@
+"""`dev` and `sandbox`: the two commands that stay until they are stopped."""
+
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.sandbox import Sandbox
+from stripe_cio_pipeline.settings import load_settings
+
+
+def dev(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 3000,
+    with_sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Against a sandbox of its own, in which a day passes every minute.")
+    ] = False,
+    customers: Annotated[int, typer.Option(min=1, help="With --sandbox: Stripe customers to begin with.")] = 200,
+) -> None:
+    """Open the Dagster UI. Its storage is kept under STRIPE_CIO_HOME; schedules and the sensor are stopped by default."""
+    # Dagster takes a second to import, and no other command but sync needs it.
+    from stripe_cio_pipeline.orchestration.development import dev as serve
+
+    output = Output(as_json=False)
+    settings = load_settings()
+    with Sandbox(customers=customers) if with_sandbox else nullcontext() as sandbox:
+        environment: dict[str, str] = {}
+        if sandbox is not None:
+            sandbox.clock.run(days_per_minute=1)
+            home = settings.home.absolute() / "sandbox"
+            settings = settings.model_copy(update={"home": home})
+            environment = {**sandbox.environment(), "STRIPE_CIO_HOME": str(home), "STRIPE_CIO_WAREHOUSE": ""}
+        output.say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", "bold")
+        output.say("Materialize all runs one sync. Automation switches on the sensor and the schedules.")
+        raise typer.Exit(serve(settings, host=host, port=port, environment=environment))
+
+
+def sandbox(context: typer.Context) -> None:
+    """Start a fake Stripe and a fake Customer.io on loopback, and print the environment that points at them."""
+    from stripe_cio_pipeline.sandbox.__main__ import run
+
+    raise typer.Exit(run(context.args) or 0)

@@ -1,0 +1,51 @@
+"""`init`: the files that a user edits, written out with their defaults and meanings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stripe_cio_pipeline.cli.configuration import environment_example, policy_yaml
+from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.cli.session import Json
+from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.model import copy_models
+from stripe_cio_pipeline.policy import FILE_NAME
+
+Folder = Annotated[Path, typer.Argument(help="Where to write.", metavar="FOLDER")]
+
+
+def init(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Write stripe_cio.yaml, .env.example and the models folder to edit. Files that exist are left alone."""
+    output = Output(as_json=as_json)
+    written: list[Path] = []
+    kept: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in (
+            (folder / FILE_NAME, policy_yaml()),
+            (folder / ".env.example", environment_example()),
+        ):
+            if path.exists():
+                kept.append(path)
+            else:
+                path.write_text(content, encoding="utf-8")
+                written.append(path)
+        models = folder / "models"
+        if models.exists():
+            kept.append(models)
+        else:
+            written += copy_models(models)
+    except OSError as refused:
+        raise SettingsError(
+            f"{refused.filename or folder} cannot be written ({refused.strerror}).",
+            "Name another folder: stripe-cio init FOLDER.",
+        ) from None
+    for path in written:
+        output.good(f"{path} written")
+    for path in kept:
+        output.say(f"– {path} was there and is left alone")
+    output.say()
+    output.say("Next: copy .env.example to .env, fill in the keys, and run stripe-cio check.")
+    output.say("A file in models/ replaces the built-in one of its name; delete those that you do not change.")
+    output.result({"written": written, "kept": kept})

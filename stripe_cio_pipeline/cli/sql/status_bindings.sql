@@ -1,0 +1,3 @@
+select name, value
+from pipeline.bindings
+order by name

@@ -1,0 +1,3 @@
+select name, value, moved_at
+from pipeline.cursors
+order by name

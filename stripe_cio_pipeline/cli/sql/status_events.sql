@@ -1,0 +1,4 @@
+select state, count(*) as events
+from customerio.events
+group by state
+order by state

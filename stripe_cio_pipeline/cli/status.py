@@ -1,0 +1,126 @@
+"""`status`: what the warehouse knows. It reads only the warehouse and calls nobody."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from stripe_cio_pipeline import extract
+from stripe_cio_pipeline.cli.output import Output, duration, moment
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
+from stripe_cio_pipeline.plan import current_plan
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.cli.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of everything. Times ending in `_at` are UTC by this machine; `newest` is by Stripe's clock."""
+
+    bindings: dict[str, str]
+    objects: list[dict[str, Any]]
+    cursors: list[dict[str, Any]]
+    watermark: datetime | None
+    lag_seconds: float | None
+    reads: Any
+    people: dict[str, int]
+    events: dict[str, int]
+    rejections: list[dict[str, Any]]
+    due: list[dict[str, Any]]
+    plan: Any
+    customerio_24h: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+
+def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
+    """Show cursors, freshness, the ledger, rejected people and the read allocation."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.warehouse.reading() as connection:
+        found = read_status(connection, session.policy, now=time.time())
+    show_status(session.output, found)
+    session.output.result(found)
+
+
+def read_status(connection: Connection, policy: Policy, *, now: float) -> Status:
+    """Gather the state. `now` is unix seconds by this machine."""
+    cursors = _rows(connection, "status_cursors")
+    looked = max((cursor["moved_at"] for cursor in cursors), default=None)
+    objects = _rows(connection, "status_objects")
+    newest = max((row["newest"] for row in objects if row["newest"] is not None), default=None)
+    for row in objects:
+        row["newest"] = moment(row["newest"])
+    return Status(
+        bindings={str(row["name"]): str(row["value"]) for row in _rows(connection, "status_bindings")},
+        objects=objects,
+        cursors=cursors,
+        watermark=moment(newest),
+        lag_seconds=None if looked is None else max(0.0, now - looked.replace(tzinfo=UTC).timestamp()),
+        reads=extract.read_budget(connection, policy),
+        people={str(row["state"]): int(row["people"]) for row in _rows(connection, "status_people")},
+        events={str(row["state"]): int(row["events"]) for row in _rows(connection, "status_events")},
+        rejections=_rows(connection, "status_rejections"),
+        due=_rows(connection, "status_plan"),
+        plan=current_plan(connection),
+        customerio_24h=_rows(connection, "status_requests", datetime.fromtimestamp(now, UTC).replace(tzinfo=None))[0],
+        runs=_rows(connection, "status_runs"),
+    )
+
+
+def show_status(output: Output, found: Status) -> None:
+    """Write the state for people."""
+    account = found.bindings.get("stripe.account", "not bound yet")
+    workspace = found.bindings.get("customerio.environment_id", "not bound yet")
+    mode = {"true": "live mode", "false": "test mode"}.get(found.bindings.get("stripe.livemode", ""), "")
+    output.say(f"Stripe account {account} {mode} → Customer.io workspace {workspace}".replace("  ", " "), "bold")
+    output.say(
+        f"Newest change known: {found.watermark:%Y-%m-%d %H:%M:%S} UTC by Stripe's clock. "
+        if found.watermark
+        else "Nothing has been read from Stripe yet. "
+        + (f"Last look {duration(found.lag_seconds)} ago." if found.lag_seconds is not None else "")
+    )
+    output.table(
+        "Stripe",
+        ("object", "rows", "deleted", "newest", "history read"),
+        (
+            (
+                row["object"],
+                row["live"],
+                row["deleted"],
+                row["newest"],
+                "complete"
+                if row["slices"] == row["slices_finished"]
+                else f"{row['slices_finished']} of {row['slices']} slices",
+            )
+            for row in found.objects
+        ),
+        numbers=("rows", "deleted"),
+    )
+    output.table("People in Customer.io", ("state", "people"), found.people.items(), numbers=("people",))
+    output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
+    if found.due:
+        output.table(
+            "Due, or held",
+            ("action", "reason", "items"),
+            ((row["action"], row["reason"], row["items"]) for row in found.due),
+            numbers=("items",),
+        )
+    if found.rejections:
+        output.table(
+            "Rejected (stripe-cio explain PERSON tells more, stripe-cio retry makes them due again)",
+            ("reason", "field", "items", "tries", "last", "for example"),
+            (
+                (row["reason"], row["field"], row["items"], row["attempts"], row["last_at"], row["examples"])
+                for row in found.rejections
+            ),
+            numbers=("items", "tries"),
+        )
+    else:
+        output.good("Nothing is rejected.")
+
+
+def _rows(connection: Connection, statement: str, *parameters: object) -> list[dict[str, Any]]:
+    answer = connection.execute(_SQL[statement], list(parameters))
+    names = [column[0] for column in answer.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

@@ -1,0 +1,108 @@
+"""`sync` and `plan`: the tick, and what it would send."""
+
+import time
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_model, show_plan, show_rows
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Session, Wait, open_session
+from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.model import build
+from stripe_cio_pipeline.plan import preview
+
+Limit = Annotated[int, typer.Option("--limit", min=0, help="How many people and events to show one by one.")]
+
+
+def sync(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, model and plan, but send nothing.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Let this run's plan through even where a guard stops it.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compute and compare everybody anew.")] = False,
+    as_json: Json = False,
+    wait: Wait = LOCK_WAIT_SECONDS,
+) -> None:
+    """Run one full tick: read Stripe, model, plan, deliver. It is the same Dagster job that the schedule runs."""
+    session = open_session(as_json=as_json, wait=wait)
+    reports, outcome = run_and_show(session, approve=approve, dry_run=dry_run, full=full)
+    exit_code = int(outcome["exit_code"])
+    output = session.output
+    if error := outcome.get("error"):
+        output.bad(error["what"])
+        output.say(f"  {error['advice']}")
+    for sentence in reports.left_undone:
+        output.bad(sentence)
+    if exit_code == 0:
+        what = "Nothing was sent (dry run)." if dry_run else "Done."
+        output.good(f"{what} {duration(outcome['seconds'])}")
+    output.result({**reports.summary(), **outcome, "dry_run": dry_run})
+    raise typer.Exit(exit_code)
+
+
+def run_and_show(
+    session: Session, *, approve: bool = False, dry_run: bool = False, full: bool = False
+) -> tuple[Reports, dict[str, Any]]:
+    """Run the job, show each room's report as it comes, and give all of them with run id, seconds and exit code.
+
+    An error of this package becomes part of the outcome, because what was done before it counts too.
+    """
+    # Dagster takes a second to import, and no other command needs it.
+    from stripe_cio_pipeline.orchestration.run import run_sync
+
+    output, reports = session.output, Reports()
+    started = time.monotonic()
+    outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
+    with output.progress() as progress:
+        bars = ProgressBars(progress)
+
+        def take(report: Any) -> None:
+            reports.take(report)
+            bars.clear()
+            show(output, report)
+
+        try:
+            done = run_sync(
+                session.settings,
+                session.policy,
+                approve=approve,
+                dry_run=dry_run,
+                full=full,
+                warehouse=session.warehouse,
+                progress=bars.note,
+                on_report=take,
+            )
+        except PipelineError as error:
+            outcome["exit_code"] = error.exit_code
+            outcome["error"] = {"kind": type(error).__name__, "what": error.what, "advice": error.advice}
+        else:
+            outcome["run_id"] = done.run_id
+            outcome["exit_code"] = 1 if reports.left_undone else 0
+    return reports, {**outcome, "seconds": round(time.monotonic() - started, 3)}
+
+
+def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
+    """Show what the next delivery would send, person by person, and why. Reads the warehouse; calls nobody."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.warehouse.reading():
+        pass  # where nothing was ever synced, say so and make no file
+    # The models may have been edited since the last run, and this is how an edit's effect is seen.
+    model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
+    found = preview(session.warehouse, session.policy, limit=limit, now=time.time)
+    output = session.output
+    show_model(output, model)
+    show_plan(output, found.plan)
+    _show_counts(output, "Why", found.plan.by_reason)
+    _show_counts(output, "Changed attributes", found.plan.by_attribute)
+    show_rows(output, found.rows)
+    if found.plan.guard.stopped:
+        output.say("A guard stops this plan. Send exactly it: stripe-cio sync --approve.", "yellow")
+    output.result(found)
+
+
+def _show_counts(output: Output, title: str, counts: dict[str, int]) -> None:
+    if counts:
+        rows = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        output.table(title, ("", "people"), rows, numbers=("people",))

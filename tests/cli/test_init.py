@@ -1,0 +1,61 @@
+"""`init` writes the configuration out from where it is declared."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from stripe_cio_pipeline.cli.configuration import environment_example, keys, policy_yaml, variables
+from stripe_cio_pipeline.policy import Policy, known_keys, load_policy, parse_policy
+
+
+def test_the_written_policy_is_the_default_policy() -> None:
+    assert parse_policy(yaml.safe_load(policy_yaml())) == Policy()
+
+
+def test_every_key_stands_in_the_written_policy_with_its_meaning() -> None:
+    written = yaml.safe_load(policy_yaml())
+    for key in keys():
+        section, _, name = key.name.rpartition(".")
+        place = written
+        for part in section.split("."):
+            place = place[part]
+        assert name in place
+        assert key.meaning
+
+
+def test_keys_are_the_policys_own() -> None:
+    assert [key.name for key in keys()] == list(known_keys())
+
+
+def test_the_example_environment_sets_nothing() -> None:
+    lines = environment_example().splitlines()
+    assert all(line == "" or line.startswith("# ") for line in lines)
+    assert {line[2:].partition("=")[0] for line in lines if re.match(r"# [A-Z_]+=", line)} == {
+        variable.name for variable in variables()
+    }
+
+
+def test_a_fresh_folder_gets_all_files_and_they_load(cli, tmp_path: Path) -> None:
+    answer = cli("init", str(tmp_path / "new"))
+    assert answer.exit_code == 0
+    assert (tmp_path / "new" / ".env.example").exists()
+    assert (tmp_path / "new" / "models" / "people.sql").exists()
+    policy = load_policy(tmp_path / "new" / "stripe_cio.yaml")
+    assert policy.models.folder == tmp_path / "new" / "models"
+
+
+def test_files_that_exist_are_left_alone(cli, tmp_path: Path) -> None:
+    (tmp_path / "stripe_cio.yaml").write_text("guard: {max_events: 5}\n")
+    answer = cli("init", str(tmp_path), "--json")
+    assert answer.exit_code == 0
+    assert (tmp_path / "stripe_cio.yaml").read_text() == "guard: {max_events: 5}\n"
+    assert answer.json["kept"] == [str(tmp_path / "stripe_cio.yaml")]
+    assert str(tmp_path / ".env.example") in answer.json["written"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = cli("init", str(tmp_path / "file"))
+    assert answer.exit_code == 2
+    assert str(tmp_path / "file") in answer.words

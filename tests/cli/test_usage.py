@@ -1,0 +1,128 @@
+"""Exit codes, the discipline of --json, and what becomes of an error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+import typer
+
+from stripe_cio_pipeline.cli import app as application
+from stripe_cio_pipeline.cli.output import duration, plain, readable
+from stripe_cio_pipeline.errors import GuardStop
+
+
+def test_without_a_command_the_help_is_shown(cli) -> None:
+    answer = cli()
+    assert answer.exit_code in (0, 2)
+    assert "demo" in answer.out + answer.err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["sync", "--nonsense"], ["plan", "--limit", "many"], ["explain"]])
+def test_wrong_usage_is_exit_code_2_and_one_clear_line(cli, arguments: list[str]) -> None:
+    answer = cli(*arguments)
+    assert answer.exit_code == 2
+    assert answer.out == ""
+    assert answer.err.startswith("✘ ")
+
+
+def test_wrong_usage_with_json_is_an_object_too(cli) -> None:
+    answer = cli("sync", "--nonsense", "--json")
+    assert answer.exit_code == 2
+    assert answer.json["error"]["kind"] == "UsageError"
+
+
+def test_a_command_that_only_reads_says_so_where_nothing_was_synced(cli, tmp_path: Path) -> None:
+    for command in ("status", "plan", "retry"):
+        answer = cli(command, "--json")
+        assert answer.exit_code == 1
+        assert answer.json["error"]["kind"] == "WarehouseMissing"
+        assert "stripe-cio sync" in answer.json["error"]["advice"]
+    assert list(tmp_path.rglob("*.duckdb")) == []
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let a command of its own fail, in an application of its own."""
+    failing = typer.Typer()
+
+    @failing.command()
+    def first() -> None:
+        raise error
+
+    @failing.command()
+    def second() -> None: ...
+
+    monkeypatch.setattr(application, "app", failing)
+
+
+def test_an_error_of_ours_gives_its_exit_code(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, GuardStop("Too much.", "Look at it."))
+    answer = cli("first")
+    assert answer.exit_code == 3
+    assert answer.err.split("\n")[:2] == ["✘ Too much.", "  Look at it."]
+
+
+def test_an_unexpected_error_is_one_clear_line_without_its_values(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, KeyError("customer-12@example.com"))
+    answer = cli("first")
+    assert answer.exit_code == 1
+    assert "KeyError" in answer.err
+    assert "STRIPE_CIO_DEBUG=1" in answer.err
+    assert "customer-12" not in answer.words
+
+
+def test_with_debug_the_whole_story_is_told_without_keys_and_addresses(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STRIPE_CIO_DEBUG", "1")
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_0123456789")
+    fail(monkeypatch, ValueError("customer-12@example.com with rk_test_0123456789"))
+    assert application.run(["first"]) == 1
+    told = capfd.readouterr().err
+    assert "Traceback" in told
+    assert "ValueError: ***@*** with ***" in told
+
+
+def test_an_interrupt_is_no_failure_of_the_data(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, KeyboardInterrupt())  # type: ignore[arg-type]
+    answer = cli("first")
+    assert answer.exit_code == 130
+    assert "goes on where it stopped" in answer.err
+
+
+def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "stripe_cio_pipeline.cli", "status", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert orjson.loads(ended.stdout)["exit_code"] == 1
+
+
+def test_help_does_not_load_dagster(tmp_path: Path) -> None:
+    code = (
+        "import sys; from stripe_cio_pipeline.cli.app import run; run(['--help']); sys.exit('dagster' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "–"), (True, "yes"), (1234567, "1,234,567"), (["a", 1], "a, 1"), (0.25, "0.2"), ("[b]", "[b]")],
+)
+def test_values_are_written_for_people(value: object, words: str) -> None:
+    assert readable(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, "–"), (1.26, "1.3 s"), (150, "2 min 30 s"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
+)
+def test_spans_are_written_with_the_units_that_matter(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_reports_become_plain_json() -> None:
+    assert plain({"path": Path("a"), "set": {1}, "tuple": (1, None)}) == {"path": "a", "set": [1], "tuple": [1, None]}

@@ -1,0 +1,69 @@
+"""The documentation says what there is: every command, variable, key and attribute, and nothing that is not."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from stripe_cio_pipeline.cli.app import app
+from stripe_cio_pipeline.cli.configuration import keys, renew, variables
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_configuration_are_those_of_the_code() -> None:
+    text = page("docs/configuration.md")
+    assert renew(text) == text, "run: python -m stripe_cio_pipeline.cli.configuration docs/configuration.md"
+
+
+@pytest.mark.parametrize("name", [each.name for each in variables()])
+def test_every_variable_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/configuration.md")
+
+
+@pytest.mark.parametrize("name", [each.name for each in keys()])
+def test_every_policy_key_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/configuration.md")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme_and_has_help(command: str) -> None:
+    assert f"`stripe-cio {command}`" in page("README.md")
+    assert typer.main.get_command(app).commands[command].help  # type: ignore[attr-defined]
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        named = set(re.findall(r"stripe-cio ([a-z][a-z-]+)", file.read_text(encoding="utf-8")))
+        assert named <= {*COMMANDS, "pipeline"}, file.name
+
+
+def test_every_option_that_a_page_names_exists() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for file in (ROOT / "README.md", *DOCS.glob("*.md")):
+        for command, rest in re.findall(r"stripe-cio ([a-z-]+)((?: [^`\n#]*)?)", file.read_text(encoding="utf-8")):
+            if command not in commands or command == "sandbox":
+                continue
+            known = {name for parameter in commands[command].params for name in parameter.opts} | {"--help"}
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, f"{file.name}: stripe-cio {command}{rest}"
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), flags=re.MULTILINE))
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE))
+        assert named <= targets, file.name
+
+
+def test_every_link_and_picture_leads_somewhere() -> None:
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (file.parent / target).exists(), f"{file.name} → {target}"
