@@ -4,12 +4,26 @@ Where documents disagree, or say nothing, the default is the choice that is hard
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "id_reassignment": ("fail", "reassign"),
+    "invalid_email": ("silent", "reject"),
+    "stale_timestamps": ("drop", "keep"),
+    "stale_scope": ("attribute", "profile"),
+    "dedupe_scope": ("workspace", "person"),
+    "invalid_ulid": ("ignore", "reject"),
+    "all_invalid_status": (207, 400),
+    "kilobyte": (1000, 1024),
+    "region": ("us", "eu"),
+    "host_region": ("us", "eu", None),
+    "redirect_status": (301, 302, 307, 308),
+}
 
 
 @dataclass(slots=True)
 class CustomerioSwitches:
-    """Live switches of one workspace; each may be changed while the server runs.
+    """Live switches of one workspace; each may be changed while the server runs (ValueError: no such position).
 
     Times are seconds of machine time, sizes are bytes, rates are requests per second.
 
@@ -78,6 +92,14 @@ class CustomerioSwitches:
     site_id: str = "sandbox-site"
     track_api_key: str = "sandbox-track"
     app_api_key: str = "sandbox-app"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse a value that the switch does not have; raises ValueError naming those it has."""
+        choices = _CHOICES.get(name)
+        if choices is not None and value not in choices:
+            known = ", ".join(repr(choice) for choice in choices)
+            raise ValueError(f"the switch {name} has the positions {known}, not {value!r}")
+        object.__setattr__(self, name, value)
 
     @classmethod
     def gentle(cls) -> Self:

@@ -4,6 +4,8 @@ import httpx
 import orjson
 import pytest
 
+from stripe_cio_pipeline.sandbox import CustomerioSwitches
+
 TOKEN = {"sandbox-token": "a-token"}
 ULID = "01HQ3V6T7YJ8K9M0N1P2Q3R4S5"
 
@@ -89,6 +91,15 @@ def test_switches_are_changed_over_control_requests(served, workspace):
     assert answer.status_code == 200
     assert workspace.switches.delay_bounds() == (1.0, 2.0)
     assert served.batch({"type": "person", "action": "delete", "identifiers": {"id": "cus_1"}}).status_code == 207
+
+
+def test_a_switch_has_no_other_positions_than_its_own(served, workspace):
+    answer = httpx.post(served.url + "/_sandbox/switches", headers=TOKEN, json={"stale_scope": "nothing"})
+    assert answer.status_code == 400
+    assert "'attribute', 'profile'" in answer.json()["error"]
+    assert workspace.switches.stale_scope == "attribute"
+    with pytest.raises(ValueError, match="redirect_status"):
+        CustomerioSwitches(redirect_status=200)
 
 
 def test_an_operator_acts_over_control_requests(served, workspace):
