@@ -63,13 +63,12 @@ class ReadingBook:
         """The same: a read is admitted like a page."""
         return len(self._settled)
 
-    def keep(self, reading: Reading, row: Row | None, doubtful: bool) -> None:
-        """Gather one object; None for one that never came to be."""
+    def keep(self, reading: Reading, row: Row, doubtful: bool) -> None:
+        """Gather one object."""
         self._settled.append(reading.id)
-        if row is not None:
-            self._rows.append(row)
-            if doubtful:
-                self._doubtful.add(row.id)
+        self._rows.append(row)
+        if doubtful:
+            self._doubtful.add(row.id)
 
     def close_page(self) -> Entry:
         """Hand over rows and the ids whose signals are settled."""
@@ -97,11 +96,13 @@ async def follow_signals(session: Session, kind: StripeObject) -> None:
         await read_again(session, kind, readings)
 
 
-async def read_again(session: Session, kind: StripeObject, readings: Sequence[Reading], *, force: bool = False) -> None:
+async def read_again(
+    session: Session, kind: StripeObject, readings: Sequence[Reading], *, book: ReadingBook | None = None
+) -> None:
     """Read objects by id, several at once. After a failure those under way are kept, and then it is raised."""
     if not readings:
         return
-    book = ReadingBook(session, kind, force=force)
+    book = book or ReadingBook(session, kind)
     session.writer.open_book(book)
     endpoint = f"{kind.path}/{{id}}"
     waiting = list(reversed(readings))
@@ -135,7 +136,7 @@ async def _read_one(session: Session, kind: StripeObject, book: ReadingBook, rea
     await session.writer.admit()
     try:
         answer = await session.transport.retrieve(kind.path, reading.id, kind.expands)
-        row, doubtful = None, False
+        doubtful = False
         if isinstance(answer, Refusal):
             if not answer.missing:
                 raise wrong_request(answer, f"{kind.path}/{{id}}")

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
 from stripe_cio_pipeline.extract.history import complete_nested, is_doubtful, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
@@ -79,6 +80,40 @@ class ListingBook:
                 tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id, force=True)
                 session.tally(kind.name, tally)
                 self.repaired += tally.added + tally.changed
+
+        return write
+
+
+class ConfirmingBook(ReadingBook):
+    """Gathers what Stripe says by id of objects that its list does not show, and repairs unless it is a dry run.
+
+    What is still there (an object on a test clock is never listed) counts as listed.
+    """
+
+    def __init__(self, session: Session, kind: StripeObject, *, dry_run: bool) -> None:
+        super().__init__(session, kind, force=True)
+        self._dry_run = dry_run
+        self._there: list[Row] = []
+        self.gone: set[str] = set()
+
+    def keep(self, reading: Reading, row: Row, doubtful: bool) -> None:
+        """Gather one object."""
+        super().keep(reading, row, doubtful)
+        if row.deleted:
+            self.gone.add(reading.id)
+        else:
+            self._there.append(row)
+
+    def close_page(self) -> Entry:
+        """Hand over what was gathered."""
+        there, self._there = self._there, []
+        repair = super().close_page()
+
+        def write(connection: Connection, seq: int) -> None:
+            if there:
+                note_listed(connection, self._kind, there, {})
+            if not self._dry_run:
+                repair(connection, seq)
 
         return write
 

@@ -36,6 +36,7 @@ class StripeObject:
     `name` is the table in schema `stripe`; `kind` is the `object` field of its payloads; `expands` are paths within one
     object that Stripe gives only when asked: as an id (`references`) or not at all (`optional`). `required` are fields
     that the pinned version always gives and the models read: a payload without one is of an unknown shape.
+    `volatile` fields are not kept: they move without an event, so that no copy of them could ever be right.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StripeObject:
     parameters: Mapping[str, Any]
     references: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
     nested: tuple[Nested, ...] = ()
     removals: frozenset[str] = frozenset()
     reuses_ids: bool = False
@@ -74,6 +76,8 @@ OBJECTS: tuple[StripeObject, ...] = (
         required=("id", "created", "email", "livemode", "metadata", "invoice_settings"),
         parameters={},
         references=("invoice_settings.default_payment_method",),
+        # Counts up with every invoice, and no event tells.
+        volatile=("next_invoice_sequence",),
         removals=frozenset({"customer.deleted"}),
     ),
     StripeObject(

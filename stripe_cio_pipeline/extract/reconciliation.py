@@ -12,14 +12,14 @@ from stripe_cio_pipeline.extract.changes import Reading, read_again
 from stripe_cio_pipeline.extract.extraction import bring_up_to_date, each, open_session, raise_together
 from stripe_cio_pipeline.extract.feed import WATERMARK, read_event
 from stripe_cio_pipeline.extract.history import list_parameters
-from stripe_cio_pipeline.extract.listing import ListingBook, note_listed
+from stripe_cio_pipeline.extract.listing import ConfirmingBook, ListingBook
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject, select
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.progress import ObjectFailure, Progress
 from stripe_cio_pipeline.extract.proof import MonthProof, Side, join_sides, prove_listed, prove_stored
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice
-from stripe_cio_pipeline.extract.store import Row, count_rows, read_known
+from stripe_cio_pipeline.extract.store import count_rows
 from stripe_cio_pipeline.extract.transport import Answer, Patience, wrong_request
 from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import WINDOW_PAGES
@@ -143,7 +143,7 @@ class _Listed:
     began: int
     before: Side
     vanished: tuple[str, ...]
-    gone: int
+    gone: frozenset[str]
     tampered: frozenset[str]
     repaired: int
 
@@ -179,11 +179,9 @@ async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_
     await session.writer.commit_now()
     session.writer.close_book(book)
     vanished = await alone(partial(_vanished, session, kind, began))
-    gone = 0
-    if not dry_run and vanished:
-        await read_again(session, kind, [Reading(object_id, None) for object_id in vanished], force=True)
-        gone = await alone(partial(_note_hidden, session, kind, vanished))
-    return _Listed(began, before, tuple(vanished), gone, tampered, book.repaired)
+    confirming = ConfirmingBook(session, kind, dry_run=dry_run)
+    await read_again(session, kind, [Reading(object_id, None) for object_id in vanished], book=confirming)
+    return _Listed(began, before, tuple(vanished), frozenset(confirming.gone), tampered, book.repaired)
 
 
 async def _first_answer(session: Session) -> Answer:
@@ -254,31 +252,6 @@ def _vanished(session: Session, kind: StripeObject, began: int) -> list[str]:
         return [row[0] for row in connection.execute(statement, {"began": began}).fetchall()]
 
 
-def _note_hidden(session: Session, kind: StripeObject, vanished: list[str]) -> int:
-    """Count vanished objects that are gone; note the others as being in Stripe after all."""
-    with session.warehouse.transaction() as connection:
-        known = read_known(connection, kind, vanished)
-        alive = [object_id for object_id in vanished if object_id in known and not known[object_id].deleted]
-        rows = [
-            Row(
-                object_id,
-                None,
-                known[object_id].created,
-                None,
-                False,
-                "",
-                0,
-                "retrieve",
-                None,
-                known[object_id].content_hash or "",
-            )
-            for object_id in alive
-        ]
-        if rows:
-            note_listed(connection, kind, rows, {})
-        return len(vanished) - len(alive)
-
-
 def _conclude(
     session: Session, kind: StripeObject, listed: _Listed, recent: set[tuple[str, str]], *, dry_run: bool
 ) -> ObjectReconciliation:
@@ -289,8 +262,7 @@ def _conclude(
         months = join_sides(kind.name, stripe, listed.before, after)
         missing = [object_id for object_id, finding in findings.items() if finding == "missing"]
         changed = [object_id for object_id, finding in findings.items() if finding == "changed"]
-        vanished = () if not dry_run and not listed.gone else listed.vanished
-        differing = [*missing, *changed, *vanished]
+        differing = [*missing, *changed, *sorted(listed.gone)]
         unexplained = [object_id for object_id in differing if (kind.name, object_id) not in recent]
         outcome = ObjectReconciliation(
             name=kind.name,
@@ -302,9 +274,9 @@ def _conclude(
             vanished=len(listed.vanished),
             explained=len(differing) - len(unexplained),
             tampered=len(listed.tampered),
-            confirmed_deleted=listed.gone,
-            hidden=0 if dry_run else len(listed.vanished) - listed.gone,
-            repaired=listed.repaired + listed.gone,
+            confirmed_deleted=len(listed.gone),
+            hidden=len(listed.vanished) - len(listed.gone),
+            repaired=0 if dry_run else listed.repaired + len(listed.gone),
             whole=all(month.equal_after for month in months),
             examples=tuple(unexplained[:10]),
             months=months,

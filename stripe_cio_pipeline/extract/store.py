@@ -73,6 +73,8 @@ class Tally:
 
 def row_of(kind: StripeObject, payload: dict[str, Any], *, as_of: int, source: str, event_id: str | None = None) -> Row:
     """Make a row of a scrubbed payload."""
+    for field in kind.volatile:
+        payload.pop(field, None)
     text = canonical(payload)
     created = payload.get("created")
     livemode = payload.get("livemode")
@@ -194,7 +196,7 @@ def _keep_payloads(connection: Connection, kind: StripeObject, rows: list[Row]) 
 
 def _bury(row: Row, kind: StripeObject, last: dict[str, Any]) -> Row:
     kept = row_of(kind, last, as_of=row.as_of, source=row.source, event_id=row.source_event_id)
-    return kept._replace(deleted=True)
+    return kept._replace(id=row.id, deleted=True)
 
 
 def _of(kind: StripeObject, act: str) -> str:
