@@ -106,7 +106,7 @@ class People:
         self.profiles: dict[str, Profile] = {}
         self._by: dict[str, dict[str, Profile]] = {"id": {}, "email": {}, "phone": {}}
         self.made = 0
-        self._past: dict[str, deque[tuple[float, Person | None]]] = {}
+        self._past: dict[str, list[tuple[float, Person | None]]] = {}
         self._past_keys: dict[tuple[str, str], set[str]] = {}
         self._changes: deque[tuple[float, str]] = deque()
 
@@ -164,7 +164,7 @@ class People:
     def before_change(self, profile: Profile, at: float, *, exists: bool = True) -> None:
         """Keep how a person looked until ``at`` (machine seconds), for readers who lag behind."""
         image = profile.person() if exists else None
-        self._past.setdefault(profile.cio_id, deque()).append((at, image))
+        self._past.setdefault(profile.cio_id, []).append((at, image))
         self._changes.append((at, profile.cio_id))
         for key in _keys(image):
             self._past_keys.setdefault(key, set()).add(profile.cio_id)
@@ -173,7 +173,7 @@ class People:
         """Let readers see every change made at or before ``until``."""
         while self._changes and self._changes[0][0] <= until:
             _, cio_id = self._changes.popleft()
-            _, image = self._past[cio_id].popleft()
+            _, image = self._past[cio_id].pop(0)
             for key in _keys(image):
                 holders = self._past_keys.get(key)
                 if holders is not None and all(key not in _keys(old) for _, old in self._past[cio_id]):

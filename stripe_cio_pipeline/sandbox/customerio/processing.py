@@ -92,7 +92,9 @@ class Processor:
         if kind == "email" and not is_email(value):
             self._refuse(None, [Conflict(kind, value, INVALID_EMAIL)], at)
             return None
-        return self.create(at, {kind: value}, {})
+        profile = self.create(at, {kind: value}, {})
+        self.before_change(profile, at, exists=False)
+        return profile
 
     # Telling
 
@@ -148,7 +150,10 @@ class Processor:
         self, found: Resolution, attributes: dict[str, Any], operation: Operation, at: float
     ) -> Profile:
         identifiers = {kind: value for kind, value in found.set.items() if value}
-        return self.create(at, identifiers, attributes, operation.get("timestamp"), operation.get("cio_relationships"))
+        timestamp, relationships = operation.get("timestamp"), operation.get("cio_relationships")
+        profile = self.create(at, identifiers, attributes, timestamp, relationships)
+        self.before_change(profile, at, exists=False)
+        return profile
 
     def create(
         self,
@@ -160,7 +165,6 @@ class Processor:
     ) -> Profile:
         """Add a person; without ``created_at`` they are as old as their profile."""
         profile = self.people.create(at, **identifiers)
-        self.before_change(profile, at, exists=False)
         second = int(at) if timestamp is None else timestamp
         for kind in identifiers:
             profile.stamp(kind, second)

@@ -6,7 +6,7 @@ import orjson
 
 from stripe_cio_pipeline.sandbox.customerio import answers
 from stripe_cio_pipeline.sandbox.customerio.answers import Answer, Request
-from stripe_cio_pipeline.sandbox.customerio.validation import Operation, Problem
+from stripe_cio_pipeline.sandbox.customerio.validation import LONG_VALUE, Operation, Problem
 from stripe_cio_pipeline.sandbox.customerio.workspace import Workspace
 
 CUSTOMER = "/api/v1/customers/{identifier}"
@@ -58,10 +58,18 @@ def _accept(workspace: Workspace, asked: Operation | Problem, endpoint: str) -> 
     if problems:
         workspace.counters.add("operations.rejected")
         # The first message alone: v1 tells one error at a time.
-        return answers.track(400, {"meta": {"error": problems[0].message}}, endpoint=endpoint)
+        return answers.track(400, {"meta": {"error": _message(problems[0])}}, endpoint=endpoint)
     assert not isinstance(asked, Problem)  # noqa: S101 - told to the type checker
     workspace.accept([asked])
     return Answer(200, answers.ACCEPTED.body, answers.ACCEPTED.headers, endpoint)
+
+
+def _message(problem: Problem) -> str:
+    """Give the text of v1, which names the attribute where v2 gives its path beside the text."""
+    if problem.message != LONG_VALUE:
+        return problem.message
+    name = problem.field.removeprefix("attributes.")
+    return f"value for attribute '{name}' cannot be longer than 1000 bytes"
 
 
 def identifiers_of(identifier: str) -> dict[str, str]:

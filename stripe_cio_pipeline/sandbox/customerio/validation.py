@@ -21,6 +21,7 @@ ATTRIBUTES = 300
 EVENT_NAME_BYTES = 100
 EVENT_NAME_CHARACTERS = 500
 EVENT_DATA_BYTES = 100_000
+LONG_VALUE = "property value cannot be longer than 1000 bytes"
 
 _EMAIL = re.compile(
     r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*|\"(?:[^\"\\\r\n]|\\.)*\")"
@@ -322,7 +323,7 @@ class Validator:
 
 
 def _long_value(path: str, name: str) -> Problem:
-    return Problem("invalid", f"{path}.{name[:50]}", "property value cannot be longer than 1000 bytes")
+    return Problem("invalid", f"{path}.{name[:50]}", LONG_VALUE)
 
 
 def _timestamp(value: Any) -> list[Problem]:

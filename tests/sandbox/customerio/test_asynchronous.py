@@ -138,6 +138,12 @@ def test_reads_lag_behind_what_was_applied(make, identify, act, machine):
     assert workspace.visible("id", "cus_1") is None
 
 
+def test_what_an_operator_adds_is_seen_at_once(make):
+    workspace = make(reads_lag_seconds=5.0)
+    workspace.add_person(email="lead@example.com")
+    assert workspace.visible("email", "lead@example.com") is not None
+
+
 def test_activities_lag_too(make, event, machine):
     workspace = make(reads_lag_seconds=5.0)
     workspace.accept([event("paid", id="cus_1")])

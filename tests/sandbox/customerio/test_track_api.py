@@ -174,7 +174,7 @@ def test_v1_errors_are_told_in_meta(served, path, body, message):
     [
         ({"id": ""}, "id attribute cannot be an empty string"),
         ({"id": 5}, "id attribute must be a string value"),
-        ({"plan": "x" * 1001}, "property value cannot be longer than 1000 bytes"),
+        ({"plan": "x" * 1001}, "value for attribute 'plan' cannot be longer than 1000 bytes"),
         (
             {f"name_{number}": 1 for number in range(301)},
             "cannot identify more than 300 attributes in one request",
