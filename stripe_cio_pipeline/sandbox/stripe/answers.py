@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -42,7 +43,6 @@ class Answers:
     def __init__(self, account: StripeAccount) -> None:
         self._account = account
         self._books = account.books
-        self._expander = Expander(account.books.find, self._include)
 
     def endpoint(self, path: str) -> str:
         """Return the name under which limits and counters see an address: ids do not count apart."""
@@ -157,14 +157,16 @@ class Answers:
         return self._finish(payload, shape, paths)
 
     def _finish(self, payload: Payload, shape: str, paths: Sequence[str]) -> bytes:
-        if shape == "acacia":
-            # In the old shape paths lead through old fields, so it is made first.
-            payload = self._books.shapes.render(payload, shape)
+        # The shape comes first: the paths of an old version lead through its own fields.
+        payload = self._books.shapes.render(payload, shape)
+        expander = Expander(partial(self._find_in_shape, shape), partial(self._include, shape))
         for path in paths:
-            self._expander.expand(payload, path)
-        if shape != "endive":
-            payload = self._books.shapes.render(payload, shape)
+            expander.expand(payload, path)
         return orjson.dumps(payload)
+
+    def _find_in_shape(self, shape: str, object: str, id_: str) -> Payload | None:  # noqa: A002
+        found = self._books.find(object, id_)
+        return self._books.shapes.render(found, shape) if found is not None else None
 
     def _items(self, call: Call, asked: Query) -> bytes:
         query.check_names(asked, BY_PATH["subscription_items"].parameters())
@@ -205,8 +207,12 @@ class Answers:
             case _:
                 return list(reversed(books.of_customer("tax_id", parent["id"])))
 
-    def _include(self, parent: Payload, name: str) -> Any:
+    def _include(self, shape: str, parent: Payload, name: str) -> Any:
         """Return what stands in a field that only comes when it is expanded."""
+        included = self._included(parent, name)
+        return self._books.shapes.render(included, shape) if isinstance(included, dict) else included
+
+    def _included(self, parent: Payload, name: str) -> Any:
         books = self._books
         url = f"/v1/{parent['object']}s/{parent.get('id')}/{name}"
         match parent["object"], name:

@@ -30,7 +30,7 @@ class Page:
 
 def page(resource: Resource, shelf: Shelf, asked: Query, switches: StripeSwitches, now: float) -> Page:
     """Return the page that a request asks for; raises `StripeError` for a request that Stripe would refuse."""
-    query.check_names(asked, resource.parameters())
+    query.check_names(asked, resource.parameters(), resource.hashes)
     for name in resource.required:
         if name not in asked.names:
             raise errors.invalid(f"Missing required param: {name}.", name, code="parameter_missing")

@@ -106,11 +106,14 @@ def moments(query: Query, name: str) -> Range | None:
     return None if exact is None else Range(exact, exact + 1)
 
 
-def check_names(query: Query, known: Mapping[str, object] | set[str] | frozenset[str]) -> None:
-    """Refuse parameters that an endpoint does not have."""
+def check_names(query: Query, known: frozenset[str], hashes: frozenset[str] = frozenset()) -> None:
+    """Refuse parameters that an endpoint does not have; only those in `hashes` may be given as `name[key]`."""
     for name in sorted(query.names):
         if name not in known:
             raise errors.unknown_parameter(name)
+    for name, keys in query.objects.items():
+        if name not in hashes:
+            raise errors.unknown_parameter(f"{name}[{next(iter(keys))}]")
 
 
 def check_expand(paths: list[str]) -> None:

@@ -17,7 +17,7 @@ class Resource:
     """One kind of object and how it is listed.
 
     `filters` match a scalar parameter against a payload, `ranges` name numeric fields that take bounds,
-    `arrays` match a list parameter. `always` are the filters that hold when a parameter is absent.
+    `arrays` match a list parameter, and `hashes` names the filters that are given as `name[key]`.
     """
 
     object: str
@@ -27,9 +27,8 @@ class Resource:
     filters: Mapping[str, Matcher] = field(default_factory=dict)
     ranges: Mapping[str, Callable[[Payload], Any]] = field(default_factory=dict)
     arrays: Mapping[str, Matcher] = field(default_factory=dict)
+    hashes: frozenset[str] = frozenset()
     created: bool = True
-    retrievable: bool = True
-    listable: bool = True
     required: tuple[str, ...] = ()
 
     @property
@@ -209,6 +208,7 @@ RESOURCES: tuple[Resource, ...] = (
             "status": _choice("status", ("open", "paid", "canceled")),
             "payment": _invoice_payment,
         },
+        hashes=frozenset({"payment"}),
     ),
     Resource(
         "charge",
