@@ -4,7 +4,7 @@ from stripe_cio_pipeline.extract.binding import bind_stripe
 from stripe_cio_pipeline.extract.extraction import extract
 from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
-from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, peek, probe
+from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
 from stripe_cio_pipeline.extract.progress import (
     ExtractReport,
     ObjectFailure,
@@ -35,6 +35,7 @@ __all__ = [
     "ShapeFinding",
     "StripeObject",
     "bind_stripe",
+    "check_account",
     "extract",
     "latest_proof",
     "peek",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
-from stripe_cio_pipeline.extract.binding import FINGERPRINT, check_bindings, fingerprint, is_live
+from stripe_cio_pipeline.extract.binding import ACCOUNT, FINGERPRINT, check_bindings, fingerprint, is_live
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.extraction import open_session
 from stripe_cio_pipeline.extract.feed import is_gap
@@ -114,6 +114,39 @@ async def _peek(
         history_pending=bool(pending),
         reason="; ".join(reasons) or "nothing new",
     )
+
+
+def check_account(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    *,
+    now: Callable[[], float] = time.time,
+    patience: Patience | None = None,
+) -> str | None:
+    """Prove that the key belongs to the account that this warehouse is bound to, and give that account's id.
+
+    Gives None where the warehouse is not bound to any yet, and binds nothing. Raises SettingsError, BindingError,
+    StripeError, WarehouseError.
+    """
+    with warehouse.connect() as connection:
+        state = read_state(connection, policy)
+    account = state.bindings.get(ACCOUNT)
+    if account is not None:
+        asyncio.run(_open_and_close(warehouse, settings, policy, state, now, patience))
+    return account
+
+
+async def _open_and_close(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    state: State,
+    now: Callable[[], float],
+    patience: Patience | None,
+) -> None:
+    async with open_session(warehouse, settings, policy, run_id="check", now=now, patience=patience, state=state):
+        pass
 
 
 def probe(
