@@ -23,7 +23,6 @@ LINKS: Mapping[str, Mapping[str, str]] = {
         "default_payment_method": "payment_method",
         "default_source": "card",
         "discounts": "discount",
-        "discount": "discount",
         "pending_setup_intent": "setup_intent",
         "schedule": "subscription_schedule",
         "test_clock": "test_helpers.test_clock",
@@ -35,9 +34,6 @@ LINKS: Mapping[str, Mapping[str, str]] = {
         "default_source": "card",
         "discounts": "discount",
         "parent.subscription_details.subscription": "subscription",
-        "subscription": "subscription",
-        "charge": "charge",
-        "payment_intent": "payment_intent",
         "latest_revision": "invoice",
         "test_clock": "test_helpers.test_clock",
     },
@@ -51,13 +47,11 @@ LINKS: Mapping[str, Mapping[str, str]] = {
         "customer": "customer",
         "payment_intent": "payment_intent",
         "balance_transaction": "balance_transaction",
-        "invoice": "invoice",
     },
     "payment_intent": {
         "customer": "customer",
         "latest_charge": "charge",
         "payment_method": "payment_method",
-        "invoice": "invoice",
     },
     "refund": {
         "charge": "charge",
@@ -82,6 +76,14 @@ LINKS: Mapping[str, Mapping[str, str]] = {
     },
     "tax_id": {"customer": "customer"},
 }
+
+OLD_LINKS: Mapping[str, Mapping[str, str]] = {
+    "subscription": {"discount": "discount"},
+    "invoice": {"subscription": "subscription", "charge": "charge", "payment_intent": "payment_intent"},
+    "charge": {"invoice": "invoice"},
+    "payment_intent": {"invoice": "invoice"},
+}
+"""Links that only payloads of older versions have."""
 
 INCLUDES: Mapping[str, frozenset[str]] = {
     "customer": frozenset({"subscriptions", "sources", "tax_ids", "tax", "cash_balance"}),
@@ -116,6 +118,8 @@ class Expander:
             if isinstance(holder, dict) and part in INCLUDES.get(name, ()) and part not in holder:
                 holder[part] = self._include(payload, part)
             kind = LINKS.get(name, {}).get(inner)
+            if kind is None and part in holder:
+                kind = OLD_LINKS.get(name, {}).get(inner)
             if not isinstance(holder, dict) or (part not in holder and kind is None):
                 raise _not_expandable(path)
             child = holder.get(part)
