@@ -1,7 +1,6 @@
 """The App API's read side: people, their attributes, search, and the activity log."""
 
 import base64
-import binascii
 from typing import Any
 
 import orjson
@@ -168,7 +167,7 @@ def _activity(line: Activity) -> dict[str, Any]:
 
 def _limit(request: Request, *, default: int, most: int) -> int:
     text = request.query.get("limit", str(default))
-    if not text.isdigit() or not 1 <= int(text) <= most:
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= most:
         raise _BadRequestError(f"limit must be a number from 1 to {most}")
     return int(text)
 
@@ -181,5 +180,5 @@ def _cursor(request: Request) -> str:
     text = request.query.get("start", "")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise _BadRequestError("start is not a cursor of this list") from None

@@ -316,7 +316,7 @@ class Processor:
 
     def _attach_anonymous(self, profile: Profile, at: float) -> None:
         anonymous = profile.attributes.get("anonymous_id")
-        if anonymous is not None and self.events.attach(
+        if isinstance(anonymous, str) and self.events.attach(
             anonymous, profile, oldest=self._clock.now() - ANONYMOUS_SECONDS
         ):
             self.log("anon_merge", profile, at, {"anonymous_id": anonymous})

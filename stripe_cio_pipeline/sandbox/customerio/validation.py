@@ -323,7 +323,7 @@ class Validator:
 
 
 def _long_value(path: str, name: str) -> Problem:
-    return Problem("invalid", f"{path}.{name[:50]}", LONG_VALUE)
+    return Problem("invalid", f"{path}.{name}", LONG_VALUE)
 
 
 def _timestamp(value: Any) -> list[Problem]:
