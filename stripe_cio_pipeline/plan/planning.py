@@ -59,14 +59,15 @@ def preview(
     limit: int | None = None,
     now: Callable[[], float] = time.time,
     full: bool = False,
+    events_since: float | None = None,
 ) -> Preview:
     """Give the plan that would be made now, with its first `limit` rows, without writing anything.
 
-    Raises WarehouseMissing where nothing was ever synced.
+    `events_since` is that of `make_plan`. Raises WarehouseMissing where nothing was ever synced.
     """
     started = time.perf_counter()
     with warehouse.reading() as connection:
-        planning = _Planning(connection, policy, now(), full=full)
+        planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
         approved = _remember_approved(connection)
         planning.decide()
         connection.execute(SQL["previewed_plan"])
