@@ -145,11 +145,11 @@ def _act(connection: Connection, table: str, column: Column, limit: str, broken:
         )
         return "rejected"
     if limit == "value_bytes" and oversize_value == "truncate" and column.type == "VARCHAR":
-        # A character has up to four bytes: the longest prefix of characters that fits is among these.
+        # A character has up to four bytes, so the most characters that fit are among these.
+        sizes = f"range({VALUE_BYTES // 4}, {VALUE_BYTES + 1})"
+        fitting = f"list_filter({sizes}, lambda size: strlen(left({name}, size)) <= {VALUE_BYTES})"
         connection.execute(
-            f"update {table} set {name} = ("  # noqa: S608
-            f"select max(prefix) from (select unnest(list_transform(range({VALUE_BYTES // 4}, {VALUE_BYTES + 1}), "
-            f"lambda size: left({name}, size))) as prefix) where strlen(prefix) <= {VALUE_BYTES}) where {broken}"
+            f"update {table} set {name} = left({name}, list_max({fitting})) where {broken}"  # noqa: S608
         )
         return "truncated"
     connection.execute(f"update {table} set {name} = null where {broken}")  # noqa: S608

@@ -7,6 +7,7 @@ that the end is a field of Stripe's object: `items.data[].price.unit_amount`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -353,8 +354,7 @@ def _written(path: Path) -> str:
 
 def _expression(tree: object) -> exp.Expression:
     # sqlglot's annotations name a base class here; every node that its parser gives is an Expression.
-    assert isinstance(tree, exp.Expression)
-    return tree
+    return cast("exp.Expression", tree)
 
 
 def _parsed(file: ModelFile) -> exp.Expression:

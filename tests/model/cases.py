@@ -1,0 +1,53 @@
+"""The cases in tests/data/attributes, each as an account of its own."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent.parent / "data" / "attributes"
+_ID = re.compile(r"^(cus|sub|si|in|ch|prod|price|plan|coupon|di|pm|dp)_(\d+|once|repeating)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Objects by type, and the attributes that people have then."""
+
+    file: str
+    name: str
+    objects: dict[str, list[dict[str, Any]]]
+    expect: dict[str, dict[str, Any]]
+
+    def apart(self, number: int) -> "Case":
+        """Give the case with ids and emails of its own, so that all can stand in one warehouse."""
+
+        def renamed(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {_ID.sub(rf"\g<0>x{number}", key): renamed(part) for key, part in value.items()}
+            if isinstance(value, list):
+                return [renamed(part) for part in value]
+            if isinstance(value, str):
+                return _ID.sub(rf"\g<0>x{number}", value).replace("@example.com", f"@case-{number}.example.com")
+            return value
+
+        return Case(self.file, self.name, renamed(self.objects), renamed(self.expect))
+
+
+def together(cases: list[Case]) -> dict[str, list[dict[str, Any]]]:
+    """Give the objects of all cases by type."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for case in cases:
+        for kind, objects in case.objects.items():
+            kinds.setdefault(kind, []).extend(objects)
+    return kinds
+
+
+def load_cases() -> list[Case]:
+    found = [
+        Case(file.stem, case["case"], case["objects"], case["expect"])
+        for file in sorted(FOLDER.glob("*.yaml"))
+        for case in yaml.safe_load(file.read_text(encoding="utf-8"))
+    ]
+    return [case.apart(number) for number, case in enumerate(found)]

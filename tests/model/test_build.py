@@ -1,0 +1,238 @@
+"""Building over everything, and over what changed: both give the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.model.account import Account, Payload
+
+PEOPLE = "select * exclude (_seq) from model.people order by person_id"
+
+
+def customer(number: int, **fields: Any) -> Payload:
+    return {
+        "id": f"cus_{number}",
+        "created": 100 + number,
+        "email": f"customer-{number}@example.com",
+        "currency": "usd",
+        **fields,
+    }
+
+
+def subscription(number: int, owner: str | None, **fields: Any) -> Payload:
+    price = {"id": "price_1", "product": "prod_1", "currency": "usd", "recurring": {"interval": "month"}}
+    item = {"id": f"si_{number}", "quantity": 1, "price": {**price, "unit_amount": 1000 + number}}
+    return {
+        "id": f"sub_{number}",
+        "customer": owner,
+        "created": 200 + number,
+        "status": "active",
+        "currency": "usd",
+        "items": {"data": [item]},
+        **fields,
+    }
+
+
+def charge(number: int, owner: str | None, **fields: Any) -> Payload:
+    return {
+        "id": f"ch_{number}",
+        "customer": owner,
+        "created": 300 + number,
+        "status": "succeeded",
+        "currency": "usd",
+        "amount": 500,
+        "amount_captured": 500,
+        "amount_refunded": 0,
+        **fields,
+    }
+
+
+def failed(number: int, owner: str, **fields: Any) -> Payload:
+    invoice = {"id": f"in_{number}", "object": "invoice", "customer": owner, "currency": "usd", "amount_due": 1999}
+    return {
+        "id": f"evt_{number}",
+        "type": "invoice.payment_failed",
+        "created": 400 + number,
+        "data": {"object": {**invoice, **fields}},
+    }
+
+
+def test_the_first_build_covers_everything(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+
+    report = account.build()
+
+    assert (report.full, report.people, report.changed, report.customers_changed) == (True, 2, 2, 2)
+
+
+def test_a_build_after_no_change_computes_nothing(account: Account) -> None:
+    account.put("customers", customer(1))
+    account.build()
+    before = account.rows("select * from pipeline.cursors")
+
+    report = account.build()
+
+    assert (report.full, report.people, report.changed) == (False, 1, 0)
+    assert account.rows("select * from pipeline.cursors") == before
+
+
+def test_a_change_computes_that_person_and_nobody_else(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.build()
+    before = account.people()
+    account.put("charges", charge(1, "cus_2"))
+
+    report = account.build()
+
+    assert (report.full, report.changed, report.customers_changed) == (False, 1, 1)
+    after = account.people()
+    assert after["cus_1"] == before["cus_1"]
+    assert after["cus_2"]["lifetime_value"] == 5.0
+    assert after["cus_2"]["_seq"] > before["cus_2"]["_seq"]
+
+
+def test_whoever_shares_the_email_is_computed_too(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.build()
+    account.put("customers", customer(3, email=" CUSTOMER-1@example.com"))
+
+    report = account.build()
+
+    assert report.changed == 1
+    assert account.person("cus_1")["stripe_customer_ids"] == ["cus_1", "cus_3"]
+
+
+def test_a_customer_who_leaves_a_shared_email_becomes_a_person(account: Account) -> None:
+    account.put("customers", customer(1), customer(2, email="customer-1@example.com"))
+    account.build()
+    assert set(account.people()) == {"cus_1"}
+    account.put("customers", customer(2))
+
+    account.build()
+
+    assert {person: row["stripe_customer_ids"] for person, row in account.people().items()} == {
+        "cus_1": ["cus_1"],
+        "cus_2": ["cus_2"],
+    }
+
+
+def test_a_renamed_product_reaches_its_subscribers(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.put("subscriptions", subscription(1, "cus_1"))
+    account.put("products", {"id": "prod_1", "name": "Old"})
+    account.build()
+    account.put("products", {"id": "prod_1", "name": "New"})
+
+    report = account.build()
+
+    assert report.changed == 1
+    assert account.person("cus_1")["plan"] == "New"
+
+
+def test_tiers_that_arrive_later_reach_the_price_s_subscribers(account: Account) -> None:
+    item = {"id": "si_1", "quantity": 3, "price": {"id": "price_9", "currency": "usd", "billing_scheme": "tiered",
+            "tiers_mode": "volume", "recurring": {"interval": "month"}}}  # fmt: skip
+    account.put("customers", customer(1))
+    account.put("subscriptions", subscription(1, "cus_1", items={"data": [item]}))
+    account.build()
+    assert account.person("cus_1")["mrr"] == 0.0
+    account.put("prices", {"id": "price_9", "tiers": [{"up_to": None, "unit_amount": 700}]})
+
+    account.build()
+
+    assert account.person("cus_1")["mrr"] == 21.0
+
+
+def test_a_deleted_customer_keeps_what_was_known_and_says_when(account: Account) -> None:
+    account.put("customers", customer(1, name="Customer 1"))
+    account.build()
+    account.put("customers", customer(1, name="Customer 1"), deleted=True, as_of=900)
+
+    account.build()
+
+    person = account.person("cus_1")
+    assert (person["stripe_deleted_at"], person["name"]) == (900, "Customer 1")
+
+
+def test_the_newest_event_behind_a_person_is_known(account: Account) -> None:
+    account.put("customers", customer(1), as_of=5)
+    account.put("subscriptions", subscription(1, "cus_1"), as_of=7, event="evt_7")
+    account.put("charges", charge(1, "cus_1"), as_of=6, event="evt_6")
+
+    account.build()
+
+    assert account.person("cus_1")["_source_event_id"] == "evt_7"
+
+
+def test_another_strategy_computes_everybody_anew(account: Account) -> None:
+    account.put("customers", customer(1, metadata={"user": " u-1 "}), customer(2))
+    account.build()
+    assert account.person("cus_1")["id"] == "cus_1"
+
+    report = account.build({"identity": {"strategy": "metadata", "metadata_key": "user"}})
+    assert report.full
+    assert [person["id"] for person in account.people().values()] == ["u-1", None]
+
+    account.build({"identity": {"strategy": "email"}})
+    assert [person["id"] for person in account.people().values()] == [None, None]
+
+
+def test_new_events_are_added_once(account: Account) -> None:
+    account.put("customers", customer(1))
+    account.put("events", failed(1, "cus_1"))
+    account.build()
+    account.put("events", failed(2, "cus_1"))
+    report = account.build()
+    account.build()
+
+    assert report.events == 2
+    assert [row["event_id"] for row in account.rows("from model.events order by event_id")] == ["evt_1", "evt_2"]
+
+
+EMAILS = [None, "a@example.com", "A@example.com ", "b@example.com", "none"]
+NUMBERS = st.integers(1, 4)
+OWNERS = st.one_of(st.none(), NUMBERS.map(lambda number: f"cus_{number}"))
+CHANGES = st.one_of(
+    st.tuples(st.just("customers"), st.builds(lambda n, e: customer(n, email=e), NUMBERS, st.sampled_from(EMAILS))),
+    st.tuples(
+        st.just("subscriptions"),
+        st.builds(
+            lambda n, o, s: subscription(n, o, status=s),
+            NUMBERS,
+            OWNERS,
+            st.sampled_from(["active", "trialing", "canceled"]),
+        ),
+    ),
+    st.tuples(
+        st.just("charges"),
+        st.builds(lambda n, o, r: charge(n, o, amount_refunded=r), NUMBERS, OWNERS, st.sampled_from([0, 100])),
+    ),
+    st.tuples(st.just("products"), st.builds(lambda n: {"id": "prod_1", "name": n}, st.sampled_from(["Basic", "Pro"]))),
+    st.tuples(st.just("deleted"), st.builds(lambda n: customer(n, email="a@example.com"), NUMBERS)),
+)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4))
+def test_any_sequence_of_changes_gives_the_same_as_building_anew(
+    steps: list[list[tuple[str, Payload]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("sequence")
+    account = Account(folder / "warehouse.duckdb")
+    for step in steps:
+        for kind, payload in step:
+            if kind == "deleted":
+                account.put("customers", payload, deleted=True, as_of=900)
+            else:
+                account.put(kind, payload)
+        account.build()
+    changed = account.rows(PEOPLE)
+    members = account.rows("from model.members order by customer_id")
+
+    account.build(full=True)
+
+    assert account.rows(PEOPLE) == changed
+    assert account.rows("from model.members order by customer_id") == members

@@ -1,0 +1,174 @@
+"""Stripe events, their names in Customer.io and their data."""
+
+import json
+from typing import Any
+
+from tests.model.account import Account, Payload
+
+
+def event(kind: str, number: int = 1, previous: Payload | None = None, **fields: Any) -> Payload:
+    data: Payload = {"object": {"customer": "cus_1", **fields}}
+    if previous is not None:
+        data["previous_attributes"] = previous
+    return {"id": f"evt_{number}", "object": "event", "type": kind, "created": 1000 + number, "data": data}
+
+
+def forwarded(account: Account, *events: Payload) -> list[dict[str, Any]]:
+    card = {"brand": "visa", "last4": "4242", "exp_month": 1, "exp_year": 2030}
+    account.put(
+        "customers", {"id": "cus_1", "created": 1, "invoice_settings": {"default_payment_method": {"card": card}}}
+    )
+    account.put("products", {"id": "prod_1", "name": "Pro"})
+    account.put("events", *events)
+    account.build()
+    rows = account.rows("from model.events order by event_id")
+    return [row | {"data": json.loads(row["data"])} for row in rows]
+
+
+def test_a_failed_payment_says_what_a_dunning_mail_needs(account: Account) -> None:
+    (found,) = forwarded(
+        account,
+        event(
+            "invoice.payment_failed",
+            id="in_1",
+            currency="usd",
+            amount_due=1999,
+            amount_paid=0,
+            amount_remaining=1999,
+            attempt_count=2,
+            next_payment_attempt=5000,
+            hosted_invoice_url="https://invoice.example.com/1",
+            due_date=None,
+            parent={"subscription_details": {"subscription": "sub_1"}},
+            lines={"data": [{"description": "1 × Pro"}]},
+        ),
+    )
+
+    assert {name: found[name] for name in ("event_id", "type", "customer_id", "created", "name")} == {
+        "event_id": "evt_1",
+        "type": "invoice.payment_failed",
+        "customer_id": "cus_1",
+        "created": 1001,
+        "name": "invoice_payment_failed",
+    }
+    assert found["data"] == {
+        "invoice_id": "in_1",
+        "currency": "usd",
+        "amount_due": 19.99,
+        "amount_paid": 0.0,
+        "amount_remaining": 19.99,
+        "attempt_count": 2,
+        "next_payment_attempt_at": 5000,
+        "description": "1 × Pro",
+        "subscription_id": "sub_1",
+        "hosted_invoice_url": "https://invoice.example.com/1",
+        "card_brand": "visa",
+        "card_last4": "4242",
+    }
+
+
+def test_a_trial_that_will_end_says_when_and_which_plan(account: Account) -> None:
+    price = {"product": "prod_1", "unit_amount": 4900, "recurring": {"interval": "month", "interval_count": 1}}
+    (found,) = forwarded(
+        account,
+        event(
+            "customer.subscription.trial_will_end",
+            id="sub_1",
+            status="trialing",
+            currency="usd",
+            trial_end=9000,
+            items={"data": [{"quantity": 2, "current_period_end": 9000, "price": price}]},
+        ),
+    )
+
+    assert found["name"] == "subscription_trial_will_end"
+    assert found["data"] == {
+        "subscription_id": "sub_1",
+        "status": "trialing",
+        "plan": "Pro",
+        "quantity": 2,
+        "currency": "usd",
+        "unit_amount": 49.0,
+        "billing_interval": "month",
+        "trial_ends_at": 9000,
+        "current_period_ends_at": 9000,
+    }
+
+
+def test_an_updated_subscription_says_what_changed(account: Account) -> None:
+    (found,) = forwarded(
+        account,
+        event(
+            "customer.subscription.updated",
+            previous={"status": "active", "cancel_at": None},
+            id="sub_1",
+            status="past_due",
+            currency="usd",
+        ),
+    )
+
+    assert found["data"]["previous_status"] == "active"
+    assert found["data"]["status"] == "past_due"
+    assert found["data"]["changed"] == "status, cancel_at"
+
+
+def test_a_refund_in_yen_has_no_decimals(account: Account) -> None:
+    (found,) = forwarded(
+        account,
+        event("charge.refunded", id="ch_1", currency="jpy", amount=3000, amount_refunded=1200, refunded=False),
+    )
+
+    assert found["data"] == {
+        "charge_id": "ch_1",
+        "currency": "jpy",
+        "amount": 3000.0,
+        "amount_refunded": 1200.0,
+        "fully_refunded": False,
+    }
+
+
+def test_a_checkout_says_what_was_bought(account: Account) -> None:
+    (found,) = forwarded(
+        account,
+        event(
+            "checkout.session.completed",
+            id="cs_1",
+            currency="kwd",
+            amount_total=1500,
+            mode="subscription",
+            payment_status="paid",
+            subscription={"id": "sub_1", "object": "subscription"},
+            customer_details={"email": "customer-1@example.com"},
+        ),
+    )
+
+    assert found["data"] == {
+        "session_id": "cs_1",
+        "mode": "subscription",
+        "currency": "kwd",
+        "amount_total": 1.5,
+        "payment_status": "paid",
+        "subscription_id": "sub_1",
+    }
+
+
+def test_types_that_nobody_forwards_stay_behind(account: Account) -> None:
+    assert forwarded(account, event("customer.updated", id="cus_1"), event("price.created", 2, id="price_1")) == []
+
+
+def test_every_default_type_has_a_name(account: Account) -> None:
+    types = [
+        "invoice.payment_failed",
+        "invoice.paid",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.trial_will_end",
+        "charge.refunded",
+        "checkout.session.completed",
+    ]
+
+    found = forwarded(account, *(event(kind, number, id=f"x_{number}") for number, kind in enumerate(types)))
+
+    assert [row["type"] for row in found] == types
+    assert [row["name"] for row in found] == [kind.removeprefix("customer.").replace(".", "_") for kind in types]

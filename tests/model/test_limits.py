@@ -1,0 +1,113 @@
+"""Customer.io's limits, held in the model and told in the report."""
+
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model import build, check_models
+from stripe_cio_pipeline.model.report import ModelReport
+from stripe_cio_pipeline.policy import Customerio, Models, Policy
+from tests.model.account import Account
+
+PEOPLE = "select id as person_id, id, name, {columns} from customers"
+
+
+def with_people(folder: Path, columns: str, oversize: str = "drop") -> Policy:
+    folder.mkdir(exist_ok=True)
+    (folder / "people.sql").write_text(PEOPLE.format(columns=columns))
+    return Policy(models=Models(folder=folder), customerio=Customerio(oversize_value=oversize))
+
+
+def built(account: Account, policy: Policy) -> ModelReport:
+    return build(account.warehouse, policy, run_id="run-1")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture(autouse=True)
+def _two_customers(account: Account) -> None:
+    account.put(
+        "customers", {"id": "cus_1", "created": 1, "name": "ä" * 600}, {"id": "cus_2", "created": 1, "name": "b"}
+    )
+
+
+def test_a_value_over_1000_bytes_is_left_out_and_reported(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "1 as x"))
+
+    (finding,) = report.findings
+    assert (finding.column, finding.limit, finding.action) == ("name", "value_bytes", "dropped")
+    assert (finding.people, finding.example) == (1, "cus_1")
+    assert [person["name"] for person in account.people().values()] == [None, "b"]
+
+
+def test_a_value_over_1000_bytes_is_cut_at_a_character_where_policy_says_so(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "1 as x", "truncate"))
+
+    assert report.findings[0].action == "truncated"
+    assert account.person("cus_1")["name"] == "ä" * 500
+
+
+def test_a_value_over_1000_bytes_rejects_the_person_where_policy_says_so(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "1 as x", "reject"))
+
+    assert report.findings[0].action == "rejected"
+    assert [person["_rejected"] for person in account.people().values()] == ["name", None]
+
+
+def test_a_long_list_is_left_out_whole(account: Account, models: Path) -> None:
+    policy = with_people(
+        models, "list_transform(range(if(name = 'b', 300, 1)), lambda n: 'n' || n) as list_of_names", "truncate"
+    )
+
+    report = built(account, policy)
+
+    assert {(finding.column, finding.action) for finding in report.findings} >= {("list_of_names", "dropped")}
+    assert [person["list_of_names"] for person in account.people().values()] == [["n0"], None]
+
+
+def test_milliseconds_are_left_out_and_reported(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "1700000000000 as seen_at, 1700000000 as paid_at"))
+
+    assert [(found.column, found.limit, found.people) for found in report.findings if found.column != "name"] == [
+        ("seen_at", "milliseconds", 2)
+    ]
+    assert [person["paid_at"] for person in account.people().values()] == [1700000000] * 2
+
+
+def test_timestamps_become_unix_seconds(account: Account, models: Path) -> None:
+    built(account, with_people(models, "timestamp '2026-01-02 03:04:05' as seen_at, date '2026-01-02' as day"))
+
+    assert account.rows("select distinct seen_at, day from model.people") == [
+        {"seen_at": 1767323045, "day": 1767312000}
+    ]
+
+
+def test_what_json_cannot_say_is_left_out(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "'nan'::double as share"))
+
+    assert ("share", "not_finite") in {(finding.column, finding.limit) for finding in report.findings}
+
+
+def test_an_attribute_that_decides_who_gets_mail_is_noted(account: Account, models: Path) -> None:
+    report = built(account, with_people(models, "true as unsubscribed"))
+
+    assert ("unsubscribed", "noted") in {(finding.column, finding.action) for finding in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("1 as cio_id", r"people\.sql:1:\d+: cio_id is a name that Customer\.io keeps"),
+        ("1 as _mine", r"people\.sql:1:\d+: _mine begins with _"),
+        (f"1 as {'n' * 151}", r"has 151 bytes"),
+        (", ".join(f"{n} as a{n}" for n in range(300)), r"gives 302 attributes"),
+        ("'a'::blob as picture", r"picture is binary"),
+    ],
+)
+def test_a_column_that_cannot_be_an_attribute_is_refused(columns: str, message: str, models: Path) -> None:
+    with pytest.raises(ModelError, match=message):
+        check_models(with_people(models, columns))
