@@ -12,7 +12,7 @@ ALREADY_TAKEN = "The identifier is already associated with a different profile."
 """The reason of a refused identifier, as a live workspace words it."""
 
 ALREADY_SET = "The identifier is already set and cannot be changed."
-INVALID_EMAIL = "The value is not a valid email address."
+MALFORMED = "The value is not a valid identifier."
 UNKNOWN_PERSON = "The profile does not exist and the request may not create it."
 
 NOTHING: dict[str, Any] = {}

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.clock import Clock
-from stripe_cio_pipeline.sandbox.customerio.activities import INVALID_EMAIL, NOTHING, UNKNOWN_PERSON, ActivityLog
+from stripe_cio_pipeline.sandbox.customerio.activities import MALFORMED, NOTHING, UNKNOWN_PERSON, ActivityLog
 from stripe_cio_pipeline.sandbox.customerio.belongings import Objects, add_device, delete_device, relate, unrelate
 from stripe_cio_pipeline.sandbox.customerio.events import Event, EventLog
 from stripe_cio_pipeline.sandbox.customerio.identity import IDENTIFIERS, Conflict, Resolution, resolve
 from stripe_cio_pipeline.sandbox.customerio.people import People, Profile, email_key
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
-from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, PERSON_ACTIONS, Operation, is_email
+from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, PERSON_ACTIONS, Operation, is_well_formed
 from stripe_cio_pipeline.sandbox.customerio.writing import Change, Written, fresh_part, write
 
 _COUNTED = {action: f"applied.{action}" for action in PERSON_ACTIONS}
@@ -89,8 +89,8 @@ class Processor:
         found = self.people.find(kind, value)
         if found is not None or kind == "cio_id":
             return found
-        if kind == "email" and not is_email(value):
-            self._refuse(None, [Conflict(kind, value, INVALID_EMAIL)], at)
+        if not is_well_formed(kind, value):
+            self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
             return None
         profile = self.create(at, {kind: value}, {})
         self.before_change(profile, at, exists=False)
@@ -119,22 +119,20 @@ class Processor:
     def _identify(self, operation: Operation, at: float) -> None:
         kind, value = self._addressed(operation)
         attributes: dict[str, Any] = operation.get("attributes") or {}
-        body = {name: attributes[name] or None for name in IDENTIFIERS if name in attributes}
+        body = {name: attributes[name] or None for name in self.switches.identifiers() if name in attributes}
         if self.is_suppressed(kind, value) or any(self.is_suppressed(k, v) for k, v in body.items()):
             self._count("ignored.suppressed")
             return
-        invalid = [
-            Conflict("email", text, INVALID_EMAIL)
-            for text in (value if kind == "email" else None, body.get("email"))
-            if text is not None and not is_email(text)
-        ]
-        if invalid and kind == "email" and not is_email(value):
-            self._refuse(None, invalid, at)
+        if not is_well_formed(kind, value):
+            self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
             return
-        if invalid:
-            del body["email"]
+        malformed = [
+            Conflict(name, text, MALFORMED) for name, text in body.items() if text and not is_well_formed(name, text)
+        ]
+        for conflict in malformed:
+            del body[conflict.kind]
         found = resolve(self.people, kind, value, body, self.switches)
-        found.conflicts += invalid
+        found.conflicts += malformed
         if found.create and attributes.get("_update") is True:
             self._refuse(None, [Conflict(kind, value, UNKNOWN_PERSON)], at)
         elif found.create:
@@ -168,7 +166,7 @@ class Processor:
         second = int(at) if timestamp is None else timestamp
         for kind in identifiers:
             profile.stamp(kind, second)
-        written = write(profile, attributes, second)
+        written = write(profile, attributes, second, self.switches.identifiers())
         if "created_at" not in profile.attributes:
             profile.attributes["created_at"] = int(at)
         relate(profile, relationships)
@@ -205,7 +203,8 @@ class Processor:
             changes[kind] = (getattr(target, kind), value)
             self.people.set_identifier(target, kind, value)
             target.stamp(kind, second, removed=value is None)
-        self._told(target, write(target, attributes, second), at, changes)
+        written = write(target, attributes, second, self.switches.identifiers())
+        self._told(target, written, at, changes)
         relate(target, operation.get("cio_relationships"))
         self._attach_anonymous(target, at)
 

@@ -34,7 +34,7 @@ class CustomerioSwitches:
     Identity: ``auto_merge`` (on in workspaces made since September 2021), ``allow_email_update_by_id`` (the
     setting "Allow updates to email using ID"), ``id_reassignment`` (what a new id for somebody who has one
     does: the documents disagree), ``conflict_applies_rest`` (are the other attributes of an identify kept when
-    its identifier is refused: not documented), ``invalid_email`` (is a malformed address refused in the
+    its identifier is refused: not documented), ``invalid_email`` (is a malformed email or phone refused in the
     answer, or only in the activity log: not documented), ``email_identifiers``, ``phone_identifiers`` (kinds
     that the workspace has enabled).
 
@@ -114,6 +114,12 @@ class CustomerioSwitches:
             requests_per_second=None,
             app_requests_per_second=None,
         )
+
+    def identifiers(self) -> tuple[str, ...]:
+        """Kinds of identifier that this workspace has besides ``cio_id``; other such names are attributes."""
+        email = ("email",) if self.email_identifiers else ()
+        phone = ("phone",) if self.phone_identifiers else ()
+        return ("id", *email, *phone)
 
     def delay_bounds(self) -> tuple[float, float]:
         """Least and most seconds between accepting an operation and applying it."""

@@ -21,6 +21,7 @@ ATTRIBUTES = 300
 EVENT_NAME_BYTES = 100
 EVENT_NAME_CHARACTERS = 500
 EVENT_DATA_BYTES = 100_000
+_CALLED = {"email": "email address", "phone": "phone number"}
 LONG_VALUE = "property value cannot be longer than 1000 bytes"
 
 _EMAIL = re.compile(
@@ -37,7 +38,6 @@ PERSON_ACTIONS = frozenset(
 )
 OBJECT_ACTIONS = frozenset(("identify", "identify_anonymous", "delete", "add_relationships", "delete_relationships"))
 _EVENTS = frozenset(("event", "page", "screen"))
-_CHECKED_IDENTIFIERS = frozenset(("email", "id"))
 
 Operation = dict[str, Any]
 
@@ -67,6 +67,13 @@ class RefusedRequestError(Exception):
 def is_email(text: str) -> bool:
     """Tell whether a text is an address in the sense of RFC 5322, without surrounding space."""
     return len(text) <= 254 and _EMAIL.fullmatch(text) is not None
+
+
+def is_well_formed(kind: str, value: str) -> bool:
+    """Tell whether an identifier has the form of its kind; phone numbers are those of E.164."""
+    if kind == "email":
+        return is_email(value)
+    return kind != "phone" or _E164.fullmatch(value) is not None
 
 
 def utf8_length(text: str) -> int:
@@ -195,10 +202,7 @@ class Validator:
         return found
 
     def _kinds(self) -> tuple[str, ...]:
-        switches = self._switches
-        email = ("email",) if switches.email_identifiers else ()
-        phone = ("phone",) if switches.phone_identifiers else ()
-        return ("id", *email, *phone, "cio_id")
+        return (*self._switches.identifiers(), "cio_id")
 
     def identifiers(self, identifiers: Any, path: str, kinds: tuple[str, ...]) -> list[Problem]:
         """Check that there is exactly one identifier of a kind that is enabled, and its value."""
@@ -223,10 +227,8 @@ class Validator:
         if kind == "id" and len(value) > 37 and utf8_length(value) > IDENTIFIER_BYTES:
             message = f"id attribute cannot be longer than {IDENTIFIER_BYTES} bytes"
             return [Problem("invalid", path, message)]
-        if kind == "email" and self._switches.invalid_email == "reject" and not is_email(value):
-            return [Problem("invalid", path, "email attribute must be a valid email address")]
-        if kind == "phone" and _E164.fullmatch(value) is None:
-            return [Problem("invalid", path, "phone attribute must be in E.164 format")]
+        if self._switches.invalid_email == "reject" and not is_well_formed(kind, value):
+            return [Problem("invalid", path, f"{kind} attribute must be a valid {_CALLED[kind]}")]
         return []
 
     def attributes(self, attributes: Any, path: str = "attributes", *, most: int = ATTRIBUTES) -> list[Problem]:
@@ -238,7 +240,7 @@ class Validator:
         found: list[Problem] = []
         if len(attributes) > most:
             found.append(Problem("invalid", path, f"cannot identify more than {most} attributes in one request"))
-        good = self._good_names
+        good, identifiers = self._good_names, self._switches.identifiers()
         for name, value in attributes.items():
             if name not in good and not self._is_good_name(name):
                 found.append(
@@ -251,7 +253,7 @@ class Validator:
                     found.append(_long_value(path, name))
             elif (kind is dict or kind is list) and len(orjson.dumps(value)) > VALUE_BYTES:
                 found.append(_long_value(path, name))
-            if name in _CHECKED_IDENTIFIERS and value is not None and value != "":
+            if name in identifiers and value is not None and value != "":
                 found += self._identifier(name, value, f"{path}.{name}")
         if "_update" in attributes and not isinstance(attributes["_update"], bool):
             found.append(Problem("invalid", f"{path}._update", "_update must be a boolean"))

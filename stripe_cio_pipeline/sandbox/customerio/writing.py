@@ -8,7 +8,7 @@ from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES
 
 NOT_ATTRIBUTES = frozenset(
     (
-        *("id", "email", "phone", "cio_id", "_update", "_timestamp"),
+        *("cio_id", "_update", "_timestamp"),
         *("_created_in_customerio_at", "_cio_subscription_preferences_computed", "cio_relationships"),
     )
 )
@@ -27,12 +27,15 @@ class Written:
     overflow: list[str] = field(default_factory=list)
 
 
-def write(profile: Profile, attributes: dict[str, Any], second: int) -> Written:
-    """Merge attributes into a profile as edited at a unix second; null and the empty string remove."""
+def write(profile: Profile, attributes: dict[str, Any], second: int, identifiers: tuple[str, ...]) -> Written:
+    """Merge attributes into a profile as edited at a unix second; null and the empty string remove.
+
+    The workspace's identifiers are left alone: they are decided on elsewhere.
+    """
     written = Written()
     kept, changes = profile.attributes, written.changes
     for name, value in attributes.items():
-        if name in NOT_ATTRIBUTES:
+        if name in NOT_ATTRIBUTES or name in identifiers:
             continue
         if name.startswith(_PREFERENCES_PATH):
             value = _with_leaf(kept.get(PREFERENCES), name.split(".")[1:], value)

@@ -218,6 +218,25 @@ def test_unsuppress_frees_an_identifier_without_its_history(workspace, identify,
     assert "plan" not in workspace.person(id="cus_1").attributes
 
 
+def test_a_phone_is_an_attribute_that_many_may_share_unless_it_identifies(workspace, make, identify):
+    phones = [identify(id=f"cus_{number}", phone="+15550100123") for number in range(2)]
+    workspace.accept([*phones, identify(id="cus_2", phone="call me")])
+    assert [person.attributes["phone"] for person in workspace.people()] == ["+15550100123"] * 2 + ["call me"]
+    assert refusals(workspace) == []
+
+    identifying = make(phone_identifiers=True)
+    identifying.accept([*phones, identify(id="cus_2", phone="call me")])
+    assert {person.id: person.phone for person in identifying.people()} == {"cus_0": "+15550100123", "cus_2": None}
+    assert [list(data) for data in refusals(identifying)] == [["id"], ["phone"]]
+
+
+def test_in_a_workspace_of_ids_alone_an_email_is_an_attribute(make, identify):
+    workspace = make(email_identifiers=False)
+    workspace.accept([identify(id=f"cus_{number}", email="shared@example.com") for number in range(2)])
+    assert [person.attributes["email"] for person in workspace.people()] == ["shared@example.com"] * 2
+    assert workspace.person(email="shared@example.com") is None
+
+
 @pytest.mark.parametrize("address", [" customer-1@example.com", "no address", "a@b@example.com"])
 def test_a_malformed_email_is_refused_in_the_log_alone(workspace, identify, address):
     workspace.accept([identify(id="cus_1", email=address, plan="pro")])

@@ -195,7 +195,9 @@ def test_one_operation_may_have_several_problems():
 def test_phone_and_email_are_identifiers_only_where_the_workspace_has_enabled_them():
     phone = {"type": "person", "action": "identify", "identifiers": {"phone": "+15550100123"}}
     assert problems(phone, phone_identifiers=True) == []
-    assert problems(phone | {"identifiers": {"phone": "0155"}}, phone_identifiers=True) != []
+    assert problems(phone, phone_identifiers=False) != []
+    short = phone | {"identifiers": {"phone": "0155"}}
+    assert problems(short, phone_identifiers=True, invalid_email="reject") != []
     email = {"type": "person", "action": "identify", "identifiers": {"email": "a@example.com"}}
     assert problems(email, email_identifiers=False) != []
 
