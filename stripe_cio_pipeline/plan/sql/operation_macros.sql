@@ -5,7 +5,7 @@ create or replace temp macro identify_operation(kind, value, attributes) as
     '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"identify","attributes":' || attributes || '}';
 
 create or replace temp macro update_operation(kind, value, attributes) as
-    identify_operation(kind, value, attributes[:-2] || ',"_update":true}');
+    identify_operation(kind, value, '{"_update":true,' || substr(attributes, 2));
 
 create or replace temp macro action_operation(kind, value, verb) as
     '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":' || to_json(verb) || '}';

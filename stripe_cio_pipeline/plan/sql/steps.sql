@@ -34,5 +34,7 @@ select
 from options as o
 left join (select distinct person_id, payload_hash from customerio.rejections) as r
     on r.person_id = o.person_id
-    and o.email_step = 'set'
-    and r.payload_hash = md5(update_operation(o.change_kind, o.change_value, one_attribute('email', o.email)))
+    and r.payload_hash = case
+        when o.email_step = 'set'
+            then md5(update_operation(o.change_kind, o.change_value, one_attribute('email', o.email)))
+    end

@@ -1,0 +1,81 @@
+"""How long planning takes: a first load, nothing changed, a thousand changed, and one attribute of everybody changed.
+
+The limit, measured in the same run on the same rows: DuckDB writing everybody's attributes out as JSON once and hashing
+them, which is the least that a plan of everybody must do. Run with `--people 1000000 --cores 2`.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--people", type=int, default=20_000)
+    arguments.add_argument("--changed", type=int, default=1_000)
+    arguments.add_argument("--cores", type=int, default=2)
+    arguments.add_argument("--json", action="store_true")
+    chosen = arguments.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), chosen.people, min(chosen.changed, chosen.people))
+    if chosen.json:
+        print(json.dumps(figures))
+        return
+    print(f"{chosen.people:,} people, {chosen.cores} cores; limit (JSON and hash of all): {figures['limit_seconds']:.2f} s")
+    for name in ("first_load", "nothing_changed", "few_changed", "all_changed"):
+        seconds = figures[f"{name}_seconds"]
+        print(f"  {name:16} {seconds:7.2f} s   {seconds / figures['limit_seconds']:6.2f} x limit")
+
+
+def measure(folder: Path, people: int, changed: int) -> dict[str, Any]:
+    # Imported here, so that DuckDB counts the cores that were left to it.
+    from stripe_cio_pipeline.plan import Plan, make_plan
+    from stripe_cio_pipeline.policy import parse_policy
+    from stripe_cio_pipeline.warehouse import Warehouse, next_seq
+
+    sql = Path(__file__).parent
+    warehouse = Warehouse(folder / "warehouse.duckdb")
+    policy = parse_policy({"guard": {"first_load": "send", "max_changed_share": 1}})
+    with warehouse.connect() as connection:
+        connection.execute((sql / "plan_people.sql").read_text(encoding="utf-8").format(people=people))
+
+    def plan(expected: Callable[[Plan], int], number: int, *, full: bool = False) -> float:
+        started = time.perf_counter()
+        made = make_plan(warehouse, policy, run_id="benchmark", full=full)
+        seconds = time.perf_counter() - started
+        if expected(made) != number:
+            raise SystemExit(f"the plan is wrong: {made.counts}")
+        return seconds
+
+    figures: dict[str, Any] = {"people": people, "changed": changed}
+    with warehouse.connect() as connection:
+        started = time.perf_counter()
+        connection.execute("select max(md5(to_json(p))) from model.people as p").fetchall()
+        figures["limit_seconds"] = time.perf_counter() - started
+    figures["first_load_seconds"] = plan(lambda made: made.counts.identify, people)
+    with warehouse.connect() as connection:
+        connection.execute((sql / "plan_accept.sql").read_text(encoding="utf-8"))
+    figures["nothing_changed_seconds"] = plan(lambda made: made.counts.keep, people, full=True)
+    with warehouse.transaction() as connection:
+        seq = next_seq(connection)
+        connection.execute(
+            "update model.people set mrr = mrr + 1, _seq = ? where person_id in "
+            "(select person_id from model.people order by hash(person_id) limit ?)",
+            [seq, changed],
+        )
+    figures["few_changed_seconds"] = plan(lambda made: made.counts.update, changed)
+    with warehouse.transaction() as connection:
+        connection.execute("update model.people set mrr = mrr + 1, _seq = ?", [next_seq(connection)])
+    figures["all_changed_seconds"] = plan(lambda made: made.counts.update, people)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
