@@ -39,9 +39,10 @@ def origins(policy: Policy) -> tuple[Origin, ...]:
 def people_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
     """Give the lineage of `model/people`: attribute from Stripe field."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
-    for origin in found:
-        deps.setdefault(origin.attribute, []).append(
-            dg.TableColumnDep(asset_key=names.asset("stripe", origin.object), column_name=origin.field)
+    # A field may feed an attribute by several ways; as an edge it counts once.
+    for attribute, kind, field in dict.fromkeys((origin.attribute, origin.object, origin.field) for origin in found):
+        deps.setdefault(attribute, []).append(
+            dg.TableColumnDep(asset_key=names.asset("stripe", kind), column_name=field)
         )
     return dg.TableColumnLineage(deps_by_column=deps)
 
@@ -80,7 +81,8 @@ def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...
 def drawn(found: Iterable[Origin]) -> dg.MetadataValue:
     """Draw the whole way as a picture, and write it as a table below."""
     kept = tuple(found)
-    picture = draw_lineage([Link(f"stripe.{origin.object}", origin.field, origin.attribute) for origin in kept])
+    links = dict.fromkeys(Link(f"stripe.{origin.object}", origin.field, origin.attribute) for origin in kept)
+    picture = draw_lineage(tuple(links))
     rows: dict[str, tuple[list[str], list[str]]] = {}
     for origin in kept:
         fields, through = rows.setdefault(origin.attribute, ([], []))

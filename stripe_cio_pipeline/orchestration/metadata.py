@@ -3,6 +3,7 @@
 Metadata names are kept for ever: the UI draws each over the runs.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -78,6 +79,15 @@ def numbers(values: Mapping[str, float | None]) -> dict[str, dg.MetadataValue]:
         elif value is not None:
             found[name] = dg.MetadataValue.float(round(float(value), 3))
     return found
+
+
+def figures(report: Any) -> dict[str, dg.MetadataValue]:
+    """Give every figure of a report, under its own name."""
+    fields = dataclasses.fields(report)
+    found = {field.name: getattr(report, field.name) for field in fields}
+    return numbers(
+        {name: value for name, value in found.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    )
 
 
 def markdown(*parts: str) -> dg.MetadataValue:

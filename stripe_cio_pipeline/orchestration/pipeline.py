@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from stripe_cio_pipeline.errors import CustomerioUnavailable, PipelineError, StripeUnavailable, WarehouseLocked
 from stripe_cio_pipeline.orchestration.environment import read_environment
+from stripe_cio_pipeline.orchestration.runs import Kind, finish_run
 from stripe_cio_pipeline.policy import Policy, load_policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
@@ -39,7 +40,7 @@ class Opened:
     warehouse: Warehouse
     attended: bool = False
     on_report: Callable[[Any], None] = _ignore
-    on_error: Callable[[PipelineError], None] = _ignore
+    on_error: Callable[[Exception], None] = _ignore
     progress: Callable[[Any], None] | None = None
 
 
@@ -112,8 +113,8 @@ class GivenPipeline:
 
 
 @contextmanager
-def a_step(pipeline: Pipeline) -> Iterator[Opened]:
-    """Open the pipeline for one step.
+def a_step(pipeline: Pipeline, run_id: str, kind: Kind = "sync") -> Iterator[Opened]:
+    """Open the pipeline for one step of a run of this kind.
 
     Our errors become a failure that says what happened and what to do, tried again only where that may help.
     """
@@ -124,8 +125,19 @@ def a_step(pipeline: Pipeline) -> Iterator[Opened]:
     except PipelineError as error:
         if opened is not None:
             opened.on_error(error)
+            if opened.warehouse.exists:
+                # The first error is the one to tell, also where the warehouse is what cannot be used.
+                with suppress(PipelineError):
+                    finish_run(opened.warehouse, run_id, kind, type(error).__name__, {"what": error.what})
         raise dg.Failure(
             description=str(error),
             metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
             allow_retries=isinstance(error, PASSING) and not (opened is not None and opened.attended),
+        ) from error
+    except Exception as error:
+        if opened is not None:
+            opened.on_error(error)
+        # A defect: the same again in a minute. Its words may hold a payload, so only its kind is told here.
+        raise dg.Failure(
+            description=f"Something unexpected happened: {type(error).__name__}.", allow_retries=False
         ) from error

@@ -1,0 +1,14 @@
+"""What `dagster dev`, `dg dev` and `stripe-cio dev` load: one pipeline, from the environment."""
+
+import os
+
+import dagster as dg
+
+from stripe_cio_pipeline.component import StripeCustomerIoComponent
+
+#: Set to `running`, schedules and sensor begin switched on; meant for a sandbox.
+AUTOMATION = "STRIPE_CIO_AUTOMATION"
+
+defs: dg.Definitions = dg.build_defs_for_component(
+    StripeCustomerIoComponent(running=os.environ.get(AUTOMATION) == "running")
+)

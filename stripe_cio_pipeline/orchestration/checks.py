@@ -1,0 +1,251 @@
+"""Checks of what stands in the warehouse. Each reads it anew, so each can be run by itself, from the UI, at any time.
+
+The checks *guard* and *limits* are not here: they belong to the steps that decide them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.metadata import markdown, numbers, table
+from stripe_cio_pipeline.orchestration.names import Group
+from stripe_cio_pipeline.orchestration.pipeline import Opened, a_step
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw. `advice` says what to do and is shown where it did not pass."""
+
+    passed: bool
+    metadata: dict[str, Any]
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: its asset, its words, whether its failure keeps what follows from being sent, and how it looks."""
+
+    name: str
+    group: Group
+    asset: str
+    description: str
+    look: Callable[[Connection, Opened], Finding]
+    blocking: bool = False
+
+
+def build_checks(layout: Layout) -> list[dg.AssetChecksDefinition]:
+    """Build the checks, one step for each group of assets."""
+    return [
+        _build(layout, group, [check for check in CHECKS if check.group == group])
+        for group in ("stripe", "model", "customerio")
+    ]
+
+
+def _build(layout: Layout, group: Group, checks: Sequence[Check]) -> dg.AssetChecksDefinition:
+    names = layout.names
+    by_key = {dg.AssetCheckKey(names.asset(check.group, check.asset), check.name): check for check in checks}
+
+    @dg.multi_asset_check(
+        name=names.act(f"check_{group}"),
+        can_subset=True,
+        required_resource_keys={names.resource},
+        specs=[
+            dg.AssetCheckSpec(check.name, asset=key.asset_key, description=check.description, blocking=check.blocking)
+            for key, check in by_key.items()
+        ],
+    )
+    def look(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        """Read the warehouse once for all checks of a group."""
+        found: dict[dg.AssetCheckKey, Finding] = {}
+        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+            with opened.warehouse.reading() as connection:
+                for key, check in by_key.items():
+                    if key in context.selected_asset_check_keys:
+                        found[key] = check.look(connection, opened)
+        for key, finding in found.items():
+            advice = {} if finding.passed or not finding.advice else {"what to do": finding.advice}
+            yield dg.AssetCheckResult(
+                passed=finding.passed,
+                asset_key=key.asset_key,
+                check_name=key.name,
+                severity=dg.AssetCheckSeverity.ERROR if by_key[key].blocking else dg.AssetCheckSeverity.WARN,
+                metadata={**finding.metadata, **advice},
+            )
+
+    return look
+
+
+def _rows(connection: Connection, statement: str, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
+    return connection.execute(_SQL[statement], parameters or {}).fetchall()
+
+
+def _fresh(connection: Connection, opened: Opened) -> Finding:
+    limit = opened.policy.alerts.stale_minutes * 60
+    ((seconds,),) = _rows(connection, "seconds_since_last_look")
+    return Finding(
+        seconds is not None and seconds <= limit,
+        numbers({"seconds_since_last_look": seconds, "limit_seconds": limit}),
+        "Is the sensor or the schedule on, and is the last run green? Switch them on under Automation, or run sync.",
+    )
+
+
+def _known_shapes(connection: Connection, _: Opened) -> Finding:
+    from stripe_cio_pipeline.extract import shape_findings
+
+    met = shape_findings(connection)
+    alarming = [found for found in met if found.alarming]
+    return Finding(
+        not alarming,
+        {
+            **numbers({"unknown_payloads": sum(found.payloads for found in alarming)}),
+            "shapes": markdown(
+                table(
+                    ("object", "from", "API version", "", "missing fields", "payloads", "last met"),
+                    (
+                        (
+                            found.object,
+                            found.source,
+                            found.api_version,
+                            found.verdict,
+                            found.missing,
+                            found.payloads,
+                            found.last_at,
+                        )
+                        for found in met
+                    ),
+                    nothing="Every payload had the shape of the pinned API version.",
+                )
+            ),
+        },
+        "Objects of an unknown shape were read again by id, and no value was overwritten by an absent one. Upgrade this "
+        "package if the version is newer than it knows, and look at the attributes of the objects named here.",
+    )
+
+
+def _complete(connection: Connection, _: Opened) -> Finding:
+    rows = _rows(connection, "last_reconciliation")
+    differing = [row for row in rows if row[-1] != "equal"]
+    return Finding(
+        bool(rows) and not differing,
+        {
+            **numbers({"rows_compared": sum(int(row[2]) for row in rows), "months_that_differ": len(differing)}),
+            "proof": markdown(
+                table(
+                    ("object", "month", "in Stripe", "here before", "here now", "repaired", "content"),
+                    (differing + [row for row in rows if row[-1] == "equal"])[:200],
+                    nothing="Nothing was compared yet.",
+                )
+            ),
+        },
+        "Run the job reconcile: it compares everything with Stripe and repairs what differs. Where a month still differs "
+        "after a repair, the object changed while it was compared; the next reconcile settles it.",
+    )
+
+
+def _one_person_per_email(connection: Connection, _: Opened) -> Finding:
+    rows = _rows(connection, "emails_of_several_people")
+    return Finding(
+        not rows,
+        {**numbers({"emails": len(rows)}), "people": markdown(table(("email", "people"), rows, nothing="None."))},
+        "Two people with one email would take each other's place in Customer.io, so nothing is sent. members.sql decides "
+        "who is one person, and people.sql must give one row for each.",
+    )
+
+
+def _one_row_per_person(connection: Connection, _: Opened) -> Finding:
+    rows = _rows(connection, "people_with_several_rows")
+    return Finding(
+        not rows,
+        {**numbers({"people": len(rows)}), "rows": markdown(table(("person", "rows"), rows, nothing="None."))},
+        "A join in people.sql multiplies rows. Group by person_id there; nothing is sent until then.",
+    )
+
+
+def _few_rejections(connection: Connection, opened: Opened) -> Finding:
+    rows = _rows(connection, "rejections_by_reason")
+    total = sum(int(row[1]) for row in rows)
+    return Finding(
+        total <= opened.policy.alerts.max_rejected,
+        {
+            **numbers({"rejected": total}),
+            "reasons": markdown(
+                table(("reason", "items", "field", "for example", "message"), rows, nothing="Nothing stands rejected.")
+            ),
+        },
+        "Correct the value in Stripe, or the column in people.sql; it is sent again when it changes. stripe-cio retry "
+        "sends as it is.",
+    )
+
+
+def _no_conflicts(connection: Connection, _: Opened) -> Finding:
+    rows = _rows(connection, "people_in_conflict")
+    return Finding(
+        not rows,
+        {
+            **numbers({"people": sum(int(row[2]) for row in rows)}),
+            "conflicts": markdown(table(("state", "reason", "people", "for example"), rows, nothing="Nobody.")),
+        },
+        "stripe-cio explain PERSON tells what is in the way. Merge the two people in Customer.io, or correct the email in "
+        "Stripe, then stripe-cio retry PERSON.",
+    )
+
+
+CHECKS = (
+    Check(
+        "fresh",
+        "stripe",
+        "events",
+        "Stripe was asked for changes within the time that alerts.stale_minutes allows.",
+        _fresh,
+    ),
+    Check(
+        "known_shapes",
+        "stripe",
+        "events",
+        "Every payload has the shape of the API version that this package is written for.",
+        _known_shapes,
+    ),
+    Check(
+        "complete",
+        "stripe",
+        "reconciliation",
+        "Per object type and month, as many objects and the same content here as in Stripe.",
+        _complete,
+    ),
+    Check(
+        "one_person_per_email",
+        "model",
+        "people",
+        "No email stands for two people. Nothing is sent otherwise.",
+        _one_person_per_email,
+        blocking=True,
+    ),
+    Check(
+        "one_row_per_person",
+        "model",
+        "people",
+        "No person stands in the model twice. Nothing is sent otherwise.",
+        _one_row_per_person,
+        blocking=True,
+    ),
+    Check(
+        "few_rejections",
+        "customerio",
+        "people",
+        "No more items stand rejected than alerts.max_rejected allows.",
+        _few_rejections,
+    ),
+    Check(
+        "no_conflicts",
+        "customerio",
+        "people",
+        "Nobody is held, or stands in conflict with another person in Customer.io.",
+        _no_conflicts,
+    ),
+)

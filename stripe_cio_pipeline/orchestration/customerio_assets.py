@@ -1,0 +1,221 @@
+"""The assets of the group `customerio`: what is to be sent, what was accepted, what was read back."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.orchestration import lineage
+from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.metadata import figures
+from stripe_cio_pipeline.orchestration.pipeline import a_step
+from stripe_cio_pipeline.orchestration.plan_metadata import guard_stop, tell_of_delivery, tell_of_guard, tell_of_plan
+from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
+from stripe_cio_pipeline.orchestration.tables import column_schema, row_count
+from stripe_cio_pipeline.orchestration.tables import preview as preview_of
+from stripe_cio_pipeline.plan import approve, make_plan, preview
+
+_PLAN = """\
+What the next delivery will send: an operation per person or event, with before, after and the reason.
+
+It compares the model with the ledger of what Customer.io has accepted. Nothing leaves the machine here. The check
+*guard* stops a plan that changes more than the policy lets through; approve it with `approve: true` in the launchpad.
+"""
+_PEOPLE = """\
+The people that Customer.io has accepted, each with the attributes it has: the ledger.
+
+`POST /api/v2/batch`, only what changed, an outcome for every item. *Lineage* below draws where each attribute comes from.
+"""
+_EVENTS = """\
+The Stripe events that Customer.io has accepted, each once: they start campaigns.
+
+An event goes out after its person is linked, with Stripe's time and an id made of Stripe's, so that a repeat is dropped.
+"""
+_VERIFICATION = """\
+People as Customer.io has them now, read back through the App API and compared with the ledger.
+
+Customer.io answers 200 to changes that it then refuses; they are found here, in its activity log. A person that
+drifted becomes due again. Without `CUSTOMERIO_APP_API_KEY` it is left out and says so.
+"""
+
+
+class PlanConfig(dg.Config):
+    """How the plan is made, and whether the guard may stop it."""
+
+    approve: bool = Field(
+        default=False,
+        description="Let this plan through even if the guard would stop it: the first load, or a change of many people.",
+    )
+    dry_run: bool = Field(
+        default=False, description="Only tell what would be planned. Nothing is stored, and nothing is sent after it."
+    )
+    full: bool = Field(
+        default=False, description="Compare every person, not only those that changed since the last plan."
+    )
+    rows: int = Field(default=20, ge=0, description="Number of operations that a dry run shows.")
+
+
+class DeliveryConfig(dg.Config):
+    """Which plan is sent."""
+
+    approve_plan: str | None = Field(
+        default=None,
+        description="Id of a plan that the guard stopped, to send exactly that one. The check guard shows it. A plan that "
+        "has changed in the meantime has another id and is not sent.",
+    )
+
+
+class VerifyConfig(dg.Config):
+    """How many people are read back."""
+
+    sample: int | None = Field(
+        default=None, ge=1, description="Number of people to read back; empty: all that are due."
+    )
+
+
+def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+    """Build the plan, the two sinks that one delivery fills, and the verification."""
+    names = layout.names
+    plan_key, people, events, verification = (
+        names.asset("customerio", name) for name in ("plan", "people", "events", "verification")
+    )
+    modelled = [names.asset("model", name) for name in ("members", "people", "events")]
+
+    @dg.multi_asset(
+        name=names.act("make_plan"),
+        required_resource_keys={names.resource},
+        specs=[
+            describe_asset(
+                layout, "customerio", "plan", _PLAN, deps=modelled, kinds=("duckdb", "sql"),
+                sources=[Source.of(make_plan)], table="customerio.plan",
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "guard",
+                asset=plan_key,
+                blocking=True,
+                description="The plan changes no more than the policy lets through, or was approved.",
+            )
+        ],
+    )  # fmt: skip
+    def plan(
+        context: dg.AssetExecutionContext, config: PlanConfig
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """Compare the model with the ledger."""
+        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+            if config.dry_run:
+                would_be = preview(opened.warehouse, opened.policy, limit=config.rows)
+                opened.on_report(would_be)
+                yield dg.AssetCheckResult(
+                    check_name="guard",
+                    asset_key=plan_key,
+                    passed=not would_be.plan.guard.stopped,
+                    # Nothing is sent after a dry run, so there is nothing to stop.
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={**tell_of_guard(would_be.plan), "dry run": "Nothing was stored and nothing was sent."},
+                )
+                return
+            made = make_plan(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
+            if made.guard.stopped and config.approve:
+                approve(opened.warehouse, made.plan_id)
+                made = replace(made, guard=replace(made.guard, stopped=False, approved=True))
+            opened.on_report(made)
+            with opened.warehouse.reading() as connection:
+                told = tell_of_plan(connection, made)
+            if made.guard.stopped:
+                opened.on_error(guard_stop(made))
+                finish_run(opened.warehouse, context.run.run_id, "sync", "stopped by the guard", {"plan": made.plan_id})
+        yield dg.MaterializeResult(asset_key=plan_key, metadata=told)
+        yield dg.AssetCheckResult(
+            check_name="guard", asset_key=plan_key, passed=not made.guard.stopped, metadata=tell_of_guard(made)
+        )
+
+    @dg.multi_asset(
+        name=names.act("deliver_to_customerio"),
+        retry_policy=RETRY,
+        required_resource_keys={names.resource},
+        specs=[
+            describe_asset(
+                layout, "customerio", "people", _PEOPLE, deps=[plan_key], kinds=("customerio", "duckdb"),
+                sources=[Source.of(deliver)], table="customerio.people",
+            ),
+            describe_asset(
+                layout, "customerio", "events", _EVENTS, deps=[plan_key], kinds=("customerio", "duckdb"),
+                sources=[Source.of(deliver)], table="customerio.events",
+            ),
+        ],
+    )  # fmt: skip
+    def deliver_to_customerio(
+        context: dg.AssetExecutionContext, config: DeliveryConfig
+    ) -> Iterator[dg.MaterializeResult]:
+        """Send the plan, and store the outcome of every item."""
+        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+            report = deliver(
+                opened.warehouse,
+                opened.settings,
+                opened.policy,
+                run_id=context.run.run_id,
+                plan_id=config.approve_plan,
+                approve=config.approve_plan is not None,
+                progress=opened.progress,
+            )
+            opened.on_report(report)
+            # A run is green only where everything due was accepted, or rejected with a reason.
+            report.raise_if_due()
+            finish_run(
+                opened.warehouse,
+                context.run.run_id,
+                "sync",
+                "done",
+                {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted},
+            )
+            found = lineage.origins(opened.policy)
+            with opened.warehouse.reading() as connection:
+                told = tell_of_delivery(connection, report, context.run.run_id)
+                people_told = {
+                    **told,
+                    "dagster/row_count": row_count(connection, "customerio.people"),
+                    "dagster/column_lineage": lineage.attribute_lineage(names, found),
+                    "lineage": lineage.drawn(found),
+                    "preview": preview_of(connection, "last_writes", {"run_id": context.run.run_id}),
+                }
+                events_told = {
+                    **told,
+                    "dagster/row_count": row_count(connection, "customerio.events"),
+                    "dagster/column_schema": column_schema(connection, "customerio.events", {}),
+                }
+        yield dg.MaterializeResult(asset_key=people, metadata=people_told)
+        yield dg.MaterializeResult(asset_key=events, metadata=events_told)
+
+    @dg.multi_asset(
+        name=names.act("verify_customerio"),
+        retry_policy=RETRY,
+        required_resource_keys={names.resource},
+        specs=[
+            describe_asset(
+                layout, "customerio", "verification", _VERIFICATION, deps=[people], kinds=("customerio", "duckdb"),
+                sources=[Source.named("stripe_cio_pipeline.deliver", "verify")],
+                freshness=dg.FreshnessPolicy.time_window(
+                    fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
+                ),
+            )
+        ],
+    )  # fmt: skip
+    def verify_customerio(context: dg.AssetExecutionContext, config: VerifyConfig) -> Iterator[dg.MaterializeResult]:
+        """Read people back and compare."""
+        from stripe_cio_pipeline.deliver import verify
+
+        with a_step(getattr(context.resources, names.resource), context.run.run_id, "verify") as opened:
+            begin_run(opened.warehouse, context.run.run_id, "verify")
+            report = verify(
+                opened.warehouse, opened.settings, opened.policy, run_id=context.run.run_id, sample=config.sample
+            )
+            opened.on_report(report)
+            finish_run(opened.warehouse, context.run.run_id, "verify", "done", {})
+        yield dg.MaterializeResult(asset_key=verification, metadata=figures(report))
+
+    return [plan, deliver_to_customerio, verify_customerio]

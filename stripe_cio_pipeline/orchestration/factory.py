@@ -1,0 +1,27 @@
+"""All definitions of one pipeline."""
+
+import dagster as dg
+
+from stripe_cio_pipeline.orchestration.checks import build_checks
+from stripe_cio_pipeline.orchestration.customerio_assets import build_customerio_assets
+from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.model_assets import build_model_assets
+from stripe_cio_pipeline.orchestration.pipeline import Pipeline
+from stripe_cio_pipeline.orchestration.schedules import build_jobs, build_schedules
+from stripe_cio_pipeline.orchestration.sensors import build_sensor
+from stripe_cio_pipeline.orchestration.stripe_assets import build_stripe_assets
+
+
+def build_definitions(layout: Layout, pipeline: Pipeline) -> dg.Definitions:
+    """Build assets, checks, jobs, schedules and the sensor. Needs no environment, no warehouse and no network."""
+    jobs = build_jobs(layout)
+    return dg.Definitions(
+        assets=[*build_stripe_assets(layout), *build_model_assets(layout), *build_customerio_assets(layout)],
+        asset_checks=build_checks(layout),
+        jobs=jobs,
+        schedules=build_schedules(layout, jobs),
+        sensors=[build_sensor(layout)],
+        resources={layout.names.resource: pipeline},
+        # One process, one DuckDB writer, and a third of the time: each step of its own would start Python anew.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,182 @@
+"""The assets of the group `model`: who is who, what everybody looks like, which events to forward."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from stripe_cio_pipeline.extract import OBJECTS
+from stripe_cio_pipeline.model import ModelReport, build
+from stripe_cio_pipeline.orchestration import lineage
+from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
+from stripe_cio_pipeline.orchestration.names import Names
+from stripe_cio_pipeline.orchestration.pipeline import a_step
+from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+
+MEMBER_COLUMNS = {
+    "customer_id": "the Stripe customer",
+    "person_id": "the person: the Stripe customer id of the owner",
+    "role": "owner or member",
+    "email": "the usable email, trimmed",
+    "email_key": "the email as it is compared: in lower case",
+    "reason": "why this customer belongs to this person",
+}
+EVENT_COLUMNS = {
+    "event_id": "Stripe's id of the event",
+    "type": "what happened, as Stripe calls it",
+    "customer_id": "the Stripe customer",
+    "person_id": "the person who gets it",
+    "created": "when it happened: unix seconds, Stripe's clock",
+    "name": "the event's name in Customer.io",
+    "data": "what a campaign can use, flat",
+}
+
+#: Columns of model.people that tell most about a person without telling who it is.
+_TELLING = ("person_id", "email", "plan", "subscription_status", "mrr", "currency", "trial_ends_at", "delinquent")
+
+_MEMBERS = """\
+Which Stripe customers are one person, and why: a row per customer.
+
+Customers that share an email are one person; its owner is decided by a stated rule (live subscription, then most recent
+payment, then oldest) and stays until it is deleted. The rule is `members.sql`.
+"""
+_PEOPLE = """\
+What every person should look like in Customer.io: a row per person, **a column per attribute**.
+
+To add or change an attribute, edit `people.sql` (`stripe-cio init` copies it out); nothing else has to be told.
+Below, *lineage* draws which Stripe field feeds which attribute.
+"""
+_EVENTS = """\
+Which Stripe events are forwarded, and with which data: a row per event.
+
+The data is flat, in major units, made for Liquid in a mail. The choice is `events.sql`.
+"""
+
+
+class ModelConfig(dg.Config):
+    """How the model is computed."""
+
+    full: bool = Field(
+        default=False,
+        description="Compute every person anew, not only those whose customers changed. Right after a doubt, never "
+        "needed: the result is the same.",
+    )
+
+
+def build_model_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+    """Build `model/members`, `model/people` and `model/events`: one pass of the model fills all three."""
+    names = layout.names
+    objects = [names.asset("stripe", kind.name) for kind in OBJECTS]
+    feed = names.asset("stripe", "events")
+    members, people, events = (names.asset("model", name) for name in ("members", "people", "events"))
+    sources = [Source.of(build)]
+
+    @dg.multi_asset(
+        name=names.act("build_model"),
+        can_subset=True,
+        required_resource_keys={names.resource},
+        specs=[
+            describe_asset(
+                layout, "model", "members", _MEMBERS, deps=objects, kinds=("duckdb", "sql"), sources=sources,
+                table="model.members",
+            ),
+            describe_asset(
+                layout, "model", "people", _PEOPLE, deps=[*objects, members], kinds=("duckdb", "sql"), sources=sources,
+                table="model.people",
+            ),
+            describe_asset(
+                layout, "model", "events", _EVENTS, deps=[feed, members], kinds=("duckdb", "sql"), sources=sources,
+                table="model.events",
+            ),
+        ],
+    )  # fmt: skip
+    def build_model(context: dg.AssetExecutionContext, config: ModelConfig) -> Iterator[dg.MaterializeResult]:
+        """Run the SQL of the model over what changed."""
+        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+            report = build(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
+            opened.on_report(report)
+            found = lineage.origins(opened.policy)
+            with opened.warehouse.reading() as connection:
+                told = {
+                    members: lambda: _tell_of_members(connection),
+                    people: lambda: _tell_of_people(connection, names, report, found),
+                    events: lambda: _tell_of_events(connection),
+                }
+                results = [
+                    dg.MaterializeResult(asset_key=key, metadata={**_figures(report), **told[key]()})
+                    for key in (members, people, events)
+                    if key in context.selected_asset_keys
+                ]
+        yield from results
+
+    return [build_model]
+
+
+def _figures(report: ModelReport) -> dict[str, dg.MetadataValue]:
+    return numbers(
+        {
+            "people": report.people,
+            "changed": report.changed,
+            "customers_changed": report.customers_changed,
+            "seconds": report.seconds,
+        }
+    )
+
+
+def _tell_of_members(connection: Connection) -> dict[str, Any]:
+    return {
+        "dagster/row_count": row_count(connection, "model.members"),
+        "dagster/column_schema": column_schema(connection, "model.members", MEMBER_COLUMNS),
+        "why": preview(connection, "members_by_reason"),
+        "preview": preview(connection, "shared_emails"),
+    }
+
+
+def _tell_of_people(
+    connection: Connection, names: Names, report: ModelReport, found: tuple[lineage.Origin, ...]
+) -> dict[str, Any]:
+    return {
+        "dagster/row_count": report.people,
+        "dagster/column_schema": column_schema(connection, "model.people", lineage.words(found)),
+        "dagster/column_lineage": lineage.people_lineage(names, found),
+        "lineage": lineage.drawn(found),
+        "attributes": len(report.columns),
+        "preview": _people_preview(connection),
+        **_findings(report),
+    }
+
+
+def _tell_of_events(connection: Connection) -> dict[str, Any]:
+    return {
+        "dagster/row_count": row_count(connection, "model.events"),
+        "dagster/column_schema": column_schema(connection, "model.events", EVENT_COLUMNS),
+        "preview": preview(connection, "newest_model_events"),
+    }
+
+
+def _findings(report: ModelReport) -> dict[str, Any]:
+    if not report.findings:
+        return {}
+    rows = (
+        (finding.column, finding.limit, finding.action, finding.people, finding.example, finding.advice)
+        for finding in report.findings
+    )
+    return {
+        "limits": markdown(
+            table(("attribute", "limit", "what was done", "people", "for example", "advice"), rows, longest_cell=300)
+        )
+    }
+
+
+def _people_preview(connection: Connection) -> dg.MetadataValue:
+    result = connection.execute(_SQL["newest_people"])
+    columns = [str(column[0]) for column in result.description]
+    # Only what tells nothing about who it is; a models folder may have taken any of them out.
+    shown = [name for name in _TELLING if name in columns]
+    rows = ([masked_value(name, row[columns.index(name)]) for name in shown] for row in result.fetchall())
+    return markdown(table(shown, rows))

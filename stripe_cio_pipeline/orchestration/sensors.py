@@ -1,0 +1,76 @@
+"""The look for changes: one cheap Stripe request, and a sync only where there is something to do."""
+
+import dagster as dg
+
+from stripe_cio_pipeline.errors import WarehouseLocked
+from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
+from stripe_cio_pipeline.warehouse import Statements
+
+_SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+
+#: A tick has 60 s. A warehouse that is in use for longer than this is being synced already.
+_LOCK_WAIT_SECONDS = 5.0
+
+_UNDER_WAY = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+def build_sensor(layout: Layout) -> dg.SensorDefinition:
+    """Build `stripe_changes`.
+
+    It keeps no cursor of its own: whether there is something new is decided by the warehouse, where the position moves
+    together with the rows. A tick whose run fails is therefore asked for again, and losing Dagster's storage loses nothing.
+    """
+    job, resource = layout.names.act("sync"), layout.names.resource
+
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        under_way = context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)))
+        if under_way:
+            return dg.SkipReason(f"A {job} is queued or under way; what is new now, it reads.")
+        pipeline: Pipeline = getattr(context.resources, resource)
+        opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
+        try:
+            reason, due = _reason_to_sync(opened)
+        except WarehouseLocked as locked:
+            return dg.SkipReason(f"{locked.what} Looking again at the next tick.")
+        if not due:
+            return dg.SkipReason(reason)
+        return dg.SensorResult(run_requests=[dg.RunRequest(tags={"stripe_cio/asked_by": reason})])
+
+    return dg.SensorDefinition(
+        name=layout.names.act("stripe_changes"),
+        job_name=job,
+        evaluation_fn=look,
+        minimum_interval_seconds=layout.policy.stripe.poll_seconds,
+        description="Asks Stripe for its newest event: one request. Where the warehouse does not have it yet, a sync is "
+        "started; otherwise the tick says why not.",
+        default_status=dg.DefaultSensorStatus.RUNNING if layout.running else dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys={resource},
+    )
+
+
+def _reason_to_sync(opened: Opened) -> tuple[str, bool]:
+    """Say what there is to do, or why there is nothing; and which of the two."""
+    # Imported when a tick runs: the SDK behind it is not needed to load the definitions.
+    from stripe_cio_pipeline.extract import peek
+
+    seen = peek(opened.warehouse, opened.settings, opened.policy)
+    if seen.changed or seen.history_pending:
+        return seen.reason, True
+    waiting = _links_that_settled(opened)
+    if waiting:
+        return f"{waiting} people are linked by now and can get what waited for it.", True
+    return seen.reason, False
+
+
+def _links_that_settled(opened: Opened) -> int:
+    with opened.warehouse.reading() as connection:
+        row = connection.execute(
+            _SQL["links_that_settled"], {"settle_seconds": opened.policy.identity.settle_seconds}
+        ).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,2 @@
+delete from pipeline.runs
+where run_id = $run_id

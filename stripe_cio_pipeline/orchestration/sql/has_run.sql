@@ -1,0 +1,3 @@
+select count(*) > 0
+from pipeline.runs
+where run_id = $run_id

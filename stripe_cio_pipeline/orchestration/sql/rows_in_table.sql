@@ -1,0 +1,2 @@
+select count(*)
+from query_table($table)

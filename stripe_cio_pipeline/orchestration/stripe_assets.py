@@ -1,0 +1,279 @@
+"""The assets of the group `stripe`: what Stripe has, object type by object type."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from stripe_cio_pipeline import errors
+from stripe_cio_pipeline.errors import PipelineError, StripeError
+from stripe_cio_pipeline.extract import (
+    OBJECTS,
+    ExtractReport,
+    ObjectFailure,
+    ObjectReport,
+    ReconcileReport,
+    StripeObject,
+    extract,
+    reconcile,
+)
+from stripe_cio_pipeline.orchestration import lineage
+from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers
+from stripe_cio_pipeline.orchestration.pipeline import a_step
+from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
+from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
+from stripe_cio_pipeline.warehouse import Connection
+
+#: What the columns of every table in schema `stripe` hold.
+COLUMNS = {
+    "id": "Stripe's id",
+    "type": "what happened, as Stripe calls it",
+    "object_type": "the kind of object that the event is about",
+    "object_id": "the object that the event is about",
+    "customer_id": "the customer to whom it belongs",
+    "created": "when it was made: unix seconds, Stripe's clock",
+    "livemode": "false for test data",
+    "deleted": "deleted in Stripe; the payload is what was last known",
+    "api_version": "the API version in which the payload is rendered",
+    "payload": "the object as Stripe gave it, secrets taken out",
+    "as_of": "the moment at which the payload was true: unix seconds, Stripe's clock",
+    "source": "how it came: list, event or retrieve",
+    "source_event_id": "the event that brought it",
+    "run_id": "the run that stored it",
+    "content_hash": "hash of the payload: an unchanged object is not processed again",
+    "seq": "number of the transaction that stored it",
+}
+
+_FEED = """\
+The feed of changes, `GET /v1/events`, newest first back to what is known.
+
+Stripe keeps events for 30 days; here they are kept for good, and never rewritten. A gap that is longer heals itself.
+"""
+_RECONCILIATION = """\
+The proof of completeness: everything is listed again, differences are confirmed by reading the object, and repaired.
+
+Per object type and month the counts and a hash of the content are kept for both sides; the check *complete* shows them.
+"""
+
+
+class ReconcileConfig(dg.Config):
+    """What the comparison with Stripe covers."""
+
+    objects: list[str] = Field(
+        default_factory=list, description="Object types to compare, such as customers; empty: all of them."
+    )
+    dry_run: bool = Field(default=False, description="Only tell what differs; repair nothing and keep no proof.")
+
+
+def build_stripe_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+    """Build an asset per object type, the events feed and the reconciliation."""
+    names = layout.names
+    keys = {kind.name: names.asset("stripe", kind.name) for kind in OBJECTS}
+    feed, proof = names.asset("stripe", "events"), names.asset("stripe", "reconciliation")
+
+    @dg.multi_asset(
+        name=names.act("extract_stripe"),
+        can_subset=True,
+        retry_policy=RETRY,
+        required_resource_keys={names.resource},
+        specs=[
+            *(
+                describe_asset(
+                    layout, "stripe", kind.name, _describe(kind), kinds=("stripe", "duckdb"),
+                    sources=[Source.of(extract)], table=f"stripe.{kind.name}",
+                )
+                for kind in OBJECTS
+            ),
+            describe_asset(
+                layout, "stripe", "events", _FEED, kinds=("stripe", "duckdb"), sources=[Source.of(extract)],
+                table="stripe.events",
+            ),
+        ],
+    )  # fmt: skip
+    def extract_stripe(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        """Read Stripe: history where it is not finished, then what changed."""
+        selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
+        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+            opened.settings.require_stripe()
+            begin_run(opened.warehouse, context.run.run_id, "sync")
+            report = extract(
+                opened.warehouse,
+                opened.settings,
+                opened.policy,
+                run_id=context.run.run_id,
+                objects=None if len(selected) > len(keys) else selected,
+                progress=opened.progress,
+                raise_failures=False,
+            )
+            opened.on_report(report)
+            for warning in report.warnings:
+                context.log.warning(warning)
+            found = lineage.origins(opened.policy)
+            failed = {failure.object for failure in report.failures}
+            with opened.warehouse.reading() as connection:
+                results = [
+                    dg.MaterializeResult(
+                        asset_key=keys[part.name], metadata=_tell_of_object(connection, part, report, found)
+                    )
+                    for part in report.objects
+                    if part.name in selected and part.name not in failed
+                ]
+                if "events" in selected and "events" not in failed:
+                    results.append(dg.MaterializeResult(asset_key=feed, metadata=_tell_of_feed(connection, report)))
+            # What could be read is stored and shown, and only then the rest is told to have failed.
+            yield from results
+            if report.failures:
+                raise _together(report.failures)
+
+    @dg.multi_asset(
+        name=names.act("reconcile_stripe"),
+        retry_policy=RETRY,
+        required_resource_keys={names.resource},
+        specs=[
+            describe_asset(
+                layout, "stripe", "reconciliation", _RECONCILIATION, deps=[*keys.values()], kinds=("stripe", "duckdb"),
+                sources=[Source.of(reconcile)],
+                freshness=dg.FreshnessPolicy.time_window(
+                    fail_window=timedelta(days=15), warn_window=timedelta(days=8)
+                ),
+            )
+        ],
+    )  # fmt: skip
+    def reconcile_stripe(context: dg.AssetExecutionContext, config: ReconcileConfig) -> Iterator[dg.MaterializeResult]:
+        """Compare everything stored with Stripe."""
+        with a_step(getattr(context.resources, names.resource), context.run.run_id, "reconcile") as opened:
+            opened.settings.require_stripe()
+            begin_run(opened.warehouse, context.run.run_id, "reconcile")
+            report = reconcile(
+                opened.warehouse,
+                opened.settings,
+                opened.policy,
+                run_id=context.run.run_id,
+                objects=config.objects or None,
+                dry_run=config.dry_run,
+                progress=opened.progress,
+            )
+            opened.on_report(report)
+            finish_run(opened.warehouse, context.run.run_id, "reconcile", "done", {"requests": report.requests})
+        context.log.info(
+            "The account and the warehouse agree." if report.whole else "The account and the warehouse differ."
+        )
+        if not config.dry_run:
+            yield dg.MaterializeResult(asset_key=proof, metadata=_tell_of_proof(report))
+
+    return [extract_stripe, reconcile_stripe]
+
+
+def _describe(kind: StripeObject) -> str:
+    expanded = f" Expanded: {', '.join(f'`{path}`' for path in kind.expands)}." if kind.expands else ""
+    return (
+        f"Every {kind.kind.replace('_', ' ')} that the Stripe account has or had, one row each, as Stripe gives it.\n\n"
+        f"Read from `GET {kind.path}` once, and from then on kept up by events; deleted ones stay as tombstones."
+        f"{expanded} The key needs `{kind.permission}`.\n"
+    )
+
+
+def _together(failures: tuple[ObjectFailure, ...]) -> PipelineError:
+    """Give one error for all object types that failed; the one with the graver exit code speaks for all."""
+    kinds = [getattr(errors, failure.error, StripeError) for failure in failures]
+    gravest = max(kinds, key=lambda kind: int(kind.exit_code))
+    if len(failures) == 1:
+        error = gravest(failures[0].what, failures[0].advice)
+    else:
+        told = " ".join(f"{failure.object}: {failure.what} {failure.advice}".strip() for failure in failures)
+        error = gravest(f"{len(failures)} object types could not be read. {told}", "What the others gave is kept.")
+    assert isinstance(error, PipelineError)
+    return error
+
+
+def _tell_of_object(
+    connection: Connection, part: ObjectReport, report: ExtractReport, found: tuple[lineage.Origin, ...]
+) -> dict[str, Any]:
+    name = f"stripe.{part.name}"
+    return {
+        **numbers(
+            {
+                "dagster/row_count": part.rows_total,
+                "read": part.read,
+                "added": part.added,
+                "changed": part.changed,
+                "deleted": part.deleted,
+                "requests": part.requests,
+                "seconds": part.seconds,
+                "lag_event_to_stored_seconds": report.lag_seconds,
+            }
+        ),
+        "history": "finished" if part.history_finished else "not finished yet: the next run goes on",
+        "dagster/column_schema": column_schema(connection, name, COLUMNS, extra=lineage.fields_read(found, part.name)),
+        "preview": preview(connection, "newest_objects", {"table": name}),
+    }
+
+
+def _tell_of_feed(connection: Connection, report: ExtractReport) -> dict[str, Any]:
+    return {
+        **numbers(
+            {
+                "dagster/row_count": row_count(connection, "stripe.events"),
+                "added": report.events,
+                "requests": report.requests,
+                "throttled": report.throttled,
+                "seconds": report.seconds,
+                "lag_event_to_stored_seconds": report.lag_seconds,
+            }
+        ),
+        "newest": moment(report.watermark),
+        "healed a gap": report.healed_gap,
+        **(
+            {"warnings": markdown("\n".join(f"- {masked(line)}" for line in report.warnings))}
+            if report.warnings
+            else {}
+        ),
+        "dagster/column_schema": column_schema(connection, "stripe.events", COLUMNS),
+        "preview": preview(connection, "newest_events"),
+    }
+
+
+def _tell_of_proof(report: ReconcileReport) -> dict[str, Any]:
+    return {
+        **figures(report),
+        "differing": sum(part.differing for part in report.objects),
+        "repaired": sum(part.repaired for part in report.objects),
+        "whole": report.whole,
+        "objects": markdown(
+            table(
+                (
+                    "object",
+                    "in Stripe",
+                    "here before",
+                    "here now",
+                    "missing",
+                    "changed",
+                    "vanished",
+                    "only late",
+                    "repaired",
+                ),
+                (
+                    (
+                        part.name,
+                        part.stripe_rows,
+                        part.before_rows,
+                        part.after_rows,
+                        part.missing,
+                        part.changed,
+                        part.vanished,
+                        part.explained,
+                        part.repaired,
+                    )
+                    for part in report.objects
+                ),
+            )
+        ),
+        **(
+            {"warnings": markdown("\n".join(f"- {masked(line)}" for line in report.warnings))}
+            if report.warnings
+            else {}
+        ),
+    }
