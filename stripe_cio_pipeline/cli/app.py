@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
@@ -31,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "init": setup.init,
     "check": checks.check,
@@ -43,10 +43,11 @@ for _name, _command in {
     "retry": repair.retry,
     "reconcile": repair.reconcile,
     "verify": repair.verify,
-    "backfill-events": repair.backfill_events,
+    "backfill-events": sync.backfill_events,
     "forget": repair.forget,
     "dev": serve.dev,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 # Its options are the sandbox's own, which the package leaves to itself.
 app.command(

@@ -13,7 +13,7 @@ import typer
 from stripe_cio_pipeline import deliver, extract
 from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
-from stripe_cio_pipeline.errors import PipelineError, WarehouseMissing
+from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import check_models
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
 from stripe_cio_pipeline.settings import Settings, load_settings
@@ -25,12 +25,15 @@ _LOCK_WAIT_SECONDS = 3.0
 _MARKS = {"ok": "✔", "failed": "✘", "skipped": "–"}
 
 
+State = Literal["ok", "failed", "skipped"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at. `skipped` is no failure: that part is not set up and not needed."""
 
     subject: str
-    state: Literal["ok", "failed", "skipped"]
+    state: State
     what: str
     advice: str = ""
     exit_code: int = 0
@@ -115,13 +118,9 @@ def _stripe(settings: Settings, policy: Policy) -> Iterator[Finding]:
         return
     yield Finding("Stripe key", "ok", "accepted")
     for found in probed:
-        yield Finding(
-            f"Stripe {found.endpoint}",
-            "ok" if found.ok else "failed",
-            f"may read ({found.permission})" if found.ok else f"may not read: {found.permission} is missing",
-            "" if found.ok else found.advice,
-            0 if found.ok else 2,
-        )
+        what = f"may be read ({found.permission})" if found.ok else f"cannot be read (needs {found.permission})"
+        state: State = "ok" if found.ok else "failed"
+        yield Finding(f"Stripe {found.endpoint}", state, what, found.advice, 0 if found.ok else 2)
 
 
 def _customerio(settings: Settings) -> Iterator[Finding]:
@@ -181,15 +180,17 @@ def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
         "read allocation",
         "ok" if budget.share < 1 else "failed",
         f"{budget.used_30_days:,} of {budget.allotted:,} reads used in 30 days",
-        "" if budget.share < 0.8 else "Raise stripe.poll_seconds, or stripe.monthly_reads if Stripe allots you more.",
+        budget.warning or "",
         0 if budget.share < 1 else 1,
     )
+    yield from _binding(warehouse, settings, policy)
+
+
+def _binding(warehouse: Warehouse, settings: Settings, policy: Policy) -> Iterator[Finding]:
     try:
-        extract.check_binding(warehouse, settings, policy)
-        deliver.check_binding(warehouse, settings)
-    except WarehouseMissing:
-        pass
+        account = extract.check_account(warehouse, settings, policy)
     except PipelineError as error:
-        yield Finding.of("binding", error)
+        yield Finding.of("Stripe account", error)
     else:
-        yield Finding("binding", "ok", "this warehouse belongs to this account and this workspace")
+        what = f"{account}, as at the first sync" if account else "the first sync ties this warehouse to it"
+        yield Finding("Stripe account", "ok", what)

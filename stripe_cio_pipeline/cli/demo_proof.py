@@ -154,12 +154,13 @@ def _look_at_the_rest(
 
 def _same(expected: Any, found: Any) -> bool:
     if isinstance(expected, bool) or isinstance(found, bool):
-        return bool(expected is found)
+        return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):
         return abs(expected - found) < 1e-9 * max(1.0, abs(expected))
     if isinstance(expected, str):
         return expected.strip() == found
-    return bool(expected == found)
+    same: bool = expected == found
+    return same
 
 
 def _masked(email: str | None) -> str | None:

@@ -64,7 +64,7 @@ def read_truth(sandbox: Sandbox) -> Truth:
 
 
 def _with_all_items(sandbox: Sandbox, subscriptions: Iterable[Payload]) -> Iterable[Payload]:
-    """A list shows ten items of a subscription at most; the books hold all of them."""
+    """Put in the items that a list leaves out: it shows ten of a subscription at most."""
     for payload in subscriptions:
         items = payload["items"]
         yield {**payload, "items": {**items, "data": sandbox.stripe.books.full_list(items)}}

@@ -1,13 +1,13 @@
-"""The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`, `backfill-events`."""
+"""The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from stripe_cio_pipeline import deliver, extract, plan
-from stripe_cio_pipeline.cli.output import moment
+from stripe_cio_pipeline import deliver, extract
+from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.cli.reports import ProgressBars
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 
 
@@ -23,9 +23,106 @@ def retry(
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # a warehouse that is not there is told, not made
-    count = deliver.retry(session.warehouse, people or [])
+    count = deliver.retry(session.warehouse, people or ())
     if count:
         session.output.good(f"{count:,} rejected items are due again. Send them: stripe-cio sync.")
     else:
         session.output.say("Nothing of that is rejected. stripe-cio status lists what is.")
     session.output.result({"due_again": count})
+
+
+def reconcile(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and tell, but repair nothing.")] = False,
+    as_json: Json = False,
+    wait: Wait = LOCK_WAIT_SECONDS,
+) -> None:
+    """Compare everything with Stripe, repair what differs, and prove it by counts and hashes month by month."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.output.progress() as progress:
+        bars = ProgressBars(progress)
+        report = extract.reconcile(
+            session.warehouse,
+            session.settings,
+            session.policy,
+            run_id=f"reconcile-{uuid4()}",
+            dry_run=dry_run,
+            progress=bars.note,
+        )
+    show_reconcile(session.output, report)
+    exit_code = 1 if report.failures or not (report.whole or dry_run) else 0
+    session.output.result({**_plain(report), "exit_code": exit_code})
+    raise typer.Exit(exit_code)
+
+
+def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
+    """Show what differed and what was done about it."""
+    output.table(
+        f"Compared with Stripe: {report.requests:,} requests, {duration(report.seconds)}",
+        ("object", "in Stripe", "stored", "missing", "changed", "vanished", "by lag alone", "repaired", "proof"),
+        (
+            (
+                each.name,
+                each.stripe_rows,
+                each.before_rows,
+                each.missing,
+                each.changed,
+                each.vanished,
+                each.explained,
+                each.repaired,
+                f"{len(each.months)} months equal" if each.whole else "differs",
+            )
+            for each in report.objects
+        ),
+        numbers=("in Stripe", "stored", "missing", "changed", "vanished", "by lag alone", "repaired"),
+    )
+    for warning in report.warnings:
+        output.say(f"! {warning}", "yellow")
+    for failure in report.failures:
+        output.bad(f"{failure.object}: {failure.what} {failure.advice}".strip())
+    if report.whole:
+        output.good("The warehouse holds exactly what Stripe lists.")
+    elif report.dry_run:
+        output.say("Nothing was repaired (dry run). Without --dry-run it is.", "yellow")
+    else:
+        output.bad("The warehouse still differs from Stripe. Run it again, or look at the warnings above.")
+
+
+def _plain(report: extract.ReconcileReport) -> dict[str, object]:
+    names = ("objects", "requests", "seconds", "dry_run", "clean", "whole", "warnings", "failures")
+    return {name: getattr(report, name) for name in names}
+
+
+def verify(
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Read this many people back; without it, all.")
+    ] = None,
+    as_json: Json = False,
+    wait: Wait = LOCK_WAIT_SECONDS,
+) -> None:
+    """Read people back from Customer.io's App API and compare. Who drifted is due again with the next sync."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.warehouse.reading():
+        pass  # there is nothing to compare with before the first sync
+    with session.output.console.status("Reading people back ..."):
+        report = deliver.verify(
+            session.warehouse, session.settings, session.policy, run_id=f"verify-{uuid4()}", sample=sample
+        )
+    session.output.report(report)
+    session.output.result(report)
+
+
+def forget(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A Stripe customer id (cus_...).")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It cannot be undone.")] = False,
+    as_json: Json = False,
+    wait: Wait = LOCK_WAIT_SECONDS,
+) -> None:
+    """Delete and suppress a person in Customer.io, and what the ledger holds of them beyond the id."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.warehouse.reading():
+        pass  # nobody is known before the first sync
+    if not yes and not typer.confirm(f"Delete {person} in Customer.io for good?", err=True):
+        raise typer.Exit(1)
+    report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
+    session.output.report(report)
+    session.output.result(report)

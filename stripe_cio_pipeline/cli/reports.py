@@ -174,9 +174,9 @@ def show_plan(output: Output, plan: Plan) -> None:
 def show_delivery(output: Output, report: DeliveryReport) -> None:
     """Show what Customer.io took."""
     output.say(
-        f"Sent to Customer.io: {report.requests:,} requests, {report.accepted:,} accepted, {report.rejected:,} rejected, "
-        f"{report.held:,} held, {report.due:,} still due, {report.events_accepted:,} events accepted, "
-        f"{duration(report.seconds)}"
+        f"Sent to Customer.io: {report.requests:,} requests, {report.accepted:,} accepted "
+        f"(of them {report.events_accepted:,} events), {report.rejected:,} rejected, {report.held:,} held, "
+        f"{report.due:,} still due, {duration(report.seconds)}"
     )
     for reason, count in report.rejections_by_reason.items():
         output.say(f"! rejected: {count:,} × {reason}. stripe-cio status names the people.", "yellow")

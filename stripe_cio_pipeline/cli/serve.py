@@ -7,6 +7,7 @@ import typer
 
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.sandbox import Sandbox
+from stripe_cio_pipeline.sandbox.__main__ import run
 from stripe_cio_pipeline.settings import load_settings
 
 
@@ -18,7 +19,7 @@ def dev(
     ] = False,
     customers: Annotated[int, typer.Option(min=1, help="With --sandbox: Stripe customers to begin with.")] = 200,
 ) -> None:
-    """Open the Dagster UI. Its storage is kept under STRIPE_CIO_HOME; schedules and the sensor are stopped by default."""
+    """Open the Dagster UI, with storage under STRIPE_CIO_HOME. Schedules and the sensor are stopped by default."""
     # Dagster takes a second to import, and no other command but sync needs it.
     from stripe_cio_pipeline.orchestration.development import dev as serve
 
@@ -38,6 +39,8 @@ def dev(
 
 def sandbox(context: typer.Context) -> None:
     """Start a fake Stripe and a fake Customer.io on loopback, and print the environment that points at them."""
-    from stripe_cio_pipeline.sandbox.__main__ import run
-
-    raise typer.Exit(run(context.args) or 0)
+    try:
+        raise typer.Exit(run(context.args))
+    except SystemExit as refused:
+        # argparse ends the process itself where an option is wrong, or for --help.
+        raise typer.Exit(int(refused.code or 0)) from None

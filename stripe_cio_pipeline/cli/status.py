@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stripe_cio_pipeline import extract
-from stripe_cio_pipeline.cli.output import Output, duration, moment
+from stripe_cio_pipeline.cli.output import Output, duration, moment, readable
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
-from stripe_cio_pipeline.plan import current_plan
+from stripe_cio_pipeline.plan import Plan, current_plan
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -23,13 +23,13 @@ class Status:
     objects: list[dict[str, Any]]
     cursors: list[dict[str, Any]]
     watermark: datetime | None
-    lag_seconds: float | None
-    reads: Any
+    seconds_since_look: float | None
+    reads: extract.ReadBudget
     people: dict[str, int]
     events: dict[str, int]
     rejections: list[dict[str, Any]]
     due: list[dict[str, Any]]
-    plan: Any
+    plan: Plan | None
     customerio_24h: dict[str, Any]
     runs: list[dict[str, Any]]
 
@@ -56,7 +56,7 @@ def read_status(connection: Connection, policy: Policy, *, now: float) -> Status
         objects=objects,
         cursors=cursors,
         watermark=moment(newest),
-        lag_seconds=None if looked is None else max(0.0, now - looked.replace(tzinfo=UTC).timestamp()),
+        seconds_since_look=None if looked is None else max(0.0, now - looked.replace(tzinfo=UTC).timestamp()),
         reads=extract.read_budget(connection, policy),
         people={str(row["state"]): int(row["people"]) for row in _rows(connection, "status_people")},
         events={str(row["state"]): int(row["events"]) for row in _rows(connection, "status_events")},
@@ -74,12 +74,18 @@ def show_status(output: Output, found: Status) -> None:
     workspace = found.bindings.get("customerio.environment_id", "not bound yet")
     mode = {"true": "live mode", "false": "test mode"}.get(found.bindings.get("stripe.livemode", ""), "")
     output.say(f"Stripe account {account} {mode} → Customer.io workspace {workspace}".replace("  ", " "), "bold")
+    if found.watermark is None:
+        output.say("Nothing has been read from Stripe yet.")
+    else:
+        output.say(f"Newest change known: {readable(found.watermark)} by Stripe's clock.")
+    if found.seconds_since_look is not None:
+        output.say(f"Last look at Stripe: {duration(found.seconds_since_look)} ago.")
+    reads = found.reads
     output.say(
-        f"Newest change known: {found.watermark:%Y-%m-%d %H:%M:%S} UTC by Stripe's clock. "
-        if found.watermark
-        else "Nothing has been read from Stripe yet. "
-        + (f"Last look {duration(found.lag_seconds)} ago." if found.lag_seconds is not None else "")
+        f"Read allocation: {reads.used_30_days:,} of {reads.allotted:,} in 30 days, {reads.projected:,} projected."
     )
+    if reads.warning:
+        output.say(f"! {reads.warning}", "yellow")
     output.table(
         "Stripe",
         ("object", "rows", "deleted", "newest", "history read"),
@@ -101,7 +107,7 @@ def show_status(output: Output, found: Status) -> None:
     output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
     if found.due:
         output.table(
-            "Due, or held",
+            "Planned and not delivered",
             ("action", "reason", "items"),
             ((row["action"], row["reason"], row["items"]) for row in found.due),
             numbers=("items",),
