@@ -69,7 +69,7 @@ def _claimed(
     """Somebody found by an identifier in the attributes gets the one that addressed them, if theirs is free."""
     others = {other: named for other, named in body.items() if other != kind}
     found = _identified(people, known, kind, others, switches)
-    if known.value(kind) is None or (kind == "id" and switches.id_reassignment == "reassign"):  # type: ignore[arg-type]
+    if known.identifier(kind) is None or (kind == "id" and switches.id_reassignment == "reassign"):
         found.set[kind] = value
     else:
         found.conflicts.append(Conflict(kind, value, ALREADY_SET))
@@ -81,7 +81,7 @@ def _identified(
 ) -> Resolution:
     found = Resolution(target=target)
     for kind, value in body.items():
-        current: str | None = getattr(target, kind)
+        current = target.identifier(kind)
         if _same(kind, current, value):
             continue
         holder = people.find(kind, value) if value else None

@@ -3,9 +3,8 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["id", "email", "phone", "cio_id"]
 Json = Any
 
 
@@ -64,7 +63,7 @@ class Profile:
             self.stamps[name] = second
         self.edited = max(self.edited, second)
 
-    def value(self, kind: Kind) -> str | None:
+    def identifier(self, kind: str) -> str | None:
         """Give the identifier of this kind, if the person has one."""
         found: str | None = getattr(self, kind)
         return found
