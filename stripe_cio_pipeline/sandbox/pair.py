@@ -60,6 +60,8 @@ class Sandbox:
     def stop(self) -> None:
         """Close both servers."""
         for server in self._servers:
+            server.end()
+        for server in self._servers:
             server.stop()
 
     def __enter__(self) -> Self:

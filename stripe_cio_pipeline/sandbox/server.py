@@ -92,11 +92,15 @@ class Server:
             waited.wait(0.005)
         raise RuntimeError(f"the sandbox's server on {self.url} did not start")
 
+    def end(self) -> None:
+        """Begin to stop: no new connection is taken. `stop` waits until it is done."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+
     def stop(self) -> None:
         """Stop answering, close every connection and give the port back."""
-        self._server.should_exit = True
+        self.end()
         if self._thread.is_alive():
-            self._server.force_exit = True
             self._thread.join(timeout=_START_SECONDS)
         self._socket.close()
 

@@ -85,8 +85,9 @@ class Books:
         return found if found or self.settled is None else self.settled.intent_of(invoice)
 
     def payment_of(self, invoice: str) -> str | None:
-        """Return the invoice payment of an invoice that is stored (not quiet)."""
-        return self._payments.get(invoice)
+        """Return the invoice payment of an invoice."""
+        found = self._payments.get(invoice)
+        return found if found or self.settled is None else self.settled.payment_of(invoice)
 
     def invoice_of(self, intent: str) -> str | None:
         """Return the invoice that a payment intent pays."""

@@ -242,6 +242,11 @@ class Settled:
         number = self.owner("invoice", invoice)
         return None if number is None else self.id_of("payment_intent", number)
 
+    def payment_of(self, invoice: str) -> str | None:
+        """Return the invoice payment of a settled invoice."""
+        number = self.owner("invoice", invoice)
+        return None if number is None else self.id_of("invoice_payment", number)
+
     def invoice_of(self, intent: str) -> str | None:
         """Return the invoice that a settled payment intent paid."""
         number = self.owner("payment_intent", intent)
