@@ -23,7 +23,7 @@ _FLOOR = 0.05
 
 #: Requests under way at one endpoint: never fewer nor more, whatever the measured latency.
 MIN_IN_FLIGHT = 4
-MAX_IN_FLIGHT = 24
+MAX_IN_FLIGHT = 16
 
 LIVE_ACCOUNT_RATE = 100.0
 SANDBOX_ACCOUNT_RATE = 25.0

@@ -1,6 +1,7 @@
 """One extraction: history that is missing, then changes. The order of the parts is what makes it lose nothing."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
@@ -143,6 +144,7 @@ async def open_session(
         with warehouse.connect() as connection:
             state = read_state(connection, policy)
     check_bindings(state.bindings, account=None, livemode=livemode)
+    thresholds = gc.get_threshold()
     limit = policy.stripe.monthly_reads if policy.stripe.on_budget == "pause" else None
     meter = Meter(state.budget.used_30_days, limit)
     budget = Budget(policy.stripe, live=livemode)
@@ -152,10 +154,13 @@ async def open_session(
         writer = Writer(warehouse, meter, window=window)
         session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
         committing = asyncio.create_task(writer.run())
+        # A page is tens of thousands of objects and no cycle among them; looking for one takes longer than parsing it.
+        gc.set_threshold(100_000, *thresholds[1:])
         try:
             await _bind(session, settings, state)
             yield session, state
         finally:
+            gc.set_threshold(*thresholds)
             await writer.close()
             await committing
             if meter.unsaved:

@@ -120,11 +120,11 @@ def _older(oldest: int | None, rows: list[Row]) -> int | None:
 
 def is_doubtful(session: Session, kind: StripeObject, payload: dict[str, Any], answer: Answer, source: str) -> bool:
     """Whether an answer's object is not of the pinned shape; notes it."""
-    missing = shapes.missing_fields(kind, payload)
     version = answer.version or PINNED_VERSION
-    verdict = shapes.judge_version(version)
-    if not missing and verdict is shapes.Verdict.PINNED:
+    if version == PINNED_VERSION and payload.keys() >= kind.required:
         return False
+    missing = shapes.missing_fields(kind, payload)
+    verdict = shapes.judge_version(version)
     session.sightings.note(kind.name, source, version, verdict, missing)
     return bool(missing)
 

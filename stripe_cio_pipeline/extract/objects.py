@@ -44,7 +44,7 @@ class StripeObject:
     path: str
     permission: str
     customer_field: str | None
-    required: tuple[str, ...]
+    required: frozenset[str]
     parameters: Mapping[str, Any]
     references: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/customers",
         permission="rak_customer_read",
         customer_field="id",
-        required=("id", "created", "email", "livemode", "metadata", "invoice_settings"),
+        required=frozenset({"id", "created", "email", "livemode", "metadata", "invoice_settings"}),
         parameters={},
         references=("invoice_settings.default_payment_method",),
         # Counts up with every invoice, and no event tells.
@@ -86,7 +86,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/subscriptions",
         permission="rak_subscription_read",
         customer_field="customer",
-        required=("id", "created", "customer", "status", "items", "livemode"),
+        required=frozenset({"id", "created", "customer", "status", "items", "livemode"}),
         # Without status=all Stripe leaves canceled subscriptions out.
         parameters={"status": "all"},
         references=("discounts", "items.data.discounts"),
@@ -98,7 +98,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/invoices",
         permission="rak_invoice_read",
         customer_field="customer",
-        required=("id", "created", "customer", "status", "amount_due", "attempt_count", "livemode"),
+        required=frozenset({"id", "created", "customer", "status", "amount_due", "attempt_count", "livemode"}),
         parameters={},
         removals=frozenset({"invoice.deleted"}),
     ),
@@ -108,7 +108,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/charges",
         permission="rak_charge_read",
         customer_field="customer",
-        required=("id", "created", "amount", "amount_refunded", "currency", "status", "livemode"),
+        required=frozenset({"id", "created", "amount", "amount_refunded", "currency", "status", "livemode"}),
         parameters={},
     ),
     StripeObject(
@@ -117,7 +117,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/products",
         permission="rak_product_read",
         customer_field=None,
-        required=("id", "created", "name", "livemode"),
+        required=frozenset({"id", "created", "name", "livemode"}),
         parameters={},
         removals=frozenset({"product.deleted"}),
         reuses_ids=True,
@@ -128,7 +128,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/prices",
         permission="rak_plan_read",
         customer_field=None,
-        required=("id", "created", "currency", "product", "livemode"),
+        required=frozenset({"id", "created", "currency", "product", "livemode"}),
         parameters={},
         optional=("tiers",),
         removals=frozenset({"price.deleted"}),
@@ -140,7 +140,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         path="/v1/coupons",
         permission="rak_coupon_read",
         customer_field=None,
-        required=("id", "created", "duration", "livemode"),
+        required=frozenset({"id", "created", "duration", "livemode"}),
         parameters={},
         removals=frozenset({"coupon.deleted"}),
         reuses_ids=True,

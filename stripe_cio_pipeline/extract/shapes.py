@@ -43,7 +43,7 @@ def judge_version(version: str | None, pinned: str = PINNED_VERSION) -> Verdict:
 
 def missing_fields(kind: StripeObject, payload: Mapping[str, Any]) -> tuple[str, ...]:
     """Name the fields that the pinned version always gives and that this payload does not have. Null is not missing."""
-    return tuple(field for field in kind.required if field not in payload)
+    return tuple(sorted(kind.required - payload.keys()))
 
 
 def keep_absent(kind: StripeObject, payload: dict[str, Any], stored: Mapping[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from stripe_cio_pipeline.extract.meter import Meter
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS, PINNED_VERSION
 from stripe_cio_pipeline.extract.pressure import Outcome, Refusal, classify
 from stripe_cio_pipeline.extract.scrub import may_hold_secrets, scrub
+from stripe_cio_pipeline.extract.wire import RawHeaders, WireClient
 
 #: The longest that one request may take; `certainty.READ_MARGIN_SECONDS` is derived from it.
 REQUEST_SECONDS = 30.0
@@ -69,26 +70,6 @@ class _TruncatedError(_TransientError):
     """A 200 whose body is cut or is not what was asked for."""
 
 
-class _Headers(httpx.Headers):
-    """An answer's headers, with its raw body along: see `_RawClient`."""
-
-    body: bytes = b""
-
-
-class _RawClient(stripe.HTTPXClient):
-    """Lets raw bytes of good answers pass by the SDK's JSON parser, which takes five times as long as orjson."""
-
-    async def request_async(
-        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
-    ) -> tuple[bytes, int, Mapping[str, str]]:
-        content, status, answer_headers = await super().request_async(method, url, headers, post_data)
-        if not 200 <= status < 300:
-            return content, status, answer_headers
-        carried = _Headers(answer_headers)
-        carried.body = content
-        return b"{}", status, carried
-
-
 class Transport:
     """GET requests to one Stripe account. An async context manager; belongs to one event loop."""
 
@@ -105,7 +86,7 @@ class Transport:
     ) -> None:
         # The SDK reads this switch from its module at every request; there is no other.
         stripe.enable_telemetry = False
-        self._http = _RawClient(timeout=httpx.Timeout(REQUEST_SECONDS, connect=10.0))
+        self._http = WireClient(httpx.Timeout(REQUEST_SECONDS, connect=10.0))
         self._client = stripe.StripeClient(
             key,
             base_addresses={"api": base},
@@ -130,7 +111,7 @@ class Transport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()
 
     async def list(self, path: str, parameters: Mapping[str, Any], *, limit: int = PAGE_ROWS) -> Answer | Refusal:
         """Ask for one page. The answer's body has `data`, a list, and `has_more`.
@@ -198,7 +179,7 @@ class Transport:
             return self._judge(refused, endpoint)
         headers = response.headers
         self._note_date(headers)
-        return self._parse(getattr(headers, "body", b""), headers, wants_list=wants_list)
+        return self._parse(headers.body if isinstance(headers, RawHeaders) else b"", headers, wants_list=wants_list)
 
     def _parse(self, raw: bytes, headers: Mapping[str, str], *, wants_list: bool) -> Answer:
         try:

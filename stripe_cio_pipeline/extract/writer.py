@@ -6,19 +6,29 @@ while more than `window` pages are asked for and not yet durable: that many a cr
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Protocol, TypeVar
 
+import duckdb
+
 from stripe_cio_pipeline.extract.meter import Meter
-from stripe_cio_pipeline.warehouse import Connection, Warehouse, next_seq
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.extract.sql")
 
 Result = TypeVar("Result")
 
 #: Pages that may be asked for and not yet durable, over all object types.
 WINDOW_PAGES = 96
 GATHER_SECONDS = 0.3
-GATHER_ROWS = 2_500
+#: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
+GATHER_ROWS = 8_000
+#: While at least so many rows are there already when a commit ends, the next one follows without closing the file, for
+#: so long at most: others want it too.
+HOLD_ROWS = 500
+HOLD_SECONDS = 2.0
 
 
 class Book(Protocol):
@@ -43,8 +53,16 @@ Entry = Callable[[Connection, int], None]
 class Writer:
     """Commits the books' pages, one transaction at a time, in a thread beside the event loop."""
 
-    def __init__(self, warehouse: Warehouse, meter: Meter, *, window: int = WINDOW_PAGES) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        meter: Meter,
+        *,
+        window: int = WINDOW_PAGES,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._warehouse = warehouse
+        self._monotonic = monotonic
         self._meter = meter
         self._books: list[Book] = []
         self._arrived = asyncio.Event()
@@ -83,7 +101,7 @@ class Writer:
     def arrived(self) -> None:
         """Tell that a book has gathered something."""
         self._arrived.set()
-        if sum(book.gathered_rows for book in self._books) >= GATHER_ROWS:
+        if self._gathered_rows() >= GATHER_ROWS:
             self._full.set()
 
     async def run(self) -> None:
@@ -106,16 +124,26 @@ class Writer:
                 return
 
     async def commit_now(self) -> None:
-        """Write everything that is gathered now, in one transaction. Raises what made an earlier commit fail."""
+        """Write everything that is gathered, in one transaction or, while more keeps coming, several.
+
+        Raises what made an earlier commit fail.
+        """
         async with self._one_at_a_time:
             self.raise_failure()
-            pages = sum(book.gathered_pages for book in self._books)
-            entries = [book.close_page() for book in self._books if book.gathered_pages]
-            if not entries:
+            if not self._waiting():
                 return
-            await asyncio.to_thread(self._write, entries)
-            self.commits += 1
-        await self.dismiss(pages)
+            with ExitStack() as held:
+                connection = await asyncio.to_thread(self._open, held)
+                until = self._monotonic() + HOLD_SECONDS
+                while self._waiting():
+                    pages = sum(book.gathered_pages for book in self._books)
+                    entries = [book.close_page() for book in self._books if book.gathered_pages]
+                    await asyncio.to_thread(self._write, connection, entries)
+                    self.commits += 1
+                    await self.dismiss(pages)
+                    if self._gathered_rows() < HOLD_ROWS or self._monotonic() > until:
+                        break
+                await asyncio.to_thread(held.close)
 
     async def alone(self, work: Callable[[], Result]) -> Result:
         """Do other work with the warehouse in a thread, between two commits."""
@@ -137,9 +165,24 @@ class Writer:
     def _waiting(self) -> bool:
         return any(book.gathered_pages for book in self._books)
 
-    def _write(self, entries: list[Entry]) -> None:
-        with self._warehouse.transaction() as connection:
+    def _gathered_rows(self) -> int:
+        return sum(book.gathered_rows for book in self._books)
+
+    def _open(self, held: ExitStack) -> Connection:
+        connection = held.enter_context(self._warehouse.connect())
+        connection.execute(_SQL["settings_for_bulk"])
+        return connection
+
+    def _write(self, connection: Connection, entries: list[Entry]) -> None:
+        connection.begin()
+        try:
             seq = next_seq(connection)
             for entry in entries:
                 entry(connection, seq)
             self._meter.save(connection)
+        except BaseException:
+            # After a fatal DuckDB error there is nothing left to roll back; the first error is the one to tell.
+            with suppress(duckdb.Error):
+                connection.rollback()
+            raise
+        connection.commit()
