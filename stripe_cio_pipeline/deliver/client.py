@@ -85,14 +85,17 @@ class Api:
             auth=auth,
             headers=headers,
             follow_redirects=False,
+            # Loading the system's certificates takes 30 ms, and plain HTTP (a sandbox) has no use for them.
+            verify=address.startswith("https:"),
             timeout=timeout,
             trust_env=True,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
+        self.address = address
         self.pace = pace
         self._patience = patience
         self._now = now
-        self._on_call = on_call
+        self.on_call = on_call
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,7 +169,7 @@ class Api:
         return Answer(response.status_code, response.content, _retry_after(response.headers))
 
     def _tell(self, on_call: Callable[[Call], None] | None, call: Call) -> None:
-        for listener in (on_call, self._on_call):
+        for listener in (on_call, self.on_call):
             if listener is not None:
                 listener(call)
 

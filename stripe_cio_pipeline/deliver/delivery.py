@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import orjson
 
-from stripe_cio_pipeline.deliver.client import Patience, track_api
+from stripe_cio_pipeline.deliver.client import Api, Patience, track_address, track_api
 from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
 from stripe_cio_pipeline.deliver.ledger import Group
 from stripe_cio_pipeline.deliver.outcome import Problem
@@ -136,7 +137,7 @@ def deliver(
             now=now,
             told=told,
         )
-        asyncio.run(_send(sending, warehouse, settings, policy, current, pace, patience or Patience(), now))
+        asyncio.run(_send(sending, warehouse, settings, policy, current, planned, pace, patience or Patience(), now))
         problem, throttled = sending.stopped_by, pace.throttled
     if problem is not None and not isinstance(problem, CustomerioUnavailable):
         raise problem
@@ -150,25 +151,35 @@ async def _send(
     settings: Settings,
     policy: Policy,
     plan_id: str,
+    planned: Mapping[str, int],
     pace: Pace,
     patience: Patience,
     now: Callable[[], float],
 ) -> None:
     reject_oversize(warehouse, sending, plan_id)
-    asking = track_api(settings, pace=pace, patience=patience, now=now, on_call=sending.note_call)
-    async with asking:
-        workspace = await find_workspace(asking, settings)
-    bind_workspace(warehouse, workspace, now)
-    connections = policy.customerio.in_flight
-    async with track_api(
-        settings, region=workspace.region, pace=pace, patience=patience, connections=connections, now=now
-    ) as track:
+    client = partial(
+        track_api, settings, pace=pace, patience=patience, connections=policy.customerio.in_flight, now=now
+    )
+    async with client(on_call=sending.note_call) as track:
+        workspace = await find_workspace(track, settings)
+        bind_workspace(warehouse, workspace, now)
+        if track.address == track_address(settings, workspace.region):
+            track.on_call = None
+            await _send_phases(sending, track, planned)
+            return
+    async with client(region=workspace.region) as track:
+        await _send_phases(sending, track, planned)
+
+
+async def _send_phases(sending: Sending, track: Api, planned: Mapping[str, int]) -> None:
+    if planned.keys() & {"identify", "update"}:
         await sending.run(track, Phase.PEOPLE)
+    if planned.keys() & {"delete", "suppress", "merge"}:
         await sending.run(track, Phase.REMOVALS)
-        settled = -1
-        while sending.settled > settled:
-            settled = sending.settled
-            await sending.run(track, Phase.EVENTS)
+    settled = -1 if "event" in planned else sending.settled
+    while sending.settled > settled and sending.stopped_by is None:
+        settled = sending.settled
+        await sending.run(track, Phase.EVENTS)
 
 
 def reject_oversize(warehouse: Warehouse, sending: Sending, plan_id: str) -> None:

@@ -5,6 +5,7 @@ killed run sends again.
 """
 
 import asyncio
+import contextlib
 import threading
 from array import array
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
 from stripe_cio_pipeline.deliver.due import Chunk, Phase, chunks, read_batches
-from stripe_cio_pipeline.deliver.ledger import Group, Settled, record
+from stripe_cio_pipeline.deliver.ledger import ROW_GROUP, Group, Settled, record
 from stripe_cio_pipeline.deliver.outcome import (
     Accepted,
     Again,
@@ -32,7 +33,9 @@ from stripe_cio_pipeline.warehouse import Warehouse
 
 BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
-_PACKED_AHEAD = 48
+_PACKED_AHEAD = 24
+#: How long an answer may wait to be written down together with others.
+_LINGER_SECONDS = 1.0
 
 
 class Sending:
@@ -73,7 +76,7 @@ class Sending:
         """Settle items that cannot be sent at all."""
         moment = self._now()
         self._group.settled.append(Settled(array("q", sorted(refused)), refused, None, moment, moment))
-        self._write_down()
+        self._write_down(ROW_GROUP)
 
     async def run(self, track: Api, phase: Phase) -> None:
         """Send everything that is due in a phase, and return when it is answered and written down."""
@@ -96,7 +99,8 @@ class Sending:
             raise _first(failed) from None
         finally:
             # After an interruption too: what was answered must not be sent again.
-            self._write_down()
+            while self._group:
+                self._write_down(ROW_GROUP)
 
     def _survey(self, phase: Phase) -> list[Chunk]:
         with self._warehouse.connect() as connection:
@@ -181,17 +185,30 @@ class Sending:
         self.settled += len(positions)
 
     async def _keep_recording(self) -> None:
-        while not self._all_sent:
-            await self._answered.wait()
-            self._answered.clear()
-            ended = await asyncio.to_thread(self._write_down)
+        while not self._all_sent or self._group:
+            await self._gather_answers()
+            ended = await asyncio.to_thread(self._write_down, ROW_GROUP)
             for _ in range(ended):
                 self._room.release()
 
-    def _write_down(self) -> int:
-        """Record everything that was answered until now; give how many batches that were."""
+    async def _gather_answers(self) -> None:
+        """Wait for answers, and a little longer for as many as are cheap to write down at once."""
+        loop = asyncio.get_running_loop()
+        deadline = None
+        while not self._all_sent and self._group.items < ROW_GROUP and not self._room.locked():
+            if self._group and deadline is None:
+                deadline = loop.time() + _LINGER_SECONDS
+            remaining = None if deadline is None else deadline - loop.time()
+            if remaining is not None and remaining <= 0:
+                return
+            self._answered.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._answered.wait(), remaining)
+
+    def _write_down(self, most: int) -> int:
+        """Record up to so many of the answered items; give how many batches these are the last of."""
         with self._one_at_a_time:
-            group, self._group = self._group, Group()
+            group = self._group.take(most)
             if group:
                 with self._warehouse.transaction() as connection:
                     record(connection, group, plan_id=self._plan_id, run_id=self._run_id)

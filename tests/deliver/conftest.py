@@ -91,8 +91,7 @@ def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "pla
         connection.execute("delete from customerio.plans where delivered_at is null")
         connection.execute(
             "insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)"
-            " values (?, 'run-plan', (select count(*) from customerio.plans)::int * interval 1 second + now()::timestamp,"
-            " '{}', ?)",
+            " select ?, 'run', now()::timestamp + count(*)::int * interval 1 second, '{}', ? from customerio.plans",
             [plan_id, json.dumps(guard or {"stopped": False, "findings": []})],
         )
         connection.execute(

@@ -1,0 +1,36 @@
+-- A plan of {people} people who are linked for the first time, with a dozen attributes each, as planning writes it.
+insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)
+values ('benchmark', 'benchmark', now()::timestamp, '{{}}', '{{"stopped": false, "findings": []}}');
+
+insert into customerio.plan (plan_id, position, action, person_id, reason, operation, before, after, payload_hash)
+with people as (
+    select
+        i,
+        'customer-' || i || '@example.com' as email,
+        to_json(struct_pack(
+            id := 'cus_' || lpad(i::varchar, 14, '0'),
+            email := 'customer-' || i || '@example.com',
+            name := 'Customer ' || i,
+            created_at := 1600000000 + i,
+            country := ['DE', 'US', 'FR', 'GB'][i % 4 + 1],
+            currency := 'usd',
+            plan := 'Pro',
+            subscription_status := 'active',
+            quantity := 1 + i % 7,
+            mrr := (49 * (1 + i % 7))::decimal(18, 2),
+            lifetime_value := (490 * (1 + i % 7))::decimal(18, 2),
+            delinquent := false
+        ))::varchar as attributes
+    from range(1, {people} + 1) as numbers (i)
+),
+worded as (
+    select
+        *,
+        '{{"type":"person","identifiers":{{"email":"' || email || '"}},"action":"identify","attributes":' || attributes
+        || '}}' as operation
+    from people
+)
+select
+    'benchmark', i, 'identify', 'cus_' || lpad(i::varchar, 14, '0'), 'linked_by_email', operation, '{{}}', attributes,
+    md5(operation)
+from worded

@@ -1,0 +1,1 @@
+select 1 from customerio.rejections limit 1
