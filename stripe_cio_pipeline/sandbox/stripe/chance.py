@@ -12,6 +12,7 @@ _VALUE = {character: value for value, character in enumerate(_ALPHABET)}
 SHORT = 14
 """Characters after the prefix of the ids of customers, products and subscription items."""
 _SPACE = 62**SHORT
+_PAIR = 62**2
 
 
 class Chance:
@@ -51,11 +52,15 @@ class Chance:
 
 def spell(number: int) -> str:
     """Spell a number below 62**14 in 14 letters and digits."""
-    parts = []
-    for _ in range(SHORT // 2):
-        number, rest = divmod(number, 3844)
-        parts.append(_PAIRS[rest])
-    return "".join(parts)
+    # Split first: below 2**60 Python divides much faster. This runs for every id on every page.
+    high, low = divmod(number, _PAIR**4)
+    low, first = divmod(low, _PAIR)
+    low, second = divmod(low, _PAIR)
+    fourth, third = divmod(low, _PAIR)
+    high, fifth = divmod(high, _PAIR)
+    seventh, sixth = divmod(high, _PAIR)
+    pairs = _PAIRS
+    return f"{pairs[first]}{pairs[second]}{pairs[third]}{pairs[fourth]}{pairs[fifth]}{pairs[sixth]}{pairs[seventh]}"
 
 
 def read(text: str) -> int | None:
@@ -67,7 +72,7 @@ def read(text: str) -> int | None:
         high, low = _VALUE.get(text[position]), _VALUE.get(text[position + 1])
         if high is None or low is None:
             return None
-        number = number * 3844 + high * 62 + low
+        number = number * _PAIR + high * 62 + low
     return number
 
 

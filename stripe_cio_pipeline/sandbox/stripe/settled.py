@@ -45,7 +45,7 @@ class Template:
     """A payload with holes: `text % {hole: value}`."""
 
     text: bytes
-    holes: tuple[str, ...]
+    holes: tuple[tuple[bytes, str], ...]
 
     @classmethod
     def of(cls, payload: Mapping[str, Any], holes: Mapping[str, str]) -> "Template":
@@ -57,7 +57,7 @@ class Template:
             text, count = pattern.subn(f"%({hole})b".encode(), text)
             if count:
                 found.append(hole)
-        return cls(text, tuple(dict.fromkeys(found)))
+        return cls(text, tuple((hole.encode(), hole) for hole in dict.fromkeys(found)))
 
 
 Templates = Mapping[tuple[str, str, int], Template]
@@ -194,6 +194,7 @@ class Settled:
         self._templates: Templates = {}
         self._variants = 1
         self._next = 0
+        self._years: dict[int, int] = {}
         self._fill = self._fillers()
 
     def prepare(self, templates: Templates) -> None:
@@ -217,7 +218,11 @@ class Settled:
 
     def period_end(self, number: int) -> int:
         """Return when the paid year ends."""
-        return later(self.created(number) + PURCHASE_SECONDS, "year", 1, 1)
+        begun = self.created(number) + PURCHASE_SECONDS
+        day = begun // DAY
+        if day not in self._years:
+            self._years[day] = later(day * DAY, "year", 1, 1) - day * DAY
+        return begun + self._years[day]
 
     def id_of(self, object: str, number: int) -> str:  # noqa: A002
         """Return the id of a customer's object."""
@@ -259,7 +264,7 @@ class Settled:
             object = "customer"  # noqa: A001
         template = self._templates[object, role, self._mix(number, 2) % self._variants]
         fill = self._fill
-        return template.text % {hole.encode(): fill[hole](number) for hole in template.holes}
+        return template.text % {mark: fill[hole](number) for mark, hole in template.holes}
 
     # Waking
 
