@@ -57,7 +57,7 @@ class StripeCustomerIoComponent(dg.Component, dg.Model, dg.Resolvable):
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of all assets and runs.")
     running: bool = Field(
         default=False,
-        description="Begin with the schedules and the sensor switched on. Off by default: a fresh copy must never send.",
+        description="Begin with the schedules and the sensor switched on. Off: a fresh copy must never send.",
     )
 
     @field_validator("prefix")

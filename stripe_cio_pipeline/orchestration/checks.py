@@ -5,12 +5,14 @@ The checks *guard* and *limits* are not here: they belong to the steps that deci
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
+from stripe_cio_pipeline.extract import latest_proof, shape_findings
 from stripe_cio_pipeline.orchestration.layout import Layout
-from stripe_cio_pipeline.orchestration.metadata import markdown, numbers, table
+from stripe_cio_pipeline.orchestration.metadata import markdown, numbers, readable, table
 from stripe_cio_pipeline.orchestration.names import Group
 from stripe_cio_pipeline.orchestration.pipeline import Opened, a_step
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -63,11 +65,13 @@ def _build(layout: Layout, group: Group, checks: Sequence[Check]) -> dg.AssetChe
     def look(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """Read the warehouse once for all checks of a group."""
         found: dict[dg.AssetCheckKey, Finding] = {}
-        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
-            with opened.warehouse.reading() as connection:
-                for key, check in by_key.items():
-                    if key in context.selected_asset_check_keys:
-                        found[key] = check.look(connection, opened)
+        with (
+            a_step(getattr(context.resources, names.resource), context.run.run_id) as opened,
+            opened.warehouse.reading() as connection,
+        ):
+            for key, check in by_key.items():
+                if key in context.selected_asset_check_keys:
+                    found[key] = check.look(connection, opened)
         for key, finding in found.items():
             advice = {} if finding.passed or not finding.advice else {"what to do": finding.advice}
             yield dg.AssetCheckResult(
@@ -96,8 +100,6 @@ def _fresh(connection: Connection, opened: Opened) -> Finding:
 
 
 def _known_shapes(connection: Connection, _: Opened) -> Finding:
-    from stripe_cio_pipeline.extract import shape_findings
-
     met = shape_findings(connection)
     alarming = [found for found in met if found.alarming]
     return Finding(
@@ -123,28 +125,49 @@ def _known_shapes(connection: Connection, _: Opened) -> Finding:
                 )
             ),
         },
-        "Objects of an unknown shape were read again by id, and no value was overwritten by an absent one. Upgrade this "
-        "package if the version is newer than it knows, and look at the attributes of the objects named here.",
+        "Objects of an unknown shape were read again by id, and no value was overwritten by an absent one. Upgrade "
+        "this package if the version is newer than it knows, and look at the attributes of the objects named here.",
     )
 
 
 def _complete(connection: Connection, _: Opened) -> Finding:
-    rows = _rows(connection, "last_reconciliation")
-    differing = [row for row in rows if row[-1] != "equal"]
+    months, made_at = latest_proof(connection)
+    differing = [month for month in months if not month.equal_after]
+    rows = (
+        (
+            month.object,
+            month.month,
+            month.stripe_rows,
+            month.before_rows,
+            month.after_rows,
+            "equal" if month.equal_after else "differs",
+            "equal" if month.equal_before else "differed",
+        )
+        for month in sorted(
+            months, key=lambda month: (month.equal_after, month.equal_before, month.object, month.month)
+        )
+    )
     return Finding(
-        bool(rows) and not differing,
+        bool(months) and not differing,
         {
-            **numbers({"rows_compared": sum(int(row[2]) for row in rows), "months_that_differ": len(differing)}),
+            **numbers(
+                {
+                    "rows_compared": sum(month.stripe_rows for month in months),
+                    "months_that_differ": len(differing),
+                    "months_that_were_repaired": sum(not month.equal_before for month in months),
+                }
+            ),
+            **({"compared": readable(min(made_at.values()))} if made_at else {}),
             "proof": markdown(
                 table(
-                    ("object", "month", "in Stripe", "here before", "here now", "repaired", "content"),
-                    (differing + [row for row in rows if row[-1] == "equal"])[:200],
+                    ("object", "month", "in Stripe", "here before", "here now", "content now", "content before"),
+                    islice(rows, 200),
                     nothing="Nothing was compared yet.",
                 )
             ),
         },
-        "Run the job reconcile: it compares everything with Stripe and repairs what differs. Where a month still differs "
-        "after a repair, the object changed while it was compared; the next reconcile settles it.",
+        "Run the job reconcile: it compares everything with Stripe and repairs what differs. Where a month still "
+        "differs after it, the object changed while it was compared; the next reconcile settles it.",
     )
 
 
@@ -153,8 +176,8 @@ def _one_person_per_email(connection: Connection, _: Opened) -> Finding:
     return Finding(
         not rows,
         {**numbers({"emails": len(rows)}), "people": markdown(table(("email", "people"), rows, nothing="None."))},
-        "Two people with one email would take each other's place in Customer.io, so nothing is sent. members.sql decides "
-        "who is one person, and people.sql must give one row for each.",
+        "Two people with one email would take each other's place in Customer.io, so nothing is sent. members.sql "
+        "decides who is one person, and people.sql must give one row for each.",
     )
 
 
@@ -191,8 +214,8 @@ def _no_conflicts(connection: Connection, _: Opened) -> Finding:
             **numbers({"people": sum(int(row[2]) for row in rows)}),
             "conflicts": markdown(table(("state", "reason", "people", "for example"), rows, nothing="Nobody.")),
         },
-        "stripe-cio explain PERSON tells what is in the way. Merge the two people in Customer.io, or correct the email in "
-        "Stripe, then stripe-cio retry PERSON.",
+        "stripe-cio explain PERSON tells what is in the way. Merge the two people in Customer.io, or correct the "
+        "email in Stripe, then stripe-cio retry PERSON.",
     )
 
 

@@ -8,13 +8,13 @@ import dagster as dg
 from pydantic import Field
 
 from stripe_cio_pipeline.deliver import deliver
-from stripe_cio_pipeline.orchestration import lineage
 from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.lineage import Traced, attribute_lineage, drawn, plan_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import figures
 from stripe_cio_pipeline.orchestration.pipeline import a_step
 from stripe_cio_pipeline.orchestration.plan_metadata import guard_stop, tell_of_delivery, tell_of_guard, tell_of_plan
 from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
-from stripe_cio_pipeline.orchestration.tables import column_schema, row_count
+from stripe_cio_pipeline.orchestration.tables import attribute_schema, column_schema, row_count
 from stripe_cio_pipeline.orchestration.tables import preview as preview_of
 from stripe_cio_pipeline.plan import approve, make_plan, preview
 
@@ -27,12 +27,12 @@ It compares the model with the ledger of what Customer.io has accepted. Nothing 
 _PEOPLE = """\
 The people that Customer.io has accepted, each with the attributes it has: the ledger.
 
-`POST /api/v2/batch`, only what changed, an outcome for every item. *Lineage* below draws where each attribute comes from.
+`POST /api/v2/batch`, only what changed, an outcome for every item. *lineage* draws where each attribute comes from.
 """
 _EVENTS = """\
 The Stripe events that Customer.io has accepted, each once: they start campaigns.
 
-An event goes out after its person is linked, with Stripe's time and an id made of Stripe's, so that a repeat is dropped.
+An event goes out after its person is linked, with Stripe's time and an id made of Stripe's: a repeat is dropped.
 """
 _VERIFICATION = """\
 People as Customer.io has them now, read back through the App API and compared with the ledger.
@@ -42,12 +42,40 @@ drifted becomes due again. Without `CUSTOMERIO_APP_API_KEY` it is left out and s
 """
 
 
+PLAN_COLUMNS = {
+    "plan_id": "hash of the plan's content: what an approval is bound to",
+    "position": "the order of sending",
+    "action": "identify, update, delete, suppress, merge, event, or hold: nothing is sent",
+    "person_id": "the person",
+    "event_id": "the Stripe event that is forwarded",
+    "reason": "why, as a word",
+    "explanation": "why, as a sentence",
+    "operation": "the operation as Customer.io gets it, without its time of sending",
+    "before": "the attributes that change, as Customer.io has them",
+    "after": "the attributes that change, as they shall be; null: removed",
+    "source_event_id": "the Stripe event behind the change",
+    "payload_hash": "hash of the operation: what was rejected is not planned again until this differs",
+}
+EVENT_COLUMNS = {
+    "event_id": "Stripe's id of the event",
+    "ulid": "Customer.io's id of it, made of Stripe's: a repeat is dropped",
+    "person_id": "the person who got it",
+    "name": "the event's name in Customer.io",
+    "created": "when it happened: unix seconds, Stripe's clock",
+    "state": "accepted or rejected",
+    "accepted_at": "when Customer.io took it: UTC, this machine's clock",
+    "reason": "why it was not accepted",
+    "request_id": "the call that carried it",
+    "run_id": "the run that sent it",
+}
+
+
 class PlanConfig(dg.Config):
     """How the plan is made, and whether the guard may stop it."""
 
     approve: bool = Field(
         default=False,
-        description="Let this plan through even if the guard would stop it: the first load, or a change of many people.",
+        description="Let this plan through even if the guard would stop it: a first load, or a change of many people.",
     )
     dry_run: bool = Field(
         default=False, description="Only tell what would be planned. Nothing is stored, and nothing is sent after it."
@@ -63,8 +91,8 @@ class DeliveryConfig(dg.Config):
 
     approve_plan: str | None = Field(
         default=None,
-        description="Id of a plan that the guard stopped, to send exactly that one. The check guard shows it. A plan that "
-        "has changed in the meantime has another id and is not sent.",
+        description="Id of a plan that the guard stopped, to send exactly that one. The check guard shows it. A plan "
+        "that has changed in the meantime has another id and is not sent.",
     )
 
 
@@ -76,7 +104,7 @@ class VerifyConfig(dg.Config):
     )
 
 
-def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
     """Build the plan, the two sinks that one delivery fills, and the verification."""
     names = layout.names
     plan_key, people, events, verification = (
@@ -104,7 +132,7 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
     )  # fmt: skip
     def plan(
         context: dg.AssetExecutionContext, config: PlanConfig
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Compare the model with the ledger."""
         with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
             if config.dry_run:
@@ -125,7 +153,11 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
                 made = replace(made, guard=replace(made.guard, stopped=False, approved=True))
             opened.on_report(made)
             with opened.warehouse.reading() as connection:
-                told = tell_of_plan(connection, made)
+                told = {
+                    **tell_of_plan(connection, made),
+                    "dagster/column_schema": column_schema(connection, "customerio.plan", PLAN_COLUMNS),
+                    "dagster/column_lineage": plan_lineage(names, traced.origins),
+                }
             if made.guard.stopped:
                 opened.on_error(guard_stop(made))
                 finish_run(opened.warehouse, context.run.run_id, "sync", "stopped by the guard", {"plan": made.plan_id})
@@ -141,7 +173,7 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
         specs=[
             describe_asset(
                 layout, "customerio", "people", _PEOPLE, deps=[plan_key], kinds=("customerio", "duckdb"),
-                sources=[Source.of(deliver)], table="customerio.people",
+                sources=[Source.of(deliver)], table="customerio.people", metadata={"lineage": drawn(traced)},
             ),
             describe_asset(
                 layout, "customerio", "events", _EVENTS, deps=[plan_key], kinds=("customerio", "duckdb"),
@@ -151,7 +183,7 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
     )  # fmt: skip
     def deliver_to_customerio(
         context: dg.AssetExecutionContext, config: DeliveryConfig
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Send the plan, and store the outcome of every item."""
         with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
             report = deliver(
@@ -173,20 +205,19 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
                 "done",
                 {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted},
             )
-            found = lineage.origins(opened.policy)
             with opened.warehouse.reading() as connection:
                 told = tell_of_delivery(connection, report, context.run.run_id)
                 people_told = {
                     **told,
                     "dagster/row_count": row_count(connection, "customerio.people"),
-                    "dagster/column_lineage": lineage.attribute_lineage(names, found),
-                    "lineage": lineage.drawn(found),
+                    "dagster/column_schema": attribute_schema(connection, words(traced.origins)),
+                    "dagster/column_lineage": attribute_lineage(names, traced.origins),
                     "preview": preview_of(connection, "last_writes", {"run_id": context.run.run_id}),
                 }
                 events_told = {
                     **told,
                     "dagster/row_count": row_count(connection, "customerio.events"),
-                    "dagster/column_schema": column_schema(connection, "customerio.events", {}),
+                    "dagster/column_schema": column_schema(connection, "customerio.events", EVENT_COLUMNS),
                 }
         yield dg.MaterializeResult(asset_key=people, metadata=people_told)
         yield dg.MaterializeResult(asset_key=events, metadata=events_told)
@@ -205,7 +236,9 @@ def build_customerio_assets(layout: Layout) -> list[dg.AssetsDefinition]:
             )
         ],
     )  # fmt: skip
-    def verify_customerio(context: dg.AssetExecutionContext, config: VerifyConfig) -> Iterator[dg.MaterializeResult]:
+    def verify_customerio(
+        context: dg.AssetExecutionContext, config: VerifyConfig
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Read people back and compare."""
         from stripe_cio_pipeline.deliver import verify
 

@@ -75,14 +75,16 @@ def draw_charts(charts: Sequence[Chart], *, most_bars: int = 15, width: int = 76
 
 
 def draw_lineage(links: Sequence[Link], *, width: int = 860) -> str:
-    """Draw which fields (left, by table) feed which attributes (right), with a curve for each link."""
+    """Draw which fields (left, by table) feed which attributes (right), with a curve for each link.
+
+    Attributes stand near what feeds them, so that few curves cross.
+    """
     fields = sorted({(link.table, link.field) for link in links})
     tables = sorted({table for table, _ in fields})
-    attributes = list(dict.fromkeys(link.attribute for link in links))
     colours = {table: _COLOURS[number % len(_COLOURS)] for number, table in enumerate(tables)}
     ends = (
         _MARGIN + max((len(field) * _LETTER for _, field in fields), default=0.0) + 22,
-        width - _MARGIN - max((len(name) * _LETTER for name in attributes), default=0.0) - 22,
+        width - _MARGIN - max((len(link.attribute) * _LETTER for link in links), default=0.0) - 22,
     )
     parts: list[str] = []
     starts: dict[tuple[str, str], float] = {}
@@ -94,6 +96,10 @@ def draw_lineage(links: Sequence[Link], *, width: int = 860) -> str:
             starts[key] = y + _ROW / 2
             parts.append(_text(_MARGIN + 10, y + 15, key[1]))
             y += _ROW
+    feeds: dict[str, list[float]] = {}
+    for link in links:
+        feeds.setdefault(link.attribute, []).append(starts[link.table, link.field])
+    attributes = sorted(feeds, key=lambda name: sum(feeds[name]) / len(feeds[name]))
     height = max(y, _MARGIN + _ROW * (len(attributes) + 1.0))
     step = (height - _MARGIN - _ROW) / max(1, len(attributes))
     stops: dict[str, float] = {}

@@ -5,6 +5,7 @@ import dagster as dg
 from stripe_cio_pipeline.orchestration.checks import build_checks
 from stripe_cio_pipeline.orchestration.customerio_assets import build_customerio_assets
 from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.lineage import trace
 from stripe_cio_pipeline.orchestration.model_assets import build_model_assets
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.orchestration.schedules import build_jobs, build_schedules
@@ -15,8 +16,13 @@ from stripe_cio_pipeline.orchestration.stripe_assets import build_stripe_assets
 def build_definitions(layout: Layout, pipeline: Pipeline) -> dg.Definitions:
     """Build assets, checks, jobs, schedules and the sensor. Needs no environment, no warehouse and no network."""
     jobs = build_jobs(layout)
+    traced = trace(layout.policy)
     return dg.Definitions(
-        assets=[*build_stripe_assets(layout), *build_model_assets(layout), *build_customerio_assets(layout)],
+        assets=[
+            *build_stripe_assets(layout, traced),
+            *build_model_assets(layout, traced),
+            *build_customerio_assets(layout, traced),
+        ],
         asset_checks=build_checks(layout),
         jobs=jobs,
         schedules=build_schedules(layout, jobs),

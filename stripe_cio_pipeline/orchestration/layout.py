@@ -22,7 +22,7 @@ RETRY = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, 
 class Layout:
     """One pipeline in Dagster: its names, owners, tags and policy.
 
-    `policy` decides the cron lines, the pace of the sensor and what counts as stale; a step reads it again when it runs.
+    `policy` decides the cron lines, the pace of the sensor and what counts as stale; a step that runs reads it again.
     `running` says whether schedules and the sensor begin switched on.
     """
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model import lineage
 from stripe_cio_pipeline.orchestration.drawings import Link, as_markdown, draw_lineage
 from stripe_cio_pipeline.orchestration.metadata import markdown, table
 from stripe_cio_pipeline.orchestration.names import Names
@@ -25,14 +27,29 @@ class Origin:
     through: tuple[str, ...]
 
 
-def origins(policy: Policy) -> tuple[Origin, ...]:
-    """Trace every attribute of people.sql back to Stripe. Raises ModelError where the SQL is wrong."""
-    from stripe_cio_pipeline.model import lineage
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """All origins, or why there are none."""
 
-    return tuple(
-        Origin(attribute, source.table.removeprefix("stripe."), source.field, tuple(source.through))
-        for attribute, sources in lineage(policy).items()
-        for source in sources
+    origins: tuple[Origin, ...] = ()
+    problem: str = ""
+
+
+def trace(policy: Policy) -> Traced:
+    """Trace every attribute of people.sql back to Stripe. SQL that cannot be read is a problem told, not raised.
+
+    Definitions must load with a broken model too: the step that runs it is where it fails.
+    """
+    try:
+        found = lineage(policy)
+    except ModelError as wrong:
+        return Traced(problem=str(wrong))
+    return Traced(
+        tuple(
+            Origin(attribute, source.table.removeprefix("stripe."), source.field, source.through)
+            for attribute, sources in found.items()
+            for source in sources
+        )
     )
 
 
@@ -45,6 +62,23 @@ def people_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLinea
             dg.TableColumnDep(asset_key=names.asset("stripe", kind), column_name=field)
         )
     return dg.TableColumnLineage(deps_by_column=deps)
+
+
+def plan_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
+    """Give the lineage of `customerio/plan`: what shall be is what the model says."""
+    people, events = names.asset("model", "people"), names.asset("model", "events")
+    attributes = [
+        dg.TableColumnDep(asset_key=people, column_name=name)
+        for name in dict.fromkeys(origin.attribute for origin in found)
+    ]
+    return dg.TableColumnLineage(
+        deps_by_column={
+            "person_id": [dg.TableColumnDep(asset_key=people, column_name="person_id")],
+            "event_id": [dg.TableColumnDep(asset_key=events, column_name="event_id")],
+            "after": attributes,
+            "operation": [*attributes, dg.TableColumnDep(asset_key=events, column_name="data")],
+        }
+    )
 
 
 def attribute_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
@@ -65,7 +99,7 @@ def words(found: Iterable[Origin]) -> dict[str, str]:
 
 
 def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...]:
-    """Give the payload fields of one Stripe object that attributes are made of, as columns that lineage can point at."""
+    """Give the payload fields of one Stripe object that feed attributes, as columns that lineage can point at."""
     readers: dict[str, list[str]] = {}
     for origin in found:
         if origin.object == name:
@@ -78,24 +112,36 @@ def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...
     )
 
 
-def drawn(found: Iterable[Origin]) -> dg.MetadataValue:
-    """Draw the whole way as a picture, and write it as a table below."""
-    kept = tuple(found)
-    links = dict.fromkeys(Link(f"stripe.{origin.object}", origin.field, origin.attribute) for origin in kept)
-    picture = draw_lineage(tuple(links))
+def drawn(traced: Traced) -> dg.MetadataValue:
+    """Draw the whole way as a picture, and write it as a table below, field by field."""
+    if traced.problem:
+        return markdown(f"The models cannot be read: {traced.problem}")
+    kept = traced.origins
+    links = dict.fromkeys(
+        Link(f"stripe.{origin.object}", _shortened(origin.field), origin.attribute) for origin in kept
+    )
     rows: dict[str, tuple[list[str], list[str]]] = {}
     for origin in kept:
         fields, through = rows.setdefault(origin.attribute, ([], []))
-        fields.append(f"`stripe.{origin.object}` → `{origin.field}`")
+        fields.append(f"`{origin.object}.{origin.field}`")
         through.extend(f"`{step}`" for step in origin.through)
     return markdown(
-        as_markdown(picture, "Which Stripe fields feed which Customer.io attribute"),
+        as_markdown(draw_lineage(tuple(links)), "Which Stripe fields feed which Customer.io attribute"),
         table(
-            ("Customer.io attribute", "through", "Stripe fields"),
+            ("Customer.io attribute", "Stripe fields", "through"),
             (
-                (f"**{name}**", ", ".join(dict.fromkeys(through)), ", ".join(dict.fromkeys(fields)))
+                (f"**{name}**", ", ".join(dict.fromkeys(fields)), ", ".join(dict.fromkeys(through)))
                 for name, (fields, through) in rows.items()
             ),
             longest_cell=4_000,
         ),
     )
+
+
+def _shortened(field: str) -> str:
+    """Name the part of the payload that a field stands in: a picture of every field is a picture of none."""
+    parts = field.split(".")
+    # `items.data[]` is one step: the elements of a list.
+    steps = [".".join(parts[:2]), *parts[2:]] if parts[1:2] == ["data[]"] else parts
+    kept = 2 if steps[0].endswith(".data[]") else 1
+    return field if len(steps) <= kept else ".".join([*steps[:kept], "*"])

@@ -1,15 +1,19 @@
 """The assets of the group `model`: who is who, what everybody looks like, which events to forward."""
 
-from collections.abc import Iterator
+import importlib.resources
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.model import ModelReport, build
-from stripe_cio_pipeline.orchestration import lineage
+from stripe_cio_pipeline.model.files import ModelFile, load_models
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.lineage import Traced, drawn, people_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.pipeline import a_step
@@ -68,53 +72,90 @@ class ModelConfig(dg.Config):
     )
 
 
-def build_model_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
     """Build `model/members`, `model/people` and `model/events`: one pass of the model fills all three."""
     names = layout.names
     objects = [names.asset("stripe", kind.name) for kind in OBJECTS]
     feed = names.asset("stripe", "events")
     members, people, events = (names.asset("model", name) for name in ("members", "people", "events"))
-    sources = [Source.of(build)]
+    files = _files(layout)
+    limits = dg.AssetCheckSpec(
+        "limits",
+        asset=people,
+        description="Every value of the people just computed fits into Customer.io's limits.",
+    )
+
+    def describe(
+        name: str, words: str, deps: list[dg.AssetKey], metadata: dict[str, Any] | None = None
+    ) -> dg.AssetSpec:
+        file = files.get(name)
+        return describe_asset(
+            layout,
+            "model",
+            name,
+            words if file is None else f"{words}\n`{file.where}`:\n\n```sql\n{file.sql.strip()}\n```\n",
+            deps=deps,
+            kinds=("duckdb", "sql"),
+            sources=[Source.of(build), *([Source.at(_path(file))] if file else [])],
+            table=f"model.{name}",
+            metadata=metadata,
+        )
 
     @dg.multi_asset(
         name=names.act("build_model"),
         can_subset=True,
         required_resource_keys={names.resource},
         specs=[
-            describe_asset(
-                layout, "model", "members", _MEMBERS, deps=objects, kinds=("duckdb", "sql"), sources=sources,
-                table="model.members",
-            ),
-            describe_asset(
-                layout, "model", "people", _PEOPLE, deps=[*objects, members], kinds=("duckdb", "sql"), sources=sources,
-                table="model.people",
-            ),
-            describe_asset(
-                layout, "model", "events", _EVENTS, deps=[feed, members], kinds=("duckdb", "sql"), sources=sources,
-                table="model.events",
-            ),
+            describe("members", _MEMBERS, objects),
+            describe("people", _PEOPLE, [*objects, members], {"lineage": drawn(traced)}),
+            describe("events", _EVENTS, [feed, members]),
         ],
-    )  # fmt: skip
-    def build_model(context: dg.AssetExecutionContext, config: ModelConfig) -> Iterator[dg.MaterializeResult]:
+        check_specs=[limits],
+    )
+    def build_model(
+        context: dg.AssetExecutionContext, config: ModelConfig
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run the SQL of the model over what changed."""
         with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
             report = build(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
             opened.on_report(report)
-            found = lineage.origins(opened.policy)
             with opened.warehouse.reading() as connection:
-                told = {
+                told: dict[dg.AssetKey, Callable[[], dict[str, Any]]] = {
                     members: lambda: _tell_of_members(connection),
-                    people: lambda: _tell_of_people(connection, names, report, found),
+                    people: lambda: _tell_of_people(connection, names, report, traced),
                     events: lambda: _tell_of_events(connection),
                 }
-                results = [
-                    dg.MaterializeResult(asset_key=key, metadata={**_figures(report), **told[key]()})
-                    for key in (members, people, events)
+                results: list[dg.MaterializeResult[None]] = [
+                    dg.MaterializeResult(asset_key=key, metadata={**_figures(report), **tell()})
+                    for key, tell in told.items()
                     if key in context.selected_asset_keys
                 ]
         yield from results
+        if limits.key in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                check_name=limits.name,
+                asset_key=people,
+                passed=not report.findings,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata=_findings(report),
+            )
 
     return [build_model]
+
+
+def _files(layout: Layout) -> Mapping[str, ModelFile]:
+    try:
+        models = load_models(layout.policy.models.folder)
+    except ModelError:
+        # Definitions load with broken models too; the step that runs them says what is wrong.
+        return {}
+    return {"members": models.members, "people": models.people, "events": models.events}
+
+
+def _path(file: ModelFile) -> Path:
+    if not file.builtin:
+        return Path(file.where)
+    return Path(str(importlib.resources.files("stripe_cio_pipeline.model").joinpath("sql", f"{file.name}.sql")))
 
 
 def _figures(report: ModelReport) -> dict[str, dg.MetadataValue]:
@@ -137,17 +178,13 @@ def _tell_of_members(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _tell_of_people(
-    connection: Connection, names: Names, report: ModelReport, found: tuple[lineage.Origin, ...]
-) -> dict[str, Any]:
+def _tell_of_people(connection: Connection, names: Names, report: ModelReport, traced: Traced) -> dict[str, Any]:
     return {
         "dagster/row_count": report.people,
-        "dagster/column_schema": column_schema(connection, "model.people", lineage.words(found)),
-        "dagster/column_lineage": lineage.people_lineage(names, found),
-        "lineage": lineage.drawn(found),
+        "dagster/column_schema": column_schema(connection, "model.people", words(traced.origins)),
+        "dagster/column_lineage": people_lineage(names, traced.origins),
         "attributes": len(report.columns),
         "preview": _people_preview(connection),
-        **_findings(report),
     }
 
 
@@ -160,16 +197,20 @@ def _tell_of_events(connection: Connection) -> dict[str, Any]:
 
 
 def _findings(report: ModelReport) -> dict[str, Any]:
-    if not report.findings:
-        return {}
     rows = (
         (finding.column, finding.limit, finding.action, finding.people, finding.example, finding.advice)
         for finding in report.findings
     )
     return {
+        **numbers({"findings": len(report.findings)}),
         "limits": markdown(
-            table(("attribute", "limit", "what was done", "people", "for example", "advice"), rows, longest_cell=300)
-        )
+            table(
+                ("attribute", "limit", "what was done", "people", "for example", "advice"),
+                rows,
+                nothing="Every value fits.",
+                longest_cell=300,
+            )
+        ),
     }
 
 

@@ -32,7 +32,7 @@ class Opened:
     """What a step hands to a room.
 
     `on_report` and `on_error` get each room's report, and the error that ended a step; `progress` gets the room's notes
-    on the way. `attended` says that somebody waits at the terminal, so that no failed step is tried again minutes later.
+    on the way. `attended`: somebody waits at the terminal, so no failed step is tried again minutes later.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ class Pipeline(Protocol):
         ...
 
 
-class PipelineResource(dg.ConfigurableResource):
+class PipelineResource(dg.ConfigurableResource[Any]):
     """One pipeline: a Stripe account, a Customer.io workspace and the DuckDB warehouse between them.
 
     Keys and addresses come from the environment when a step runs; none of them is ever part of a run's configuration.

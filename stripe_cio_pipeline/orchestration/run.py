@@ -66,9 +66,10 @@ def run_sync(
 ) -> SyncOutcome:
     """Run the job `sync` once and give the rooms' reports.
 
-    `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent; `full` computes every person
-    anew. `preview_rows` of a dry run are shown. `on_report` gets each report as soon as its step has ended, `progress` the rooms' notes on the way. The run is
-    recorded in `instance`, by default in the one that DAGSTER_HOME names, and nowhere if it names none.
+    `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and `preview_rows` of what would
+    be are given; `full` computes every person anew. `on_report` gets each report as soon as its step has ended,
+    `progress` the rooms' notes on the way. The run is recorded in `instance`, by default in the one that DAGSTER_HOME names, and
+    nowhere if it names none.
 
     Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package.
     """

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from stripe_cio_pipeline.errors import WarehouseLocked
+from stripe_cio_pipeline.extract import peek
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
 from stripe_cio_pipeline.warehouse import Statements
@@ -24,7 +25,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
     """Build `stripe_changes`.
 
     It keeps no cursor of its own: whether there is something new is decided by the warehouse, where the position moves
-    together with the rows. A tick whose run fails is therefore asked for again, and losing Dagster's storage loses nothing.
+    together with the rows. So what a failed run left is asked for again, and losing Dagster's storage loses nothing.
     """
     job, resource = layout.names.act("sync"), layout.names.resource
 
@@ -47,8 +48,8 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         job_name=job,
         evaluation_fn=look,
         minimum_interval_seconds=layout.policy.stripe.poll_seconds,
-        description="Asks Stripe for its newest event: one request. Where the warehouse does not have it yet, a sync is "
-        "started; otherwise the tick says why not.",
+        description="Asks Stripe for its newest event: one request. Where the warehouse does not have it yet, a sync "
+        "is started; otherwise the tick says why not.",
         default_status=dg.DefaultSensorStatus.RUNNING if layout.running else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={resource},
     )
@@ -56,9 +57,6 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
 
 def _reason_to_sync(opened: Opened) -> tuple[str, bool]:
     """Say what there is to do, or why there is nothing; and which of the two."""
-    # Imported when a tick runs: the SDK behind it is not needed to load the definitions.
-    from stripe_cio_pipeline.extract import peek
-
     seen = peek(opened.warehouse, opened.settings, opened.policy)
     if seen.changed or seen.history_pending:
         return seen.reason, True

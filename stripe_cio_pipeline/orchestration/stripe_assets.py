@@ -19,9 +19,9 @@ from stripe_cio_pipeline.extract import (
     extract,
     reconcile,
 )
-from stripe_cio_pipeline.orchestration import lineage
 from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
-from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers
+from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
+from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers, table
 from stripe_cio_pipeline.orchestration.pipeline import a_step
 from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
@@ -68,7 +68,7 @@ class ReconcileConfig(dg.Config):
     dry_run: bool = Field(default=False, description="Only tell what differs; repair nothing and keep no proof.")
 
 
-def build_stripe_assets(layout: Layout) -> list[dg.AssetsDefinition]:
+def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
     """Build an asset per object type, the events feed and the reconciliation."""
     names = layout.names
     keys = {kind.name: names.asset("stripe", kind.name) for kind in OBJECTS}
@@ -93,7 +93,7 @@ def build_stripe_assets(layout: Layout) -> list[dg.AssetsDefinition]:
             ),
         ],
     )  # fmt: skip
-    def extract_stripe(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def extract_stripe(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Read Stripe: history where it is not finished, then what changed."""
         selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
         with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
@@ -111,12 +111,11 @@ def build_stripe_assets(layout: Layout) -> list[dg.AssetsDefinition]:
             opened.on_report(report)
             for warning in report.warnings:
                 context.log.warning(warning)
-            found = lineage.origins(opened.policy)
             failed = {failure.object for failure in report.failures}
             with opened.warehouse.reading() as connection:
-                results = [
+                results: list[dg.MaterializeResult[None]] = [
                     dg.MaterializeResult(
-                        asset_key=keys[part.name], metadata=_tell_of_object(connection, part, report, found)
+                        asset_key=keys[part.name], metadata=_tell_of_object(connection, part, report, traced)
                     )
                     for part in report.objects
                     if part.name in selected and part.name not in failed
@@ -142,7 +141,9 @@ def build_stripe_assets(layout: Layout) -> list[dg.AssetsDefinition]:
             )
         ],
     )  # fmt: skip
-    def reconcile_stripe(context: dg.AssetExecutionContext, config: ReconcileConfig) -> Iterator[dg.MaterializeResult]:
+    def reconcile_stripe(
+        context: dg.AssetExecutionContext, config: ReconcileConfig
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Compare everything stored with Stripe."""
         with a_step(getattr(context.resources, names.resource), context.run.run_id, "reconcile") as opened:
             opened.settings.require_stripe()
@@ -178,19 +179,18 @@ def _describe(kind: StripeObject) -> str:
 
 def _together(failures: tuple[ObjectFailure, ...]) -> PipelineError:
     """Give one error for all object types that failed; the one with the graver exit code speaks for all."""
-    kinds = [getattr(errors, failure.error, StripeError) for failure in failures]
-    gravest = max(kinds, key=lambda kind: int(kind.exit_code))
+    kinds: list[type[PipelineError]] = [getattr(errors, failure.error, StripeError) for failure in failures]
+    gravest = max(kinds, key=lambda kind: kind.exit_code)
     if len(failures) == 1:
         error = gravest(failures[0].what, failures[0].advice)
     else:
         told = " ".join(f"{failure.object}: {failure.what} {failure.advice}".strip() for failure in failures)
         error = gravest(f"{len(failures)} object types could not be read. {told}", "What the others gave is kept.")
-    assert isinstance(error, PipelineError)
     return error
 
 
 def _tell_of_object(
-    connection: Connection, part: ObjectReport, report: ExtractReport, found: tuple[lineage.Origin, ...]
+    connection: Connection, part: ObjectReport, report: ExtractReport, traced: Traced
 ) -> dict[str, Any]:
     name = f"stripe.{part.name}"
     return {
@@ -207,7 +207,7 @@ def _tell_of_object(
             }
         ),
         "history": "finished" if part.history_finished else "not finished yet: the next run goes on",
-        "dagster/column_schema": column_schema(connection, name, COLUMNS, extra=lineage.fields_read(found, part.name)),
+        "dagster/column_schema": column_schema(connection, name, COLUMNS, extra=fields_read(traced.origins, part.name)),
         "preview": preview(connection, "newest_objects", {"table": name}),
     }
 

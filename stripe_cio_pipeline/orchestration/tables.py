@@ -28,6 +28,14 @@ def column_schema(
     return dg.TableSchema(columns=[*columns, *extra])
 
 
+def attribute_schema(connection: Connection, descriptions: Mapping[str, str]) -> dg.TableSchema:
+    """Give the attributes that people have in Customer.io: the columns of people.sql but for our bookkeeping."""
+    known = column_schema(connection, "model.people", descriptions)
+    return dg.TableSchema(
+        columns=[column for column in known.columns if not column.name.startswith("_") and column.name != "person_id"]
+    )
+
+
 def row_count(connection: Connection, name: str) -> int:
     """Count the rows of a table."""
     row = connection.execute(_SQL["rows_in_table"], {"table": name}).fetchone()
