@@ -12,6 +12,8 @@ from stripe_cio_pipeline.cli.configuration import keys, renew, variables
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+#: A command in backticks, or at the start of a line, perhaps behind variables and a path.
+NAMED = re.compile(r"(?:`|^\s*(?:\S+=\S+ )*(?:\S*/)?)stripe-cio ([a-z][a-z-]+)([^`\n#]*)", re.MULTILINE)
 
 
 def page(name: str) -> str:
@@ -41,14 +43,14 @@ def test_every_command_is_in_the_readme_and_has_help(command: str) -> None:
 
 def test_every_command_that_a_page_names_exists() -> None:
     for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
-        named = set(re.findall(r"stripe-cio ([a-z][a-z-]+)", file.read_text(encoding="utf-8")))
-        assert named <= {*COMMANDS, "pipeline"}, file.name
+        named = {command for command, _ in NAMED.findall(file.read_text(encoding="utf-8"))}
+        assert named <= set(COMMANDS), file.name
 
 
 def test_every_option_that_a_page_names_exists() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for file in (ROOT / "README.md", *DOCS.glob("*.md")):
-        for command, rest in re.findall(r"stripe-cio ([a-z-]+)((?: [^`\n#]*)?)", file.read_text(encoding="utf-8")):
+        for command, rest in NAMED.findall(file.read_text(encoding="utf-8")):
             if command not in commands or command == "sandbox":
                 continue
             known = {name for parameter in commands[command].params for name in parameter.opts} | {"--help"}

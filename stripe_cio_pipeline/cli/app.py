@@ -20,6 +20,8 @@ from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.settings import load_settings
 
 DEBUG = "STRIPE_CIO_DEBUG"
+#: What typer gives for a Ctrl-C, by the shell's convention.
+_INTERRUPTED = 130
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 
 app = typer.Typer(
@@ -70,14 +72,16 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         advice = "stripe-cio --help lists the commands; each has a --help of its own." if error.exit_code == 2 else ""
         return _fail(as_json, "UsageError", error.format_message(), advice, error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", 130)
+    except typer.Abort:
+        return _fail(as_json, "Aborted", "Nothing was done.", "", 1)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain once more when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
         return _unexpected(as_json, error)
+    if outcome == _INTERRUPTED:
+        return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", outcome)
     return outcome if isinstance(outcome, int) else 0
 
 

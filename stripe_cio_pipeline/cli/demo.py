@@ -19,6 +19,7 @@ from stripe_cio_pipeline.cli.output import Output, duration, readable
 from stripe_cio_pipeline.cli.reports import Reports
 from stripe_cio_pipeline.cli.session import Json, Session
 from stripe_cio_pipeline.cli.sync import run_and_show
+from stripe_cio_pipeline.orchestration.development import prepare_home
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings
@@ -144,7 +145,9 @@ def demo(
                 customerio=CustomerioSwitches(allow_email_update_by_id=True),
             )
         with sandbox:
-            proof, runs = _demonstrate(sandbox, Session(*_configured(sandbox, home), output), days)
+            settings, policy, warehouse = _configured(sandbox, home)
+            prepare_home(settings)
+            proof, runs = _demonstrate(sandbox, Session(settings, policy, warehouse, output), days)
     _show_proof(output, proof)
     seconds = time.monotonic() - started
     if proof.holds:

@@ -152,15 +152,14 @@ def _look_at_the_rest(
                 proof.differences.append(Difference("a lead", "was written to and is no Stripe customer"))
 
 
-def _same(expected: Any, found: Any) -> bool:
+def _same(expected: object, found: object) -> bool:
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):
         return abs(expected - found) < 1e-9 * max(1.0, abs(expected))
     if isinstance(expected, str):
         return expected.strip() == found
-    same: bool = expected == found
-    return same
+    return expected == found
 
 
 def _masked(email: str | None) -> str | None:

@@ -1,8 +1,11 @@
 """`sync`, `plan` and `backfill-events`: the tick, what it would send, and older events."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -14,7 +17,11 @@ from stripe_cio_pipeline.deliver import deliver
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import make_plan, preview
+from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Statements
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _SQL = Statements("stripe_cio_pipeline.cli.sql")
 Limit = Annotated[int, typer.Option("--limit", min=0, help="How many people and events to show one by one.")]
@@ -59,7 +66,7 @@ def run_and_show(
     output, reports = session.output, Reports()
     started = time.monotonic()
     outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
-    with output.progress() as progress:
+    with _instance(session.settings) as instance, output.progress() as progress:
         bars = ProgressBars(progress)
 
         def take(report: Any) -> None:
@@ -75,6 +82,7 @@ def run_and_show(
                 dry_run=dry_run,
                 full=full,
                 warehouse=session.warehouse,
+                instance=instance,
                 progress=bars.note,
                 on_report=take,
             )
@@ -85,6 +93,19 @@ def run_and_show(
             outcome["run_id"] = done.run_id
             outcome["exit_code"] = 1 if reports.left_undone else 0
     return reports, {**outcome, "seconds": round(time.monotonic() - started, 3)}
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator["DagsterInstance | None"]:
+    """Give the instance whose runs `stripe-cio dev` shows, where there is one, so that this run is among them."""
+    from dagster import DagsterInstance
+
+    home = settings.home.absolute() / "dagster"
+    if os.environ.get("DAGSTER_HOME") or not (home / "dagster.yaml").exists():
+        yield None
+        return
+    with DagsterInstance.from_config(str(home)) as instance:
+        yield instance
 
 
 def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:

@@ -1,6 +1,8 @@
 """The command line as a user has it: arguments in; exit code, standard output and standard error out."""
 
-from collections.abc import Callable
+import contextlib
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,31 +35,26 @@ class Answer:
 Cli = Callable[..., Answer]
 
 
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
+def call(*arguments: str) -> Answer:
     """Run `stripe-cio` with these arguments."""
-
-    def call(*arguments: str) -> Answer:
-        capfd.readouterr()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         exit_code = run(arguments)
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return Answer(exit_code, out, err)
+    answer = Answer(exit_code, out.getvalue(), err.getvalue())
+    assert "Traceback" not in answer.words
+    return answer
 
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """The command line."""
     return call
 
 
 @pytest.fixture
-def point_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox], None]:
-    """Set the environment to a sandbox's."""
-
-    def point(sandbox: Sandbox) -> None:
-        for name, value in sandbox.environment().items():
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """An empty account and an empty workspace that applies everything at once; the environment points at them."""
+    with Sandbox(customers=0, leads=0, customerio=CustomerioSwitches.gentle()) as made:
+        for name, value in made.environment().items():
             monkeypatch.setenv(name, value)
-
-    return point
-
-
-def gentle(**more: Any) -> Sandbox:
-    """Give a sandbox whose Customer.io applies everything at once, for tests of the command line alone."""
-    return Sandbox(customerio=CustomerioSwitches.gentle(), **more)
+        yield made

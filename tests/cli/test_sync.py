@@ -1,0 +1,149 @@
+"""The days of an installation, by its commands: look, be stopped, approve, change, send again, look back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+
+POLICY = "identity: {settle_seconds: 0}\nstripe: {limits: {endpoint: 500, account: 2000}}\n"
+
+
+@dataclass(slots=True)
+class Story:
+    """What each command answered, and what Customer.io had been asked by then."""
+
+    sandbox: Sandbox
+    folder: Path
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def story(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    folder = tmp_path_factory.mktemp("story")
+    (folder / "stripe_cio.yaml").write_text(POLICY)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Sandbox(seed=3, customers=12, customerio=CustomerioSwitches.gentle()) as sandbox,
+    ):
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        told = Story(sandbox, folder)
+
+        def step(name: str, *arguments: str) -> None:
+            told.answers[name] = cli(*arguments)
+            told.asked[name] = sandbox.customerio.counters.requests
+
+        step("dry run", "sync", "--dry-run", "--json")
+        step("plan", "plan", "--json")
+        step("plan for people", "plan", "--limit", "3")
+        step("stopped", "sync", "--json")
+        step("approved", "sync", "--approve", "--json")
+        step("again", "sync", "--json")
+        customer = next(iter(sandbox.stripe.objects("customer")))
+        sandbox.stripe.update_customer(customer, name="Another Name")
+        sandbox.clock.advance(minutes=2)
+        step("changed", "sync")
+        told.answers["customer"] = customer
+        step("explained", "explain", customer, "--json")
+        step("status", "status", "--json")
+        step("status for people", "status")
+        yield told
+
+
+def test_a_dry_run_reads_and_plans_and_asks_customerio_nothing(story: Story) -> None:
+    answer = story.answers["dry run"]
+    assert answer.exit_code == 0
+    assert answer.json["stripe"]["objects"] > 12
+    assert answer.json["plan"]["identify"] > 0
+    assert story.asked["dry run"] == 0
+
+
+def test_a_plan_shows_before_and_after_and_why_and_asks_nobody(story: Story) -> None:
+    row = story.answers["plan"].json["rows"][0]
+    assert row["action"] == "identify"
+    assert row["reason"]
+    assert row["explanation"]
+    assert row["after"]["stripe_customer_id"].startswith("cus_")
+    assert " → " in story.answers["plan for people"].out
+    assert story.asked["plan for people"] == 0
+
+
+def test_the_first_load_is_stopped_by_the_guard_with_exit_code_3(story: Story) -> None:
+    answer = story.answers["stopped"]
+    assert answer.exit_code == 3
+    assert answer.json["exit_code"] == 3
+    assert answer.json["error"]["kind"] == "GuardStop"
+    assert answer.json["plan"]["guard"]["findings"][0]["rule"] == "first_load"
+    assert story.asked["stopped"] == 0
+
+
+def test_an_approved_sync_sends_everybody_and_gives_the_promised_numbers(story: Story) -> None:
+    answer = story.answers["approved"]
+    assert answer.exit_code == 0, answer.words
+    numbers = answer.json
+    for group, names in {
+        "stripe": ("requests", "objects"),
+        "plan": ("identify", "update", "delete", "hold"),
+        "customerio": ("requests", "accepted", "rejected"),
+        "events": ("accepted", "rejected"),
+    }.items():
+        assert all(isinstance(numbers[group][name], int) for name in names), group
+    assert numbers["seconds"] > 0
+    assert numbers["customerio"]["accepted"] == numbers["plan"]["identify"] > 0
+    assert numbers["customerio"]["rejected"] == 0
+
+
+def test_with_json_standard_output_is_one_line(story: Story) -> None:
+    answer = story.answers["approved"]
+    assert len(answer.out.splitlines()) == 1
+    assert "Read from Stripe" in answer.err
+
+
+def test_with_nothing_changed_one_request_is_asked_and_none_sent(story: Story) -> None:
+    answer = story.answers["again"]
+    assert answer.exit_code == 0
+    assert answer.json["stripe"]["requests"] == 1
+    assert answer.json["customerio"]["requests"] == 0
+    assert story.asked["again"] == story.asked["approved"]
+
+
+def test_a_change_at_stripe_is_sent(story: Story) -> None:
+    assert story.answers["changed"].exit_code == 0, story.answers["changed"].words
+    person = story.sandbox.customerio.person(id=story.answers["customer"])
+    assert person is not None
+    assert person.attributes["name"] == "Another Name"
+
+
+def test_a_person_can_be_explained(story: Story) -> None:
+    answer = story.answers["explained"]
+    assert answer.exit_code == 0, answer.words
+    assert story.answers["customer"] in answer.out
+
+
+def test_status_tells_account_objects_ledger_and_reads(story: Story) -> None:
+    answer = story.answers["status"]
+    assert answer.exit_code == 0
+    found = answer.json
+    assert found["bindings"]["stripe.account"] == story.sandbox.stripe.switches.account_id
+    assert {row["object"] for row in found["objects"]} >= {"customers", "subscriptions", "invoices", "events"}
+    assert found["people"]["linked"] == story.answers["approved"].json["customerio"]["accepted"]
+    assert found["reads"]["used_30_days"] == story.sandbox.stripe.counters.gets
+    assert found["rejections"] == []
+    assert "Nothing is rejected" in story.answers["status for people"].out
+
+
+def test_no_command_shows_a_key_or_lets_an_address_into_its_errors(story: Story) -> None:
+    secrets = set(story.sandbox.environment().values()) - {"us", story.sandbox.stripe_url, story.sandbox.customerio_url}
+    for name, answer in story.answers.items():
+        if name != "customer":
+            assert not [secret for secret in secrets if secret in answer.out + answer.err], name
+
+
+def test_everything_that_was_written_stands_under_the_home_folder(story: Story) -> None:
+    assert {path.name for path in story.folder.iterdir()} == {".stripe_cio", "stripe_cio.yaml"}
