@@ -104,6 +104,12 @@ class Customerio(Section):
 
     requests_per_second: float = Field(10, gt=0, description="calls per second")
     in_flight: int = Field(4, ge=1, le=64, description="calls under way at once")
+    retry_rejected_hours: float | None = Field(
+        None,
+        gt=0,
+        description="send rejected items again after so many hours, twice as many after each further rejection; empty: "
+        "only when their content changes, or by stripe-cio retry",
+    )
     removed_attribute: Literal["unset", "leave"] = Field(
         "unset", description="an attribute whose column was taken out of people.sql: unset it, or leave it"
     )
