@@ -68,3 +68,9 @@ def test_every_fault_is_told() -> None:
 def test_the_python_example_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", text("sandbox.md"), flags=re.DOTALL)
     exec(compile(example, "sandbox.md", "exec"), {})
+
+
+def test_the_new_attribute_of_the_page_fits_into_the_model() -> None:
+    (alias,) = re.findall(r"^    (\w+)\.metadata ->> 'user_id' as app_user_id,$", text(PAGES[1]), flags=re.MULTILINE)
+    model = (DOCS.parent / "stripe_cio_pipeline" / "model" / "sql" / "people.sql").read_text(encoding="utf-8")
+    assert f"    {alias}.phone as phone,\n" in model
