@@ -1,7 +1,7 @@
 """The activity log: the only place where a workspace tells what it did not do."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -17,6 +17,9 @@ UNKNOWN_PERSON = "The profile does not exist and the request may not create it."
 
 NOTHING: dict[str, Any] = {}
 """The data of a line that tells nothing but its type: one for all, since a million people have such lines."""
+
+_COMMON = frozenset(("profile_create", "attribute_change", "event"))
+"""Types of which a workspace has about as many lines as people; the others are found without reading them all."""
 
 KEPT_SECONDS = 30 * 86_400
 """The App API lists the activities of thirty days."""
@@ -70,8 +73,16 @@ def ulid_of(milliseconds: int, number: int) -> str:
 class ActivityLog:
     """Append-only, in the order in which things were done."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[Activity] = ()) -> None:
         self.lines: list[Activity] = []
+        self._rare: dict[str, list[int]] = {}
+        for line in lines:
+            self._append(line)
+
+    def _append(self, line: Activity) -> None:
+        if line.type not in _COMMON:
+            self._rare.setdefault(line.type, []).append(line.number)
+        self.lines.append(line)
 
     def add(
         self,
@@ -84,10 +95,10 @@ class ActivityLog:
         """Write one line."""
         number = len(self.lines)
         if profile is None:
-            self.lines.append(Activity(number, type_, at, "", None, None, name, data))
+            self._append(Activity(number, type_, at, "", None, None, name, data))
             return
         before, profile.latest_activity = profile.latest_activity, number
-        self.lines.append(Activity(number, type_, at, profile.cio_id, profile.id, profile.email, name, data, before))
+        self._append(Activity(number, type_, at, profile.cio_id, profile.id, profile.email, name, data, before))
 
     def page(
         self,
@@ -104,7 +115,8 @@ class ActivityLog:
         ``newest`` is the number of a person's latest line; without it, everybody's are listed.
         """
         found: list[Activity] = []
-        for line in self._of_everybody(seen_until, below) if newest is None else self._of_one(newest):
+        lines = self._of_everybody(seen_until, below, type) if newest is None else self._of_one(newest)
+        for line in lines:
             if line.at > seen_until or (below is not None and line.number >= below):
                 continue
             if line.at < seen_until - KEPT_SECONDS:
@@ -116,7 +128,10 @@ class ActivityLog:
             found.append(line)
         return found, None
 
-    def _of_everybody(self, seen_until: float, below: int | None) -> Iterator[Activity]:
+    def _of_everybody(self, seen_until: float, below: int | None, type_: str | None) -> Iterator[Activity]:
+        if type_ is not None and type_ not in _COMMON:
+            yield from (self.lines[number] for number in reversed(self._rare.get(type_, ())))
+            return
         end = bisect_right(self.lines, seen_until, key=attrgetter("at"))
         for number in range(end if below is None else min(end, below), 0, -1):
             yield self.lines[number - 1]

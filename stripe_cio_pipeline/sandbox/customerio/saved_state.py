@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from stripe_cio_pipeline.sandbox.customerio.activities import Activity
+from stripe_cio_pipeline.sandbox.customerio.activities import Activity, ActivityLog
 from stripe_cio_pipeline.sandbox.customerio.events import Event
 from stripe_cio_pipeline.sandbox.customerio.people import Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
@@ -34,7 +34,7 @@ def load(processor: Processor, state: Mapping[str, Any]) -> None:
     for profile in state["people"]:
         processor.people.put(Profile(**profile))
     processor.people.made = state["people_made"]
-    processor.activities.lines = [_line(line) for line in state["activities"]]
+    processor.activities = ActivityLog(_line(line) for line in state["activities"])
     for event in state["events"]:
         processor.events.add(Event(**event))
     processor.events.seen = set(state["event_ids"])

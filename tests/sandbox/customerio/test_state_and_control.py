@@ -44,6 +44,8 @@ def test_a_saved_state_is_the_same_workspace_after_loading(lived, make, identify
     loaded.load_state(state)
     assert loaded.people() == lived.people()
     assert loaded.activities() == lived.activities()
+    for kind in ("failed_attribute_change", "event"):
+        assert loaded.visible_activities(type=kind) == lived.visible_activities(type=kind) != ([], None)
     assert loaded.events() == lived.events()
     assert loaded.mails() == lived.mails()
     assert loaded.is_suppressed(id="cus_3")
