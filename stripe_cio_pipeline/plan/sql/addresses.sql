@@ -1,12 +1,18 @@
 -- Who has which email in Customer.io as far as we know, and which were given up so lately that they may still be taken.
+create or replace temp table sought as
+select w.email_key
+from wanted as w
+left join ledger as l on l.person_id = w.person_id
+where w.email_key is not null
+    and w.email_key is distinct from l.email_key;
+
 create or replace temp table holders as
-select l.email_key, min(l.person_id) as person_id
-from ledger as l
-semi join (
-    select email_key from wanted where email_key is not null
-) as w on w.email_key = l.email_key
+select lower(trim(l.email)) as email_key, min(coalesce(s.person_id, l.person_id)) as person_id
+from customerio.people as l
+semi join sought as w on w.email_key = lower(trim(l.email))
+left join successions as s on s.former = l.person_id
 where l.state in ('linking', 'linked')
-group by l.email_key;
+group by all;
 
 create or replace temp table released as
 select distinct lower(trim(w.before ->> '$.email')) as email_key

@@ -1,4 +1,5 @@
--- Attribute by attribute, what differs between the model and what Customer.io has accepted. Identifiers are decided apart.
+-- Attribute by attribute, what differs between the model and what Customer.io has accepted. Identifiers are decided apart:
+-- a row without names is one where only these, or the order of the attributes, differ.
 create or replace temp table changes as
 with compared as (
     select
@@ -9,7 +10,6 @@ with compared as (
             json_extract(p.attributes, $paths::varchar[])
         ) as pairs
     from people_attributes as p
-    semi join candidates as k on k.person_id = p.person_id
     join ledger as l on l.person_id = p.person_id
     where l.state in ('linking', 'linked', 'conflict')
         and l.attributes is distinct from p.attributes
@@ -21,11 +21,10 @@ different as (
 select
     person_id,
     list_transform(pairs, lambda pair: pair[1]) as names,
-    '{' || list_aggregate(
-        list_transform(pairs, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[2], 'null')), 'string_agg', ','
+    '{' || array_to_string(
+        list_transform(pairs, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[2], 'null')), ','
     ) || '}' as before,
-    '{' || list_aggregate(
-        list_transform(pairs, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[3], 'null')), 'string_agg', ','
+    '{' || array_to_string(
+        list_transform(pairs, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[3], 'null')), ','
     ) || '}' as after
 from different
-where len(pairs) > 0

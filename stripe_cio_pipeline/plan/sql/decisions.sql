@@ -68,7 +68,7 @@ with decided as (
         j.id as joined_id
     from steps as s
     cross join terms as t
-    left join ledger as j on j.person_id = s.joined
+    left join joined_people as j on j.person_id = s.joined
 )
 select
     d.* exclude (decision),
@@ -87,6 +87,6 @@ select
         case when d.decision.reason = 'joined_another_person' then d.joined end,
         case when d.decision.reason = 'owner_replaced' then d.former end
     ) as other,
-    row_number() over (order by d.person_id) as position
+    row_number() over () as position
 from decided as d
 where d.decision.action <> 'keep' or d.decision.reason <> 'unchanged'

@@ -9,7 +9,7 @@ with known as (
         w.email_key,
         w.source_event_id,
         w.is_oversize,
-        coalesce(w.deleted, d.deleted, false) as deleted,
+        coalesce(w.deleted, o.deleted, false) as deleted,
         l.state,
         l.reason as conflict,
         l.former,
@@ -26,7 +26,6 @@ with known as (
     left join wanted as w on w.person_id = c.person_id
     left join ledger as l on l.person_id = c.person_id
     left join orphans as o on o.person_id = c.person_id
-    left join model.customers as d on d.id = o.person_id
     left join holders as h on h.email_key = w.email_key and h.person_id <> c.person_id
     left join released as r on r.email_key = w.email_key
     left join id_holders as i on i.id = w.id and i.person_id <> c.person_id

@@ -1,11 +1,6 @@
 -- A sum over the rows' hashes: the same whatever order they are read in.
-select md5(
-    $delivered::varchar
-    || ':' || count(*)
-    || ':' || coalesce(sum(md5_number_lower(h)::hugeint), 0)
-    || ':' || coalesce(bit_xor(md5_number_upper(h)), 0)
-)
+select md5(concat_ws(':', $delivered::varchar, count(*), sum(h::hugeint), bit_xor(h)))
 from (
-    select coalesce(payload_hash, '') || ':' || action || ':' || coalesce(person_id, '') || ':' || reason as h
+    select hash(action, person_id, event_id, reason, payload_hash) as h
     from customerio.plan
 )

@@ -6,8 +6,9 @@ with claims as (
     where p.id in (select id from wanted where id is not null)
         and (select strategy from terms) = 'metadata'
     union all
-    select l.id, l.person_id, true as held
-    from ledger as l
+    select l.id, coalesce(s.person_id, l.person_id), true as held
+    from customerio.people as l
+    left join successions as s on s.former = l.person_id
     where l.id in (select id from wanted where id is not null)
         and l.state in ('linking', 'linked')
         and (select strategy from terms) = 'metadata'

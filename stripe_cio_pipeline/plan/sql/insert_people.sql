@@ -6,7 +6,7 @@ select
     p.action,
     p.person_id,
     p.reason,
-    replace(w.sentence, '{other}', coalesce(p.other, 'another person')),
+    if(contains(w.sentence, '{other}'), replace(w.sentence, '{other}', coalesce(p.other, 'another person')), w.sentence),
     p.operation,
     p.before,
     p.after,

@@ -15,6 +15,6 @@ select
     l.attributes,
     l.reason,
     l.seq
-from customerio.people as l
+from known as l
 left join successions as s on s.former = l.person_id
 cross join terms as t

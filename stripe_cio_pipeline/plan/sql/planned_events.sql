@@ -1,27 +1,30 @@
--- Stripe events that have not been sent. Those of people whose link has not settled wait, and so do those of people whose
--- id is about to change: an event for an unknown id would make a second person.
+-- Events of people whose link has not settled wait, and so do those of people whose id is about to change: an event for an
+-- unknown id would make a second person.
 create or replace temp table planned_events as
-with fresh as (
-    select e.event_id, e.created, e.name, e.data, m.person_id
-    from model.events as e
-    anti join customerio.events as s on s.event_id = e.event_id
-    join model.members as m on m.customer_id = e.customer_id
-    where e.created >= $since
-        and ($forward::varchar[] is null or list_contains($forward::varchar[], e.type))
+with recipients as (
+    select
+        coalesce(s.person_id, l.person_id) as person_id,
+        l.id,
+        l.email,
+        case
+            when l.state = 'linking' then l.linked_at + to_seconds(t.settle_seconds) <= t.now
+            when l.state = 'conflict'
+                then l.reason in ('email_taken', 'email_locked') and l.attributes::varchar <> '{}'
+            else l.state = 'linked'
+        end as is_settled
+    from customerio.people as l
+    left join successions as s on s.former = l.person_id
+    cross join terms as t
+    where coalesce(s.person_id, l.person_id) in (select person_id from fresh_events)
 ),
 addressed as (
     select
         f.*,
-        (
-            l.state = 'linked'
-            or (l.state = 'conflict' and l.reason in ('email_taken', 'email_locked') and l.attributes::varchar <> '{}')
-        )
-        and d.person_id is null as is_due,
-        if(l.id is not null, 'id', 'email') as kind,
-        coalesce(l.id, l.email) as value,
-        event_ulid(f.event_id, f.created) as ulid
-    from fresh as f
-    left join ledger as l on l.person_id = f.person_id
+        coalesce(r.is_settled, false) and d.person_id is null as is_due,
+        if(r.id is not null, 'id', 'email') as kind,
+        coalesce(r.id, r.email) as value
+    from fresh_events as f
+    left join recipients as r on r.person_id = f.person_id
     left join decisions as d
         on d.person_id = f.person_id
         and d.action in ('identify', 'delete', 'suppress', 'merge')
@@ -30,8 +33,11 @@ select
     event_id,
     person_id,
     created,
-    coalesce(is_due, false) as is_due,
-    if(is_due, '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"event","name":' || to_json(name)
-        || ',"id":"' || ulid || '","timestamp":' || created || ',"attributes":' || coalesce(data::varchar, '{}') || '}', null)
-        as operation
+    is_due,
+    case
+        when is_due
+            then '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"event","name":' || to_json(name)
+                || ',"id":"' || event_ulid(event_id, created) || '","timestamp":' || created
+                || ',"attributes":' || coalesce(data::varchar, '{}') || '}'
+    end as operation
 from addressed

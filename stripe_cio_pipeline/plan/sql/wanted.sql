@@ -7,7 +7,9 @@ select
     lower(p.email) as email_key,
     p._source_event_id as source_event_id,
     p._rejected is not null as is_oversize,
-    coalesce(c.deleted, false) as deleted
-from model.people as p
+    c.id is not null as deleted
+from looked_at as p
 semi join candidates as k on k.person_id = p.person_id
-left join model.customers as c on c.id = p.person_id
+left join (
+    select id from model.customers where deleted
+) as c on c.id = p.person_id

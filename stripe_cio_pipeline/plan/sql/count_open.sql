@@ -1,5 +1,5 @@
 select action, reason, count(*) as people
 from decisions
-where action in ('keep', 'wait', 'rejected')
+where action in ('wait', 'rejected')
 group by all
 order by all
