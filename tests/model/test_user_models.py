@@ -44,8 +44,8 @@ def test_copying_again_leaves_an_edited_file_alone(models: Path) -> None:
 def test_a_metadata_field_is_one_line(account: Account, models: Path) -> None:
     edit(
         models / "people.sql",
-        "owner.name as name,",
-        "owner.name as name,\n    owner.metadata ->> 'company' as company,",
+        "owners.name as name,",
+        "owners.name as name,\n    owners.metadata ->> 'company' as company,",
     )
     account.put(
         "customers", {"id": "cus_1", "created": 1, "metadata": {"company": "Example"}}, {"id": "cus_2", "metadata": {}}
@@ -62,7 +62,7 @@ def test_a_metadata_field_is_one_line(account: Account, models: Path) -> None:
 def test_an_edit_computes_everybody_anew_and_a_removed_column_is_gone(account: Account, models: Path) -> None:
     account.put("customers", {"id": "cus_1", "created": 1}, {"id": "cus_2", "created": 2})
     build(account.warehouse, policy(models), run_id="run-1")
-    edit(models / "people.sql", "    owner.phone as phone,\n", "")
+    edit(models / "people.sql", "    owners.phone as phone,\n", "")
 
     report = build(account.warehouse, policy(models), run_id="run-2")
 
@@ -72,11 +72,11 @@ def test_an_edit_computes_everybody_anew_and_a_removed_column_is_gone(account: A
 
 def test_a_new_file_is_a_table_for_people_sql(account: Account, models: Path) -> None:
     (models / "seats.sql").write_text("select customer_id, sum(quantity) as seats from subscription_items group by 1")
-    edit(models / "people.sql", "owner.name as name,", "owner.name as name,\n    seats.seats as seats,")
+    edit(models / "people.sql", "owners.name as name,", "owners.name as name,\n    seats.seats as seats,")
     edit(
         models / "people.sql",
         "cross join identity",
-        "cross join identity\nleft join seats on profiles.person_id = seats.customer_id",
+        "cross join identity\nleft join seats on owners.id = seats.customer_id",
     )
     items = {"data": [{"id": "si_1", "quantity": 4}, {"id": "si_2", "quantity": 3}]}
     account.put("customers", {"id": "cus_1", "created": 1}, {"id": "cus_2", "created": 2})
@@ -105,10 +105,10 @@ def test_a_new_file_in_objects_is_a_typed_table(account: Account, models: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("owner.name as name,", "owner.nam as name,", r"people\.sql:(\d+):(\d+): .*nam"),
-        ("owner.name as name,", "owner.name name as,", r"people\.sql:(\d+):(\d+): .*syntax error"),
+        ("owners.name as name,", "owners.nam as name,", r"people\.sql:(\d+):(\d+): .*nam"),
+        ("owners.name as name,", "owners.name name as,", r"people\.sql:(\d+):(\d+): .*syntax error"),
         ("left join due ", "left join dues ", r"people\.sql:(\d+):(\d+): .*dues does not exist"),
-        ("owner.name as name,", "lowr(owner.name) as name,", r"people\.sql:(\d+):(\d+): .*lowr"),
+        ("owners.name as name,", "lowr(owners.name) as name,", r"people\.sql:(\d+):(\d+): .*lowr"),
     ],
 )
 def test_an_error_names_file_line_and_column(old: str, new: str, message: str, models: Path) -> None:
@@ -134,7 +134,7 @@ def test_an_error_in_a_helper_names_the_helper(models: Path) -> None:
 
 
 def test_a_value_that_breaks_a_model_is_not_repeated(account: Account, models: Path) -> None:
-    edit(models / "people.sql", "owner.name as name,", "owner.name::integer as name,")
+    edit(models / "people.sql", "owners.name as name,", "owners.name::integer as name,")
     account.put("customers", {"id": "cus_1", "created": 1, "name": "secret"})
 
     with pytest.raises(ModelError, match=r"people\.sql cannot run on this data \(ConversionException\)") as raised:

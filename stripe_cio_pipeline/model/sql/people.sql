@@ -66,35 +66,44 @@ subscribers as (
     group by person_id
 ),
 
+-- MRR as Stripe defines it: active and past due, no trials. This and what follows is in minor units, per person and
+-- currency: an amount of one currency never meets one of another.
+recurring_amounts as (
+    select person_id, currency, sum(monthly_amount) as amount
+    from owned_subscriptions
+    where status in ('active', 'past_due') and monthly_amount > 0
+    group by person_id, currency
+),
+
 payments as (
+    -- Stripe takes a disputed payment back at once, and returns it when the dispute is won.
     select
         customer_id,
         currency,
         created as paid_at,
         id,
-        -- Stripe takes a disputed payment back at once and returns it when the dispute is won.
+        amount_captured as amount,
         case
             when disputed and coalesce(dispute_status, '') not in ('won', 'warning_closed') then 0
             else amount_captured - amount_refunded
         end as amount_kept,
-        amount_captured as amount,
         struct_pack(brand := card_brand, last4 := card_last4, exp_year := card_exp_year, exp_month := card_exp_month) as card
     from charges
     where status = 'succeeded' and amount_captured > 0
     union all
+    -- Paid outside Stripe: there is no charge.
     select
         customer_id,
         currency,
         coalesce(paid_at, created) as paid_at,
         id,
-        amount_paid_off_stripe as amount_kept,
         amount_paid_off_stripe as amount,
+        amount_paid_off_stripe as amount_kept,
         null as card
     from invoices
     where status = 'paid' and amount_paid_off_stripe > 0
 ),
 
--- Per person and currency; an amount of one currency never meets one of another.
 paid as (
     select
         members.person_id,
@@ -107,14 +116,6 @@ paid as (
     from payments
     inner join members on payments.customer_id = members.customer_id
     group by members.person_id, payments.currency
-),
-
--- MRR as Stripe defines it: active and past due, no trials.
-recurring_amounts as (
-    select person_id, currency, sum(monthly_amount) as monthly_amount
-    from owned_subscriptions
-    where status in ('active', 'past_due') and monthly_amount > 0
-    group by person_id, currency
 ),
 
 due as (
@@ -139,59 +140,59 @@ balances as (
     group by members.person_id, customers.currency
 ),
 
-currencies as (
+-- The main currency: the owner's, else the main subscription's, else the last payment's.
+owners as (
     select
-        profiles.person_id,
-        coalesce(owner.currency, subscribers.main.currency, latest.currency) as currency,
-        minor_units(coalesce(owner.currency, subscribers.main.currency, latest.currency)) as units
-    from profiles
-    inner join customers as owner on profiles.person_id = owner.id
-    left join subscribers on profiles.person_id = subscribers.person_id
+        owner.*,
+        members.email as usable_email,
+        coalesce(owner.currency, subscribers.main.currency, latest.currency) as main_currency,
+        minor_units(main_currency) as units
+    from members
+    inner join customers as owner on members.person_id = owner.id
+    left join subscribers on members.person_id = subscribers.person_id
     left join (
-        select person_id, arg_max(currency, (last.paid_at, currency)) as currency from paid group by person_id
-    ) as latest on profiles.person_id = latest.person_id
+        select person_id, arg_max(currency, (last.paid_at, currency)) as currency
+        from paid
+        where person_id in (select id from customers where currency is null)
+        group by person_id
+    ) as latest on members.person_id = latest.person_id
+    where members.role = 'owner'
 ),
 
--- What the amounts above leave out, as text such as '12.5 eur'.
-other_amounts as (
+-- What the main currency leaves out, as text such as '12.5 eur'.
+other_money as (
     select
-        person_id,
-        list(major(round(monthly_amount), currency) || ' ' || currency order by currency)
+        amounts.person_id,
+        list(major(round(monthly_amount), amounts.currency) || ' ' || amounts.currency order by amounts.currency)
             filter (where monthly_amount > 0) as mrr,
-        list(major(amount_kept, currency) || ' ' || currency order by currency)
+        list(major(amount_kept, amounts.currency) || ' ' || amounts.currency order by amounts.currency)
             filter (where amount_kept > 0) as lifetime_value
     from (
-        select
-            coalesce(paid.person_id, recurring_amounts.person_id) as person_id,
-            coalesce(paid.currency, recurring_amounts.currency) as currency,
-            recurring_amounts.monthly_amount,
-            paid.amount_kept
-        from paid
-        full join recurring_amounts
-            on paid.person_id = recurring_amounts.person_id and paid.currency = recurring_amounts.currency
+        select person_id, currency, amount as monthly_amount, null as amount_kept from recurring_amounts
+        union all
+        select person_id, currency, null as monthly_amount, amount_kept from paid
     ) as amounts
-    anti join currencies
-        on amounts.person_id = currencies.person_id and amounts.currency = currencies.currency
-    group by person_id
+    inner join owners on amounts.person_id = owners.id and amounts.currency <> owners.main_currency
+    group by amounts.person_id
 )
 
 select
-    profiles.person_id,
+    owners.id as person_id,
     case identity.strategy
-        when 'stripe_id' then profiles.person_id
-        when 'metadata' then nullif(trim(owner.metadata ->> identity.metadata_key), '')
+        when 'stripe_id' then owners.id
+        when 'metadata' then nullif(trim(owners.metadata ->> identity.metadata_key), '')
     end as id,
-    members.email as email,
-    owner.name as name,
-    owner.phone as phone,
+    owners.usable_email as email,
+    owners.name as name,
+    owners.phone as phone,
     profiles.created as created_at,
-    profiles.person_id as stripe_customer_id,
+    owners.id as stripe_customer_id,
     profiles.customer_ids as stripe_customer_ids,
-    owner.country as country,
-    owner."language" as "language",
-    currencies.currency as currency,
+    owners.country as country,
+    owners."language" as "language",
+    owners.main_currency as currency,
     profiles.delinquent as delinquent,
-    coalesce(balances.balance / currencies.units, 0) as balance,
+    coalesce(balances.balance / owners.units, 0) as balance,
     subscribers.main.plan as plan,
     nullif(subscribers.plans, []) as plans,
     subscribers.main.status as subscription_status,
@@ -199,8 +200,8 @@ select
     subscribers.subscriber_since as subscriber_since,
     cast(subscribers.main.quantity as bigint) as quantity,
     subscribers.main.billing_interval as billing_interval,
-    coalesce(round(recurring_amounts.monthly_amount) / currencies.units, 0) as mrr,
-    other_amounts.mrr as mrr_other_currencies,
+    coalesce(round(recurring_amounts.amount) / owners.units, 0) as mrr,
+    other_money.mrr as mrr_other_currencies,
     subscribers.main.trial_end as trial_ends_at,
     case when not subscribers.main.is_over then subscribers.main.current_period_end end as current_period_ends_at,
     case when not subscribers.main.is_over then subscribers.main.cancel_at_period_end end as cancel_at_period_end,
@@ -212,30 +213,28 @@ select
     end as cancels_at,
     subscribers.main.canceled_at as canceled_at,
     subscribers.main.coupon as coupon,
-    coalesce(paid.amount_kept / currencies.units, 0) as lifetime_value,
-    other_amounts.lifetime_value as lifetime_value_other_currencies,
+    coalesce(paid.amount_kept / owners.units, 0) as lifetime_value,
+    other_money.lifetime_value as lifetime_value_other_currencies,
     paid.last.paid_at as last_payment_at,
-    paid.last.amount / currencies.units as last_payment_amount,
+    paid.last.amount / owners.units as last_payment_amount,
     cast(coalesce(due.failed_payment_count, 0) as bigint) as failed_payment_count,
     due.next_payment_attempt as next_payment_attempt_at,
-    coalesce(due.amount / currencies.units, 0) as open_invoice_amount,
+    coalesce(due.amount / owners.units, 0) as open_invoice_amount,
     due.url as open_invoice_url,
-    coalesce(owner.card_brand, paid.last.card.brand) as card_brand,
-    coalesce(owner.card_last4, paid.last.card.last4) as card_last4,
+    coalesce(owners.card_brand, paid.last.card.brand) as card_brand,
+    coalesce(owners.card_last4, paid.last.card.last4) as card_last4,
     month_end(
-        coalesce(owner.card_exp_year, paid.last.card.exp_year), coalesce(owner.card_exp_month, paid.last.card.exp_month)
+        coalesce(owners.card_exp_year, paid.last.card.exp_year), coalesce(owners.card_exp_month, paid.last.card.exp_month)
     ) as card_expires_at,
-    owner.livemode as stripe_livemode,
+    owners.livemode as stripe_livemode,
     case when profiles.deleted then profiles.deleted_at end as stripe_deleted_at
-from profiles
+from owners
 cross join identity
-inner join customers as owner on profiles.person_id = owner.id
-inner join members on profiles.person_id = members.customer_id
-inner join currencies on profiles.person_id = currencies.person_id
-left join subscribers on profiles.person_id = subscribers.person_id
-left join balances on profiles.person_id = balances.person_id and currencies.currency = balances.currency
+inner join profiles on owners.id = profiles.person_id
+left join subscribers on owners.id = subscribers.person_id
+left join balances on owners.id = balances.person_id and owners.main_currency = balances.currency
 left join recurring_amounts
-    on profiles.person_id = recurring_amounts.person_id and currencies.currency = recurring_amounts.currency
-left join other_amounts on profiles.person_id = other_amounts.person_id
-left join paid on profiles.person_id = paid.person_id and currencies.currency = paid.currency
-left join due on profiles.person_id = due.person_id and currencies.currency = due.currency
+    on owners.id = recurring_amounts.person_id and owners.main_currency = recurring_amounts.currency
+left join paid on owners.id = paid.person_id and owners.main_currency = paid.currency
+left join due on owners.id = due.person_id and owners.main_currency = due.currency
+left join other_money on owners.id = other_money.person_id

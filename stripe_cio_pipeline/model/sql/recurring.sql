@@ -12,7 +12,7 @@ with items as (
             ),
             case when metered then 1000 else 0 end + position
         ) as main,
-        list_sort(list_distinct(list(plan))) as plans,
+        list(plan) as plans,
         sum(quantity) filter (where not metered) as quantity
     from recurring_items
     group by subscription_id

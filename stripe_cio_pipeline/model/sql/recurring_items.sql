@@ -31,10 +31,10 @@ priced as (
             when items.billing_scheme = 'tiered' then tiered.amount
             else
                 case
-                    when items.currency = subscriptions.currency then items.unit_amount
+                    when items.currency = items.subscription_currency then items.unit_amount
                     else try_cast(
                         json_extract_string(
-                            prices.currency_options, '$.' || subscriptions.currency || '.unit_amount_decimal'
+                            prices.currency_options, '$.' || items.subscription_currency || '.unit_amount_decimal'
                         ) as decimal(26, 12)
                     )
                 end
@@ -47,7 +47,6 @@ priced as (
                 )
         end as amount
     from subscription_items as items
-    inner join subscriptions on items.subscription_id = subscriptions.id
     left join tiered on items.subscription_id = tiered.subscription_id and items.item_id = tiered.item_id
     left join products on items.product_id = products.id
     left join prices on items.price_id = prices.id

@@ -1,5 +1,5 @@
 -- One row per item of a subscription, with the price as it stands in the item (`plan` in old API versions). Tiers and
--- other currencies of a price stand only in `prices` and `price_tiers`.
+-- other currencies of a price stand only in `prices` and `price_tiers`. `subscription_currency` is what is billed in.
 with parsed as (
     select
         id,
@@ -7,6 +7,7 @@ with parsed as (
         from_json(
             payload,
             '{
+                "currency": "VARCHAR",
                 "items": {
                     "data": [{
                         "id": "VARCHAR", "quantity": "BIGINT", "current_period_end": "BIGINT",
@@ -26,12 +27,17 @@ with parsed as (
                     }]
                 }
             }'
-        ).items.data as items
+        ) as subscription
     from subscriptions
 ),
 
 unnested as (
-    select id, customer_id, unnest(items) as item, generate_subscripts(items, 1) as position
+    select
+        id,
+        customer_id,
+        subscription.currency as currency,
+        unnest(subscription.items.data) as item,
+        generate_subscripts(subscription.items.data, 1) as position
     from parsed
 )
 
@@ -47,6 +53,7 @@ select
     coalesce(item.price.nickname, item.plan.nickname) as nickname,
     item.price.lookup_key as lookup_key,
     lower(coalesce(item.price.currency, item.plan.currency)) as currency,
+    lower(coalesce(currency, item.price.currency, item.plan.currency)) as subscription_currency,
     coalesce(
         try_cast(item.price.unit_amount_decimal as decimal(26, 12)),
         try_cast(item.price.unit_amount as decimal(26, 12)),
