@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import logging
 from email.utils import formatdate
 
 import orjson
@@ -26,6 +27,7 @@ from stripe_cio_pipeline.sandbox.stripe.errors import StripeError
 from stripe_cio_pipeline.sandbox.stripe.versions import family
 
 SANDBOX_ACCOUNT_PER_SECOND = 25.0
+_log = logging.getLogger(__name__)
 
 
 def application(account: StripeAccount, control: Application) -> Application:
@@ -83,6 +85,10 @@ class _Stripe:
         except StripeError as error:
             status, extra = error.status, error.headers
             body = error.body(request_id, switches.account_id, switches.livemode)
+        except Exception:
+            # A slip of the sandbox, not a fault that was asked for: it must not look like one.
+            _log.exception("the sandbox failed to answer %s %s", method, path)
+            status, body = 500, b'{"error":{"message":"The sandbox itself failed; its log says why.","type":"sandbox"}}'
         account.counters.request(method, endpoint, status)
         answer = [
             (b"request-id", request_id.encode()),

@@ -33,6 +33,31 @@ class Invoices:
         end: int,
     ) -> Payload:
         """Write a draft from line items that already carry its id."""
+        invoice = self.compose(
+            customer,
+            currency=currency,
+            lines=lines,
+            invoice_id=invoice_id,
+            subscription=subscription,
+            reason=reason,
+            start=start,
+            end=end,
+        )
+        return self._books.add(invoice, "invoice.created")
+
+    def compose(
+        self,
+        customer: Payload,
+        *,
+        currency: str,
+        lines: Sequence[Payload],
+        invoice_id: str,
+        subscription: Payload | None,
+        reason: str,
+        start: int,
+        end: int,
+    ) -> Payload:
+        """Make an invoice without putting it into the books: discounts and balance are worked out."""
         books = self._books
         subtotal = sum(line["amount"] for line in lines)
         discounts = subscription["discounts"] if subscription and subtotal > 0 else []
@@ -43,14 +68,14 @@ class Invoices:
             amount = taken_off(coupon, left, currency)
             left -= amount
             amounts.append({"amount": amount, "discount": discount_id})
-        invoice = payloads.invoice(
+        return payloads.invoice(
             id=invoice_id,
             created=books.now,
             livemode=books.livemode,
             currency=currency,
             customer=customer,
             subscription=subscription["id"] if subscription else None,
-            lines=books.nest(f"/v1/invoices/{invoice_id}/lines", list(lines)),
+            lines=books.nest(f"/v1/invoices/{invoice_id or 'upcoming'}/lines", list(lines)),
             subtotal=subtotal,
             discount_amounts=amounts,
             discounts=discounts,
@@ -61,7 +86,6 @@ class Invoices:
             end=end,
             account_name=books.account.get("business_profile", {}).get("name") or "Example Ltd",
         )
-        return books.add(invoice, "invoice.created")
 
     def line(
         self,

@@ -50,7 +50,7 @@ def parse(text: bytes) -> Query:
     query = Query()
     bounds: dict[str, dict[str, str]] = {}
     numbered: dict[str, dict[int, str]] = {}
-    for name, value in parse_qsl(text.decode(), keep_blank_values=True):
+    for name, value in parse_qsl(text.decode(errors="replace"), keep_blank_values=True):
         match = _NAME.match(name)
         if match is None:
             raise errors.unknown_parameter(name)

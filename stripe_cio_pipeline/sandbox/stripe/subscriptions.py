@@ -16,6 +16,7 @@ from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 HOUR = 3600
 INCOMPLETE_HOURS = 23
 TRIAL_NOTICE_DAYS = 3
+UPCOMING_DAYS = 7
 
 
 class Subscriptions:
@@ -107,7 +108,7 @@ class Subscriptions:
             self._agenda.add(start + INCOMPLETE_HOURS * HOUR, "expire_incomplete", id_)
         if trial_end:
             self._agenda.add(max(start, trial_end - TRIAL_NOTICE_DAYS * DAY), "trial_will_end", id_, trial_end)
-        self._agenda.add(end, "renew", id_, end)
+        self._expect_renewal(id_, end)
         return subscription
 
     def renew(self, id: str, end: int) -> None:  # noqa: A002
@@ -139,7 +140,32 @@ class Subscriptions:
         subscription = self._expire_discounts(subscription)
         self._bill(subscription, invoice_id, "subscription_cycle", end, following)
         self._agenda.add(books.now + HOUR, "finalize", invoice_id)
-        self._agenda.add(following, "renew", id, following)
+        self._expect_renewal(id, following)
+
+    def upcoming(self, id: str, end: int) -> None:  # noqa: A002
+        """Tell what the next invoice will be. It is a preview: it has no id, and cannot be read."""
+        books = self._books
+        subscription = books.find("subscription", id)
+        if subscription is None or subscription["status"] not in ("active", "trialing", "past_due"):
+            return
+        items = books.full_list(subscription["items"])
+        if items[0]["current_period_end"] != end or subscription["cancel_at_period_end"]:
+            return
+        recurring = items[0]["price"]["recurring"]
+        following = later(end, recurring["interval"], recurring["interval_count"], 1)
+        lines = [self._invoices.line("", subscription, item, start=end, end=following, quantity=0) for item in items]
+        preview = self._invoices.compose(
+            books.get("customer", subscription["customer"]),
+            currency=subscription["currency"],
+            lines=lines,
+            invoice_id="",
+            subscription=subscription,
+            reason="upcoming",
+            start=end,
+            end=following,
+        )
+        del preview["id"]
+        books.emit("invoice.upcoming", preview)
 
     def trial_will_end(self, id: str, trial_end: int) -> None:  # noqa: A002
         """Tell, three days before, that a trial ends."""
@@ -186,7 +212,7 @@ class Subscriptions:
         subscription = books.change("subscription", id, changes, "customer.subscription.resumed")
         self._bill(subscription, invoice_id, "subscription_cycle", books.now, end)
         self._collection.finalize(invoice_id)
-        self._agenda.add(end, "renew", id, end)
+        self._expect_renewal(id, end)
         return books.get("subscription", id)
 
     def bill_now(self, id: str) -> Payload:  # noqa: A002
@@ -205,6 +231,12 @@ class Subscriptions:
         )
         self._collection.finalize(invoice_id)
         return books.get("invoice", invoice_id)
+
+    def _expect_renewal(self, id: str, end: int) -> None:  # noqa: A002
+        """Plan the end of a period, and the notice a week before."""
+        if end - UPCOMING_DAYS * DAY > self._books.now:
+            self._agenda.add(end - UPCOMING_DAYS * DAY, "upcoming", id, end)
+        self._agenda.add(end, "renew", id, end)
 
     def _bill(
         self, subscription: Payload, invoice_id: str, reason: str, start: int, end: int, *, trial: bool = False

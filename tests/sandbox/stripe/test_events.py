@@ -182,6 +182,18 @@ def test_every_change_of_a_whole_life_has_its_event(empty: Any) -> None:
     assert "invoice_settings" in deleted["data"]["object"]
 
 
+def test_a_week_before_a_renewal_an_invoice_is_announced_that_has_no_id(empty: Any) -> None:
+    stripe, clock = empty.sandbox.stripe, empty.sandbox.clock
+    customer = stripe.create_customer()["id"]
+    subscription = stripe.create_subscription(customer)
+    clock.move_to(subscription["items"]["data"][0]["current_period_end"] - 7 * 86_400)
+    (event,) = empty.get("events", "type=invoice.upcoming")["data"]
+    preview = event["data"]["object"]
+    assert "id" not in preview
+    assert (preview["object"], preview["customer"], preview["amount_due"]) == ("invoice", customer, 2_000)
+    assert len(empty.ids("invoices")) == 1
+
+
 def test_events_of_what_is_on_a_test_clock_are_listed_unless_switched_off(empty: Any) -> None:
     stripe = empty.sandbox.stripe
     stripe.create_customer(test_clock="clock_1")
