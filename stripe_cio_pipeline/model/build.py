@@ -82,7 +82,8 @@ class _Build:
             customers = self._narrow()
             people, findings = self._people(seq, narrow=True)
             tables.hide(connection, "table", (*(file.name for file in self._models.objects), "members"))
-        self._events(full=events_stale)
+        if events_stale or self._has_new_events():
+            self._events(full=events_stale)
         self._remember(seq)
         return self._report(elapsed, changed=people, customers=customers, full=people_stale, findings=findings)
 

@@ -57,7 +57,10 @@ class Account:
 
 
 def _row(kind: str, payload: Payload, deleted: bool, as_of: int, event: str | None, seq: int) -> list[Any]:
-    text = json.dumps(payload)
+    # `as_of` in a case is the row's; Stripe's payload has no such field.
+    as_of = payload.get("as_of", as_of)
+    deleted = deleted or payload.get("deleted") is True
+    text = json.dumps({name: value for name, value in payload.items() if name != "as_of"})
     if kind == "events":
         customer = payload["data"]["object"].get("customer")
         return [payload["id"], payload["type"], customer, payload["created"], False, text, as_of, "event", seq]

@@ -44,10 +44,15 @@ def together(cases: list[Case]) -> dict[str, list[dict[str, Any]]]:
     return kinds
 
 
-def load_cases() -> list[Case]:
-    found = [
+def raw_cases() -> list[Case]:
+    """Give the cases as they are written."""
+    return [
         Case(file.stem, case["case"], case["objects"], case["expect"])
         for file in sorted(FOLDER.glob("*.yaml"))
         for case in yaml.safe_load(file.read_text(encoding="utf-8"))
     ]
-    return [case.apart(number) for number, case in enumerate(found)]
+
+
+def load_cases() -> list[Case]:
+    """Give the cases apart from each other."""
+    return [case.apart(number) for number, case in enumerate(raw_cases())]
