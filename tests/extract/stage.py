@@ -1,0 +1,153 @@
+"""A sandbox account, a warehouse, and an independent look at what Stripe lists now."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from stripe_cio_pipeline.extract import (
+    OBJECTS,
+    PINNED_VERSION,
+    ExtractReport,
+    ObjectReport,
+    Patience,
+    Peek,
+    ReconcileReport,
+    extract,
+    peek,
+    reconcile,
+)
+from stripe_cio_pipeline.policy import Policy, parse_policy
+from stripe_cio_pipeline.sandbox import Sandbox, StripeSwitches
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Warehouse
+
+START = 1_790_000_000
+#: Beyond the overlap in which a poll looks for events that became visible late.
+LATENESS_SECONDS = 61
+#: Tries as many as in production, and hardly a wait between them.
+QUICK = Patience(wait_initial=0.001, wait_max=0.01)
+#: Counts up without an event, and is not kept.
+SILENT = "next_invoice_sequence"
+
+Payloads = dict[str, dict[str, Any]]
+
+
+def fast_policy(**stripe: Any) -> Policy:
+    """No limits of ours: the sandbox has none either, unless a test says so."""
+    return parse_policy({"stripe": {"limits": {"endpoint": 10_000, "account": 10_000}, **stripe}})
+
+
+class Stage:
+    """What most tests of this room need, with the acts as methods."""
+
+    def __init__(
+        self, folder: Path, *, customers: int = 25, switches: StripeSwitches | None = None, history_days: int = 60
+    ) -> None:
+        self.sandbox = Sandbox(
+            seed=11, customers=customers, leads=0, history_days=history_days, start=START, stripe=switches
+        )
+        self.warehouse = Warehouse(folder / "warehouse.duckdb", lock_wait_seconds=20)
+        self.policy = fast_policy()
+        self._runs = 0
+
+    @property
+    def stripe(self) -> Any:
+        return self.sandbox.stripe
+
+    @property
+    def settings(self) -> Settings:
+        environment = self.sandbox.environment()
+        return Settings(stripe_api_key=environment["STRIPE_API_KEY"], stripe_api_base=environment["STRIPE_API_BASE"])
+
+    def extract(self, **options: Any) -> ExtractReport:
+        self._runs += 1
+        options = {"patience": QUICK, "run_id": f"run-{self._runs}", **options}
+        return extract(self.warehouse, self.settings, self.policy, **options)
+
+    def reconcile(self, **options: Any) -> ReconcileReport:
+        self._runs += 1
+        options = {"patience": QUICK, "run_id": f"run-{self._runs}", **options}
+        return reconcile(self.warehouse, self.settings, self.policy, **options)
+
+    def peek(self) -> Peek:
+        return peek(self.warehouse, self.settings, self.policy, patience=QUICK)
+
+    def pass_time(self, **time: float) -> None:
+        self.sandbox.clock.advance(**time)
+
+    def settle(self) -> None:
+        """Let every event that was made become visible, and what is made meanwhile at once."""
+        share, self.stripe.switches.late_events_share = self.stripe.switches.late_events_share, 0.0
+        self.sandbox.clock.advance(seconds=LATENESS_SECONDS)
+        self.stripe.switches.late_events_share = share
+
+    def requests(self) -> int:
+        return int(self.stripe.counters.gets)
+
+    def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self.warehouse.reading() as connection:
+            return connection.execute(statement, list(parameters)).fetchall()
+
+    def stored(self, name: str, *, deleted: bool = False) -> Payloads:
+        found = self.rows(f"select id, payload from stripe.{name} where deleted = ?", deleted)
+        return {row[0]: orjson.loads(row[1]) for row in found}
+
+    def listed(self, name: str) -> Payloads:
+        """What Stripe lists now, asked page by page without any code of the room."""
+        switches, faults = self.stripe.switches, self.stripe.faults
+        permissions, switches.permissions = switches.permissions, set(StripeSwitches().permissions)
+        faults.clear()
+        kind = next(kind for kind in OBJECTS if kind.name == name)
+        found: Payloads = {}
+        try:
+            while True:
+                query: list[tuple[str, str]] = [("limit", "100"), *kind.parameters.items()]
+                query += [("expand[]", f"data.{path}") for path in kind.expands]
+                if found:
+                    query.append(("starting_after", next(reversed(found))))
+                page = self._get(kind.path, query)
+                for row in page["data"]:
+                    row.pop(SILENT, None)
+                    if name == "subscriptions" and row["items"]["has_more"]:
+                        row["items"].update(data=self._items(row["id"]), has_more=False)
+                    found[row["id"]] = row
+                if not page["has_more"]:
+                    return found
+        finally:
+            switches.permissions = permissions
+
+    def _items(self, subscription: str) -> list[Any]:
+        query = [("subscription", subscription), ("limit", "100"), ("expand[]", "data.discounts")]
+        page = self._get("/v1/subscription_items", query)
+        assert not page["has_more"]
+        return list(page["data"])
+
+    def _get(self, path: str, query: list[tuple[str, str]]) -> Mapping[str, Any]:
+        settings = self.settings
+        answer = httpx.get(
+            f"{settings.stripe_api_base}{path}",
+            params=query,
+            headers={"Authorization": f"Bearer {settings.require_stripe()}", "Stripe-Version": PINNED_VERSION},
+        )
+        answer.raise_for_status()
+        return orjson.loads(answer.content)
+
+    def assert_in_step(self) -> None:
+        """The warehouse holds exactly what Stripe lists: no row more, none less, every field of each equal."""
+        for kind in OBJECTS:
+            stripe, warehouse = self.listed(kind.name), self.stored(kind.name)
+            assert set(warehouse) == set(stripe), kind.name
+            different = [
+                (object_id, field)
+                for object_id, payload in stripe.items()
+                for field in {*payload, *warehouse[object_id]}
+                if payload.get(field) != warehouse[object_id].get(field)
+            ]
+            assert different == [], kind.name
+
+
+def of(report: ExtractReport, name: str) -> ObjectReport:
+    return next(part for part in report.objects if part.name == name)

@@ -1,0 +1,252 @@
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stripe_cio_pipeline.extract import shape_findings
+from stripe_cio_pipeline.sandbox import StripeSwitches
+from tests.extract.stage import Stage, of
+
+
+@pytest.fixture
+def read(stage: Stage) -> Stage:
+    """The same account, read once, with nothing on its way."""
+    stage.extract()
+    stage.pass_time(minutes=15)
+    stage.extract()
+    return stage
+
+
+def test_a_quiet_poll_is_one_request(read: Stage) -> None:
+    before = read.requests()
+    report = read.extract()
+    assert (report.requests, read.requests() - before, report.events) == (1, 1, 0)
+
+
+def test_changes_of_days_arrive(read: Stage) -> None:
+    read.pass_time(days=5)
+    read.extract()
+    read.settle()
+    read.extract()
+    read.assert_in_step()
+
+
+def test_an_unchanged_row_keeps_its_number(read: Stage) -> None:
+    before = dict(read.rows("select id, seq from stripe.customers"))
+    changed = next(iter(read.stripe.objects("customer")))
+    read.stripe.update_customer(changed, name="Somebody else")
+    read.settle()
+    read.extract()
+    after = dict(read.rows("select id, seq from stripe.customers"))
+    assert [object_id for object_id in after if after[object_id] != before[object_id]] == [changed]
+
+
+def test_a_change_names_the_event_that_made_it(read: Stage) -> None:
+    changed = next(iter(read.stripe.objects("customer")))
+    read.stripe.switches.late_events_share = 0.0
+    read.settle()
+    read.stripe.update_customer(changed, name="Somebody else")
+    read.settle()
+    read.extract()
+    [(event,)] = read.rows("select source_event_id from stripe.customers where id = ?", changed)
+    [(kind, subject)] = read.rows("select type, object_id from stripe.events where id = ?", event)
+    assert (kind, subject) == ("customer.updated", changed)
+
+
+def test_an_event_that_is_certainly_newer_costs_no_read(read: Stage) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    read.settle()
+    changed = next(iter(read.stripe.objects("customer")))
+    read.stripe.update_customer(changed, name="Somebody else")
+    read.settle()
+    assert read.extract().requests == 1
+    assert read.stored("customers")[changed]["name"] == "Somebody else"
+
+
+def test_what_only_an_expand_gives_survives_an_event(read: Stage) -> None:
+    changed = next(
+        object_id
+        for object_id, payload in read.stored("customers").items()
+        if payload["invoice_settings"]["default_payment_method"]
+    )
+    card = read.stored("customers")[changed]["invoice_settings"]["default_payment_method"]
+    read.stripe.update_customer(changed, phone="+15550100")
+    read.settle()
+    read.extract()
+    stored = read.stored("customers")[changed]
+    assert stored["phone"] == "+15550100"
+    assert stored["invoice_settings"]["default_payment_method"] == card
+
+
+def test_a_renewed_card_reaches_the_customer_though_no_customer_event_tells(read: Stage) -> None:
+    changed = next(
+        object_id
+        for object_id, payload in read.stored("customers").items()
+        if payload["invoice_settings"]["default_payment_method"]
+    )
+    card = read.stored("customers")[changed]["invoice_settings"]["default_payment_method"]
+    read.stripe.renew_card(card["id"])
+    read.settle()
+    read.extract()
+    renewed = read.stored("customers")[changed]["invoice_settings"]["default_payment_method"]
+    assert renewed["card"]["exp_year"] > card["card"]["exp_year"]
+    read.assert_in_step()
+
+
+def test_a_burst_costs_its_pages_and_one_read_for_each_object(read: Stage) -> None:
+    ids = list(read.stripe.objects("customer"))[:10]
+    for number in range(1_200):
+        read.stripe.update_customer(ids[number % 10], name=f"Name {number}")
+    read.settle()
+    before = read.requests()
+    report = read.extract()
+    assert report.events == 1_200
+    # 12 pages, the cuts between them, and ten objects with many events in one second.
+    assert read.requests() - before <= 12 * 1.5 + 10
+    assert of(report, "customers").requests == 10
+    read.assert_in_step()
+
+
+def test_events_that_appear_late_are_not_lost(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, switches=StripeSwitches(late_events_share=0.7, late_events_seconds=60.0))
+    with stage.sandbox:
+        stage.extract()
+        for _ in range(12):
+            stage.pass_time(minutes=37)
+            stage.extract()
+        stage.settle()
+        stage.extract()
+        stage.assert_in_step()
+        assert stage.rows("select count(*) - count(distinct id) from stripe.events") == [(0,)]
+
+
+def test_a_deleted_customer_becomes_a_tombstone_with_what_was_last_known(read: Stage) -> None:
+    gone = next(iter(read.stripe.objects("customer")))
+    last = read.stored("customers")[gone]
+    read.stripe.delete_customer(gone)
+    read.settle()
+    report = read.extract()
+    assert of(report, "customers").deleted == 1
+    assert gone not in read.stored("customers")
+    assert read.stored("customers", deleted=True)[gone] == last
+
+
+def test_a_tombstone_is_not_raised_by_an_older_event(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, switches=StripeSwitches(late_events_share=0.0))
+    with stage.sandbox:
+        stage.extract()
+        gone = next(iter(stage.stripe.objects("customer")))
+        stage.pass_time(minutes=15)
+        stage.extract()
+        stage.stripe.switches.late_events_share = 1.0
+        stage.stripe.update_customer(gone, name="Late news")
+        stage.sandbox.clock.advance(seconds=1)
+        stage.stripe.switches.late_events_share = 0.0
+        stage.stripe.delete_customer(gone)
+        stage.extract()
+        assert gone in stage.stored("customers", deleted=True)
+        stage.settle()
+        stage.extract()
+        assert gone in stage.stored("customers", deleted=True)
+        assert stage.rows("select count(*) from stripe.events where type = 'customer.updated'")[0][0] >= 1
+
+
+def test_a_canceled_subscription_stays_as_a_row(read: Stage) -> None:
+    canceled = next(
+        object_id for object_id, payload in read.stored("subscriptions").items() if payload["status"] == "active"
+    )
+    read.stripe.cancel_subscription(canceled)
+    read.settle()
+    read.extract()
+    assert read.stored("subscriptions")[canceled]["status"] == "canceled"
+
+
+def test_a_gap_longer_than_stripes_memory_heals_itself_and_says_so(read: Stage) -> None:
+    gone = next(iter(read.stripe.objects("customer")))
+    read.stripe.delete_customer(gone)
+    read.pass_time(days=40)
+    report = read.extract()
+    assert report.healed_gap
+    assert any("30 days" in warning for warning in report.warnings)
+    assert gone not in read.stored("customers")
+    read.settle()
+    assert not read.extract().healed_gap
+    read.assert_in_step()
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["2024-09-30.acacia", "2025-03-31.basil", "2025-09-30.clover", "2026-03-25.dahlia", "2026-09-30.endive"],
+)
+def test_events_in_the_shape_of_another_version_give_the_same_rows(tmp_path: Path, version: str) -> None:
+    stage = Stage(tmp_path, customers=12, switches=StripeSwitches(api_version=version))
+    with stage.sandbox:
+        stage.extract()
+        stage.pass_time(days=4)
+        report = stage.extract()
+        stage.settle()
+        stage.extract()
+        stage.assert_in_step()
+        assert report.events > 0
+        assert report.warnings == ()
+        with stage.warehouse.reading() as connection:
+            findings = shape_findings(connection)
+        assert {finding.api_version for finding in findings} == {version}
+        assert not any(finding.alarming for finding in findings)
+
+
+def test_a_version_newer_than_the_pinned_one_is_told_and_read_again(read: Stage) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    changed = next(iter(read.stripe.objects("customer")))
+    read.sandbox.clock.advance(seconds=5)
+    read.stripe.update_customer(changed, name="From the future")
+    _rewrite_last_event(read, {"api_version": "2027-04-01.fern"})
+    report = read.extract()
+    assert any("2027-04-01.fern" in warning for warning in report.warnings)
+    assert of(report, "customers").requests == 1
+    assert read.stored("customers")[changed]["name"] == "From the future"
+    with read.warehouse.reading() as connection:
+        assert [finding.verdict for finding in shape_findings(connection) if finding.alarming] == ["newer"]
+
+
+def test_a_field_that_is_missing_from_a_payload_overwrites_nothing(read: Stage) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    changed, payload = next((i, p) for i, p in read.stored("customers").items() if p["email"])
+    read.sandbox.clock.advance(seconds=5)
+    read.stripe.update_customer(changed, name="Without email")
+    object_without = {key: value for key, value in read.stripe.object("customer", changed).items() if key != "email"}
+    _rewrite_last_event(read, {"data": {"object": object_without}})
+    read.stripe.load([object_without])
+    report = read.extract()
+    stored = read.stored("customers")[changed]
+    assert (stored["name"], stored["email"]) == ("Without email", payload["email"])
+    assert any("lack" in warning and "email" in warning for warning in report.warnings)
+
+
+def test_secrets_are_gone_before_anything_is_stored(read: Stage) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    read.sandbox.clock.advance(seconds=5)
+    changed = next(iter(read.stripe.objects("customer")))
+    read.stripe.update_customer(changed, name="Somebody else")
+    subject = {
+        "object": "checkout.session",
+        "id": "cs_1",
+        "customer": changed,
+        "client_secret": "cs_secret_value",
+        "inner": [{"payment_intent": {"object": "payment_intent", "client_secret": "pi_secret_value"}}],
+    }
+    _rewrite_last_event(read, {"type": "checkout.session.completed", "data": {"object": subject}})
+    read.extract()
+    [(text, customer)] = read.rows(
+        "select payload, customer_id from stripe.events where type = 'checkout.session.completed'"
+    )
+    assert "secret" not in text
+    assert customer == changed
+    assert b"cs_secret_value" not in Path(read.warehouse.location).read_bytes()
+
+
+def _rewrite_last_event(stage: Stage, fields: dict[str, object]) -> None:
+    """Put the newest event in again, as another account or another time would have written it."""
+    newest = max(stage.stripe.events(), key=lambda event: event["created"])
+    event = orjson.loads(orjson.dumps(newest))
+    stage.stripe.load([{**event, **fields}])
