@@ -268,6 +268,8 @@ class _Planning:
         connection.execute(SQL["settle_ledger"])
         connection.execute(SQL["record_owners"])
         connection.execute(SQL["remember_due"])
+        if _one(connection, SQL["count_removed"]):
+            connection.execute(SQL["wipe_removed"])
         connection.execute(
             SQL["insert_summary"],
             {

@@ -56,10 +56,9 @@ class GuardVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the next delivery sends. `plan_id` is a hash of its content; `by_attribute` counts among updates,
-    `by_reason` whatever is planned or waits.
+    """What the next delivery sends. `plan_id` is a hash of its content.
 
-    `full` tells whether everybody was compared, or only who may have changed; the result is the same. `seconds` is
+    `by_reason` counts whatever is planned or waits, `by_attribute` counts among updates. `full` tells whether everybody was compared, or only who may have changed; the result is the same. `seconds` is
     the time that planning took.
     """
 

@@ -1,4 +1,4 @@
-"""A desk to plan at: a few customers in a real warehouse, a clock to move, and a Customer.io that accepts what is planned."""
+"""A desk to plan at: a few customers in a real warehouse, a clock to move, and a Customer.io that accepts all."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -194,7 +194,8 @@ class Desk:
             connection.execute("delete from customerio.people where person_id in (select person_id from moved)")
             connection.execute(
                 "insert into customerio.people "
-                "select person_id, state, id, email, cio_id, attributes, linked_at, $now, reason, 'run', $seq from moved",
+                "select person_id, state, id, email, cio_id, attributes, linked_at, $now, reason, 'run', $seq "
+                "from moved",
                 {"now": moment, "seq": seq},
             )
             connection.execute(

@@ -11,3 +11,4 @@ anti join model.people as p on p.person_id = l.person_id
 left join model.members as m on m.customer_id = l.person_id and m.person_id <> l.person_id
 left join model.customers as c on c.id = l.person_id
 where l.state in ('linking', 'linked', 'conflict')
+    or (l.state = 'deleted' and l.reason = 'forgotten' and l.accepted_at is null)

@@ -1,0 +1,3 @@
+select count(*)
+from customerio.people
+where state in ('deleted', 'suppressed')

@@ -1,0 +1,2 @@
+delete from model.owners
+where person_id = $person

@@ -1,0 +1,2 @@
+delete from customerio.plan
+where person_id = $person

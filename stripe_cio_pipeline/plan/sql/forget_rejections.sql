@@ -1,0 +1,2 @@
+delete from customerio.rejections
+where person_id = $person
