@@ -13,6 +13,9 @@ from stripe_cio_pipeline.settings import Settings
 
 _FILES = ("dagster.yaml", "workspace.yaml")
 
+#: `dagster dev` says at every start that there is `dg dev` too, which is the same and wants a project.
+_NO_ADVERTISEMENT = "ignore:Function `dev_command` is superseded"
+
 
 def prepare_home(settings: Settings) -> Path:
     """Make the Dagster home under STRIPE_CIO_HOME and give its path. Files that are there already are kept."""
@@ -38,7 +41,13 @@ def dev(
     """
     home = prepare_home(settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
-    added = {"DAGSTER_HOME": str(home), "STRIPE_CIO_HOME": str(settings.home.absolute()), **(environment or {})}
+    warnings = os.environ.get("PYTHONWARNINGS", "")
+    added = {
+        "DAGSTER_HOME": str(home),
+        "STRIPE_CIO_HOME": str(settings.home.absolute()),
+        "PYTHONWARNINGS": ",".join(filter(None, [warnings, _NO_ADVERTISEMENT])),
+        **(environment or {}),
+    }
     # dagster maps SIGTERM to SIGINT's handler, and a shell's background job starts with SIGINT ignored: restore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -5,7 +5,7 @@ import dagster as dg
 from stripe_cio_pipeline.orchestration.checks import build_checks
 from stripe_cio_pipeline.orchestration.customerio_assets import build_customerio_assets
 from stripe_cio_pipeline.orchestration.layout import Layout
-from stripe_cio_pipeline.orchestration.lineage import trace
+from stripe_cio_pipeline.orchestration.lineage import Traced, trace
 from stripe_cio_pipeline.orchestration.model_assets import build_model_assets
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.orchestration.schedules import build_jobs, build_schedules
@@ -13,10 +13,14 @@ from stripe_cio_pipeline.orchestration.sensors import build_sensor
 from stripe_cio_pipeline.orchestration.stripe_assets import build_stripe_assets
 
 
-def build_definitions(layout: Layout, pipeline: Pipeline) -> dg.Definitions:
-    """Build assets, checks, jobs, schedules and the sensor. Needs no environment, no warehouse and no network."""
+def build_definitions(layout: Layout, pipeline: Pipeline, traced: Traced | None = None) -> dg.Definitions:
+    """Build assets, checks, jobs, schedules and the sensor. Needs no environment, no warehouse and no network.
+
+    `traced` is the lineage to show, by default what the models' SQL says.
+    """
     jobs = build_jobs(layout)
-    traced = trace(layout.policy)
+    if traced is None:
+        traced = trace(layout.policy)
     return dg.Definitions(
         assets=[
             *build_stripe_assets(layout, traced),

@@ -15,6 +15,7 @@ from stripe_cio_pipeline.extract import ExtractReport
 from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.lineage import Traced
 from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
 from stripe_cio_pipeline.plan import Plan, Preview
 from stripe_cio_pipeline.policy import Policy
@@ -66,10 +67,10 @@ def run_sync(
 ) -> SyncOutcome:
     """Run the job `sync` once and give the rooms' reports.
 
-    `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and `preview_rows` of what would
-    be are given; `full` computes every person anew. `on_report` gets each report as soon as its step has ended,
-    `progress` the rooms' notes on the way. The run is recorded in `instance`, by default in the one that DAGSTER_HOME names, and
-    nowhere if it names none.
+    `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and the first `preview_rows` of
+    what would be are given; `full` computes every person anew. `on_report` gets each report as soon as its step has
+    ended, `progress` the rooms' notes on the way. The run is recorded in `instance`, by default in the one that
+    DAGSTER_HOME names, and nowhere if it names none.
 
     Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package.
     """
@@ -89,7 +90,13 @@ def run_sync(
         on_error=notes.errors.append,
         progress=progress,
     )
-    definitions = build_definitions(Layout(policy=policy), GivenPipeline(opened))
+    recorded = instance is not None or "DAGSTER_HOME" in os.environ
+    definitions = build_definitions(
+        # Where nobody will look at the run, its lineage need not be traced.
+        Layout(policy=policy),
+        GivenPipeline(opened),
+        None if recorded else Traced(),
+    )
     started = time.monotonic()
     with _instance(instance) as used:
         result = definitions.resolve_job_def("sync").execute_in_process(

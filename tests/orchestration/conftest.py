@@ -1,0 +1,69 @@
+"""A sandbox, and a pipeline that leads to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stripe_cio_pipeline.orchestration.factory import build_definitions
+from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
+from stripe_cio_pipeline.policy import Policy, parse_policy
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.settings import Settings, load_settings
+from stripe_cio_pipeline.warehouse import Warehouse
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """The defaults, but nothing waits for the clock."""
+    return parse_policy({"identity": {"settle_seconds": 0}})
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A small account, and a Customer.io that does at once what it is asked."""
+    with Sandbox(seed=7, customers=12, history_days=60, customerio=CustomerioSwitches.gentle()) as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A sandbox, the settings that lead to it, and the warehouse between."""
+
+    sandbox: Sandbox
+    settings: Settings
+    policy: Policy
+    warehouse: Warehouse
+
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(Layout(policy=self.policy), PipelineResource())
+
+    def run(
+        self, *assets: str, job: str = "sync", config: dict[str, object] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job, or of all assets those that are named, as the UI does."""
+        definitions = self.definitions()
+        selected = [dg.AssetKey(name.split("/")) for name in assets] or None
+        found = definitions.resolve_implicit_global_asset_job_def() if selected else definitions.resolve_job_def(job)
+        ops = {name: {"config": value} for name, value in (config or {}).items()}
+        with dg.DagsterInstance.ephemeral() as instance:
+            return found.execute_in_process(
+                asset_selection=selected,
+                instance=instance,
+                raise_on_error=False,
+                run_config={"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The environment points at the sandbox; the policy file stands in the working directory."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STRIPE_CIO_HOME", str(tmp_path))
+    (tmp_path / "stripe_cio.yaml").write_text("identity: {settle_seconds: 0}\n", encoding="utf-8")
+    settings = load_settings()
+    return World(sandbox, settings, policy, Warehouse(settings.warehouse_location, lock_wait_seconds=5))

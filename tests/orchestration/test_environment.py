@@ -1,0 +1,36 @@
+"""The variables of one pipeline among several."""
+
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.orchestration.environment import read_environment
+from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
+
+KEY = "rk_test_0000000000000000"
+
+
+def test_only_variables_with_the_prefix_are_read() -> None:
+    found = {"ACME_STRIPE_API_KEY": KEY, "CUSTOMERIO_SITE_ID": "theirs", "ACME_STRIPE_CIO_HOME": "/somewhere"}
+    settings = read_environment("ACME_", found)
+    assert settings.require_stripe() == KEY
+    assert settings.customerio_site_id is None
+    assert settings.home == Path("/somewhere")
+
+
+def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> None:
+    with pytest.raises(SettingsError, match="ACME_CUSTOMERIO_REGION") as wrong:
+        read_environment("ACME_", {"ACME_CUSTOMERIO_REGION": "mars"})
+    assert "mars" not in str(wrong.value)
+
+
+def test_a_pipeline_with_a_name_has_a_warehouse_of_its_own() -> None:
+    assert PipelineResource(home="data").settings().warehouse_location == "data/warehouse.duckdb"
+    assert PipelineResource(home="data", name="acme").settings().warehouse_location == "data/acme.duckdb"
+    assert PipelineResource(home="data", name="acme", warehouse="md:acme").settings().warehouse_location == "md:acme"
+
+
+def test_no_key_is_part_of_what_dagster_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    assert KEY not in str(PipelineResource().model_dump())
