@@ -1,6 +1,30 @@
 """The last room: send the plan to Customer.io and write the outcome of every item to the ledger."""
 
+from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_alerts, raise_stale_alert
 from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
+from stripe_cio_pipeline.deliver.explain import Explanation, explain
+from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget
+from stripe_cio_pipeline.deliver.probe import ProbeFinding, probe
+from stripe_cio_pipeline.deliver.rejections import retry
+from stripe_cio_pipeline.deliver.verify import VerifyReport, verify
 
-__all__ = ["DeliveryNote", "DeliveryReport", "Patience", "deliver"]
+__all__ = [
+    "AlertReport",
+    "DeliveryNote",
+    "DeliveryReport",
+    "Explanation",
+    "ForgetReport",
+    "Patience",
+    "ProbeFinding",
+    "Situation",
+    "VerifyReport",
+    "deliver",
+    "explain",
+    "forget",
+    "probe",
+    "raise_alerts",
+    "raise_stale_alert",
+    "retry",
+    "verify",
+]

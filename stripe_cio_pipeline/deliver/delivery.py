@@ -9,12 +9,14 @@ from functools import partial
 
 import orjson
 
-from stripe_cio_pipeline.deliver.client import Api, Patience, track_address, track_api
+from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_address, track_api
 from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
 from stripe_cio_pipeline.deliver.ledger import Group
+from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES
+from stripe_cio_pipeline.deliver.rejections import release_rejections
 from stripe_cio_pipeline.deliver.sending import Sending
 from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
 from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable, GuardStop
@@ -142,7 +144,9 @@ def deliver(
     if problem is not None and not isinstance(problem, CustomerioUnavailable):
         raise problem
     with warehouse.transaction() as connection:
-        return _report(connection, current, run_id, planned, tally, throttled, time.monotonic() - began, problem, now)
+        return _report(
+            connection, current, run_id, planned, tally, throttled, time.monotonic() - began, problem, policy, now
+        )
 
 
 async def _send(
@@ -163,12 +167,31 @@ async def _send(
     async with client(on_call=sending.note_call) as track:
         workspace = await find_workspace(track, settings)
         bind_workspace(warehouse, workspace, now)
+        await _look_up(sending, warehouse, settings, plan_id, workspace.region, patience, now)
         if track.address == track_address(settings, workspace.region):
             track.on_call = None
             await _send_phases(sending, track, planned)
             return
     async with client(region=workspace.region) as track:
         await _send_phases(sending, track, planned)
+
+
+async def _look_up(
+    sending: Sending,
+    warehouse: Warehouse,
+    settings: Settings,
+    plan_id: str,
+    region: str,
+    patience: Patience,
+    now: Callable[[], float],
+) -> None:
+    if settings.customerio_app_api_key is None:
+        return
+    with warehouse.connect() as connection:
+        wanted = unknown_ids(connection, plan_id)
+    if wanted:
+        async with app_api(settings, region=region, patience=patience, now=now, on_call=sending.note_call) as app:
+            await look_up(app, warehouse, plan_id, wanted, sending.run_id)
 
 
 async def _send_phases(sending: Sending, track: Api, planned: Mapping[str, int]) -> None:
@@ -253,10 +276,13 @@ def _report(
     throttled: int,
     seconds: float,
     problem: CustomerioError | None,
+    policy: Policy,
     now: Callable[[], float],
 ) -> DeliveryReport:
     left = _count(connection, plan_id)
     due = sum(items for action, items in left.items() if action != "hold")
+    if (hours := policy.customerio.retry_rejected_hours) is not None:
+        release_rejections(connection, hours, _moment(now))
     if not due:
         connection.execute(_SQL["finish_plan"], [_moment(now), plan_id])
     outcomes = connection.execute(_SQL["count_writes"], [plan_id, run_id]).fetchall()

@@ -54,7 +54,7 @@ class Sending:
     ) -> None:
         self._warehouse = warehouse
         self._plan_id = plan_id
-        self._run_id = run_id
+        self.run_id = run_id
         self._in_flight = in_flight
         self._now = now
         self._told = told
@@ -211,7 +211,7 @@ class Sending:
             group = self._group.take(most)
             if group:
                 with self._warehouse.transaction() as connection:
-                    record(connection, group, plan_id=self._plan_id, run_id=self._run_id)
+                    record(connection, group, plan_id=self._plan_id, run_id=self.run_id)
                 self._told(group)
             return group.ended
 

@@ -13,10 +13,12 @@ with moved as (
         plan.action,
         plan.after,
         json_extract_string(plan.after, ['$.id', '$.email']) as named,
+        -- A conflict is about an identifier, and lasts until one is set again.
+        json_exists(plan.after, '$.id') or json_exists(plan.after, '$.email') as sets_identifier,
         answered.answered_at
     from customerio.plan as plan
     inner join answered on answered.position = plan.position and answered.reason is null
-    where plan.plan_id = $plan_id and plan.position between $first and $last and plan.person_id is not null
+    where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
 )
 select
     moved.person_id,
@@ -24,14 +26,14 @@ select
         when moved.action = 'suppress' then 'suppressed'
         when moved.is_removed then 'deleted'
         when moved.action in ('identify', 'merge') then 'linking'
-        when known.state is null or known.state = 'conflict' then 'linked'
+        when known.state is null or (known.state = 'conflict' and moved.sets_identifier) then 'linked'
         else known.state
     end,
     coalesce(moved.named[1], known.id),
     case
         when moved.is_removed then null
         when moved.named[2] is not null then moved.named[2]
-        when moved.after is not null and json_exists(moved.after, '$.email') then null
+        when moved.sets_identifier and json_exists(moved.after, '$.email') then null
         else known.email
     end,
     known.cio_id,
@@ -50,7 +52,7 @@ select
     end,
     if(moved.action in ('identify', 'merge') and not moved.is_removed, moved.answered_at, known.linked_at),
     moved.answered_at,
-    null,
+    if(moved.action = 'update' and not moved.sets_identifier, known.reason, null),
     $run_id,
     $seq
 from moved

@@ -1,0 +1,212 @@
+"""Telling somebody when a run goes wrong, or right again: on a change of state, not on every run.
+
+The state is kept in the warehouse. A message names subjects, counts and what to do; never a person, a key or a payload.
+"""
+
+import smtplib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from stripe_cio_pipeline.deliver.delivery import DeliveryReport
+from stripe_cio_pipeline.errors import GuardStop, SettingsError
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Statements, Warehouse
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+_SECONDS = 10.0
+
+Subject = Literal["run", "guard", "rejections", "stale"]
+State = Literal["bad", "good"]
+#: Gives a text to somebody; raises OSError or httpx.HTTPError where that fails.
+Channel = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """How a subject stands now, and what an engineer should know: one or two sentences."""
+
+    subject: Subject
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReport:
+    """`told` are the subjects whose change was told, `failed` the channels that could not be reached."""
+
+    told: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def raise_alerts(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    *,
+    run_id: str,
+    error: BaseException | None = None,
+    report: DeliveryReport | None = None,
+    now: Callable[[], float] = time.time,
+    channels: dict[str, Channel] | None = None,
+) -> AlertReport:
+    """Tell what changed with a run that ended: with `error`, or well, with what its delivery reports.
+
+    A failing channel never fails the run: the change is told again next time. `channels` replaces the webhook and the
+    mail that the settings name.
+    """
+    return tell(
+        warehouse, settings, policy, situations(policy, error, report), run_id=run_id, now=now, channels=channels
+    )
+
+
+def raise_stale_alert(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    *,
+    run_id: str | None = None,
+    now: Callable[[], float] = time.time,
+    channels: dict[str, Channel] | None = None,
+) -> AlertReport:
+    """Tell when no sync has finished for `alerts.stale_minutes`. Call it from outside of runs: a schedule, cron."""
+    with warehouse.connect() as connection:
+        row = connection.execute(_SQL["last_finished_sync"]).fetchone()
+    if row is None or row[0] is None:
+        return AlertReport()
+    minutes = (now() - float(row[0])) / 60
+    limit = policy.alerts.stale_minutes
+    detail = f"The last sync finished {minutes:.0f} minutes ago; alerts.stale_minutes is {limit}."
+    stale = Situation("stale", "bad" if minutes > limit else "good", detail)
+    return tell(warehouse, settings, policy, [stale], run_id=run_id, now=now, channels=channels)
+
+
+def situations(policy: Policy, error: BaseException | None, report: DeliveryReport | None) -> list[Situation]:
+    """Say how each subject stands after a run. Pure."""
+    found = []
+    if isinstance(error, GuardStop):
+        found.append(Situation("guard", "bad", str(error)))
+    elif error is not None:
+        # An error that is not ours may hold anything, a payload among it: only its kind is told.
+        ours = str(error) if hasattr(error, "advice") else f"It failed with {type(error).__name__}; see the run's log."
+        found.append(Situation("run", "bad", ours))
+    elif report is not None and report.due:
+        found.append(
+            Situation("run", "bad", f"{report.due} of {report.planned} items were left due. {report.problem or ''}")
+        )
+    else:
+        found += [Situation("run", "good"), Situation("guard", "good")]
+    if report is not None:
+        limit = policy.alerts.max_rejected
+        many = report.rejected > limit
+        detail = f"Customer.io rejected {report.rejected} items in this run; alerts.max_rejected is {limit}."
+        found.append(Situation("rejections", "bad" if many else "good", detail if many else ""))
+    return found
+
+
+def tell(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    now_so: Sequence[Situation],
+    *,
+    run_id: str | None,
+    now: Callable[[], float],
+    channels: dict[str, Channel] | None,
+) -> AlertReport:
+    """Tell those situations that are another than last time, and remember what was told."""
+    with warehouse.connect() as connection:
+        known = dict(connection.execute(_SQL["read_alerts"]).fetchall())
+    changed = [one for one in now_so if known.get(one.subject, "good") != one.state]
+    if not changed:
+        return AlertReport()
+    reached = _channels(settings, policy) if channels is None else channels
+    title = "stripe-cio: " + ", ".join(f"{_TITLES[one.subject]} {_WORDS[one.state]}" for one in changed)
+    text = "\n".join([title, *(one.detail for one in changed if one.detail), *_advice(changed), *_run(run_id)])
+    failed = []
+    for name, channel in reached.items():
+        try:
+            channel(title, text)
+        except (OSError, httpx.HTTPError, smtplib.SMTPException):
+            failed.append(name)
+    if reached and len(failed) == len(reached):
+        return AlertReport((), tuple(failed))
+    moment = datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
+    with warehouse.transaction() as connection:
+        for one in changed:
+            connection.execute(_SQL["delete_alert"], [one.subject])
+            told_at = moment if reached else None
+            connection.execute(
+                _SQL["insert_alert"], [one.subject, one.state, one.detail or None, moment, told_at, run_id]
+            )
+    return AlertReport(tuple(one.subject for one in changed), tuple(failed))
+
+
+_TITLES: dict[Subject, str] = {
+    "run": "the sync",
+    "guard": "the guard",
+    "rejections": "rejections",
+    "stale": "freshness",
+}
+_WORDS: dict[State, str] = {"bad": "needs you", "good": "is well again"}
+_NEXT: dict[Subject, str] = {
+    "run": "See docs/operations.md, section 'The sync failed'.",
+    "guard": "See docs/operations.md, section 'The guard stopped a plan'.",
+    "rejections": "See docs/operations.md, section 'Customer.io rejects items'.",
+    "stale": "See docs/operations.md, section 'The pipeline is stale'.",
+}
+
+
+def _advice(changed: Sequence[Situation]) -> list[str]:
+    return [_NEXT[one.subject] for one in changed if one.state == "bad"]
+
+
+def _run(run_id: str | None) -> list[str]:
+    return [f"Run {run_id}."] if run_id else []
+
+
+def _channels(settings: Settings, policy: Policy) -> dict[str, Channel]:
+    found: dict[str, Channel] = {}
+    if settings.alert_webhook is not None:
+        address = settings.alert_webhook.get_secret_value()
+        found["webhook"] = lambda _title, text: post(address, text)
+    if settings.smtp_url is not None and policy.alerts.mail_to:
+        url = settings.smtp_url.get_secret_value()
+        found["mail"] = lambda title, text: mail(url, policy, title, text)
+    return found
+
+
+def post(address: str, text: str) -> None:
+    """Give a text to a webhook in the form that Slack takes: `{"text": "..."}`."""
+    httpx.post(address, json={"text": text}, timeout=_SECONDS).raise_for_status()
+
+
+def mail(url: str, policy: Policy, title: str, text: str) -> None:
+    """Send a mail by `smtp://user:password@host:port`; `smtps://` speaks TLS from the start, `smtp://` when offered."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise SettingsError(
+            "STRIPE_CIO_SMTP_URL is not an address of a mail server.", "Write smtp://user:password@host:587."
+        )
+    message = EmailMessage()
+    message["Subject"] = title
+    message["From"] = policy.alerts.mail_from or policy.alerts.mail_to[0]
+    message["To"] = ", ".join(policy.alerts.mail_to)
+    message.set_content(text)
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(parts.hostname, parts.port or 465, timeout=_SECONDS)
+    else:
+        server = smtplib.SMTP(parts.hostname, parts.port or 587, timeout=_SECONDS)
+    with server:
+        if parts.scheme == "smtp" and (server.ehlo()[0] == 250) and server.has_extn("starttls"):
+            server.starttls()
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)

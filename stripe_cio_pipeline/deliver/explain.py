@@ -1,0 +1,160 @@
+"""`explain`: everything that is known of one person, from the Stripe events to what became of every write."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """An event in Stripe that concerns the person; `created` is unix seconds of Stripe's clock."""
+
+    event_id: str
+    type: str
+    created: int
+    customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One operation as it was sent: what it changed, why, because of which Stripe event, and what became of it.
+
+    `outcome` is `accepted` or `rejected`, with `detail` saying why; `status` is that of the call.
+    """
+
+    sent_at: datetime
+    action: str
+    reason: str | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    source_event_id: str | None
+    event_id: str | None
+    outcome: str
+    detail: str | None
+    run_id: str | None
+    plan_id: str | None
+    request_id: str | None
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that Customer.io turned down and that was not taken since."""
+
+    action: str
+    event_id: str | None
+    reason: str
+    field: str | None
+    message: str | None
+    first_at: datetime
+    last_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan that stands says about the person."""
+
+    action: str
+    reason: str
+    explanation: str | None
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """A forwarded event and its outcome; `created` is unix seconds of Stripe's clock."""
+
+    event_id: str
+    name: str | None
+    created: int | None
+    state: str
+    accepted_at: datetime | None
+    reason: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What reading back from Customer.io has found."""
+
+    verified_at: datetime
+    finding: str
+    field: str | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole history of one person. `state` is the ledger's, None where nothing was accepted yet."""
+
+    person_id: str
+    customers: tuple[str, ...]
+    state: str | None
+    state_reason: str | None
+    id: str | None
+    cio_id: str | None
+    linked_at: datetime | None
+    accepted_at: datetime | None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    stripe_events: tuple[StripeEvent, ...] = ()
+    planned: tuple[Planned, ...] = ()
+    writes: tuple[Write, ...] = ()
+    events: tuple[SentEvent, ...] = ()
+    rejections: tuple[Rejected, ...] = ()
+    findings: tuple[Found, ...] = ()
+
+
+def explain(connection: Connection, person: str) -> Explanation:
+    """Tell the history of a person, named by customer id (`cus_...`), Customer.io id, email or event id (`evt_...`).
+
+    Raises PipelineError where nobody is found.
+    """
+    name = person.strip()
+    row = connection.execute(_SQL["find_person"], {"name": name}).fetchone()
+    if row is None:
+        kind = "event" if name.startswith("evt_") else "email" if "@" in name else "id"
+        raise PipelineError(
+            f"Nobody in the warehouse is known by this {kind}.",
+            "Name a Stripe customer (cus_...), an email or a Stripe event (evt_...), and run stripe-cio sync first if "
+            "the person is new.",
+        )
+    person_id = str(row[0])
+    who = {"person_id": person_id}
+
+    def rows(statement: str) -> list[tuple[Any, ...]]:
+        return connection.execute(_SQL[statement], who).fetchall()
+
+    ledger = connection.execute(_SQL["explain_ledger"], who).fetchone() or (None,) * 7
+    return Explanation(
+        person_id=person_id,
+        customers=tuple(str(customer) for (customer,) in rows("explain_customers")),
+        state=ledger[0],
+        state_reason=ledger[1],
+        id=ledger[2],
+        cio_id=ledger[3],
+        linked_at=ledger[4],
+        accepted_at=ledger[5],
+        attributes=_object(ledger[6]),
+        stripe_events=tuple(StripeEvent(*values) for values in rows("explain_stripe_events")),
+        planned=tuple(Planned(*values) for values in rows("explain_plan")),
+        writes=tuple(
+            Write(sent_at, action, reason, _object(before), _object(after), *rest)
+            for sent_at, action, reason, before, after, *rest in rows("explain_writes")
+        ),
+        events=tuple(SentEvent(*values) for values in rows("explain_events")),
+        rejections=tuple(Rejected(*values) for values in rows("explain_rejections")),
+        findings=tuple(Found(*values) for values in rows("explain_findings")),
+    )
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    read = json.loads(text) if text else {}
+    return read if isinstance(read, dict) else {}

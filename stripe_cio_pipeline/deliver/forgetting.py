@@ -1,0 +1,114 @@
+"""`forget`: one person deleted and suppressed in Customer.io, and emptied here, at somebody's request."""
+
+import asyncio
+import json
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ulid import ULID
+
+from stripe_cio_pipeline.deliver.client import Api, Call, Patience, track_address, track_api, unavailable
+from stripe_cio_pipeline.deliver.explain import explain
+from stripe_cio_pipeline.deliver.outcome import Accepted, Again, Stop, judge
+from stripe_cio_pipeline.deliver.pace import Pace
+from stripe_cio_pipeline.deliver.packing import Batch
+from stripe_cio_pipeline.deliver.sending import BATCH_PATH
+from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
+from stripe_cio_pipeline.errors import CustomerioError, PipelineError
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReport:
+    """Who was forgotten. `writes` is the number of former writes whose content was emptied."""
+
+    person_id: str
+    suppressed: bool
+    writes: int
+
+
+def forget(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    person: str,
+    *,
+    run_id: str,
+    now: Callable[[], float] = time.time,
+    patience: Patience | None = None,
+) -> ForgetReport:
+    """Suppress a person: Customer.io deletes the profile and ignores its identifiers from then on.
+
+    The ledger keeps the id as the proof, and everything else about the person is emptied, former writes included. What
+    Stripe itself has stays: delete it there. Raises PipelineError where nobody is known by that name.
+    """
+    with warehouse.connect() as connection:
+        found = explain(connection, person)
+        row = connection.execute(_SQL["address_of_person"], {"person_id": found.person_id}).fetchone()
+    if row is None:
+        raise PipelineError(
+            "Nothing about this person was ever accepted by Customer.io, so there is nothing to forget.",
+            "Delete the customer in Stripe.",
+        )
+    kind, name = row
+    operation = json.dumps({"type": "person", "identifiers": {kind: name}, "action": "suppress"})
+    calls: list[Call] = []
+    asyncio.run(_suppress(warehouse, settings, policy, operation, patience or Patience(), now, calls))
+    with warehouse.transaction() as connection:
+        who = {"person_id": found.person_id}
+        call = calls[-1]
+        connection.execute(
+            _SQL["insert_forgetting"],
+            {**who, "sent_at": call.sent_at, "run_id": run_id, "request_id": str(ULID())},
+        )
+        connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
+        count = connection.execute(_SQL["forget_writes"], who).fetchone()
+        connection.execute(_SQL["forget_plan"], who)
+    return ForgetReport(found.person_id, True, int(count[0]) if count else 0)
+
+
+async def _suppress(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    operation: str,
+    patience: Patience,
+    now: Callable[[], float],
+    calls: list[Call],
+) -> None:
+    client = partial(track_api, settings, pace=Pace(policy.customerio.requests_per_second), patience=patience, now=now)
+    async with client() as track:
+        workspace = await find_workspace(track, settings)
+        bind_workspace(warehouse, workspace, now)
+        if track.address == track_address(settings, workspace.region):
+            await _send(track, operation, calls)
+            return
+    async with client(region=workspace.region) as track:
+        await _send(track, operation, calls)
+
+
+async def _send(track: Api, operation: str, calls: list[Call]) -> None:
+    batch = Batch(operation[1:].encode(), array("q", [0]), stamped=False)
+    _, outcome = await track.call(
+        "POST",
+        BATCH_PATH,
+        partial(judge, items=1),
+        body=partial(batch.body, 0),
+        items=1,
+        on_call=calls.append,
+    )
+    if isinstance(outcome, Stop):
+        raise outcome.error
+    if isinstance(outcome, Again):
+        raise unavailable(outcome, "the suppression")
+    if not isinstance(outcome, Accepted):
+        raise CustomerioError(
+            "Customer.io refuses to suppress this person.", "Look at the person there, and delete them by hand."
+        )

@@ -1,0 +1,57 @@
+"""Finding Customer.io's internal id of people whose identifier changes.
+
+An identifier that is set can only be changed by addressing the person by `cio_id` in every workspace; by `id` only an
+email can, and only where the workspace allows it. Without CUSTOMERIO_APP_API_KEY nothing is looked up: planning then
+sends by id, or holds.
+"""
+
+from itertools import groupby
+
+import pyarrow as pa
+
+from stripe_cio_pipeline.deliver.app_reads import hundreds, read_people
+from stripe_cio_pipeline.deliver.client import Api
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+def unknown_ids(connection: Connection, plan_id: str) -> list[tuple[str, str, str]]:
+    """List whose `cio_id` the plan would use if it were known: person id, kind of identifier, identifier."""
+    rows = connection.execute(_SQL["unknown_cio_ids"], {"plan_id": plan_id}).fetchall()
+    return [(str(person), str(kind), str(name)) for person, kind, name in rows]
+
+
+async def look_up(app: Api, warehouse: Warehouse, plan_id: str, wanted: list[tuple[str, str, str]], run_id: str) -> int:
+    """Look people up, put their `cio_id` into the ledger, and address what is planned for them by it.
+
+    Gives how many were found.
+    """
+    found: dict[str, str] = {}
+    for kind, group in groupby(sorted(wanted, key=lambda one: one[1]), key=lambda one: one[1]):
+        people = {_key(kind, name): person for person, _, name in group}
+        for names in hundreds(sorted(people)):
+            for profile in await read_people(app, kind, names):
+                name = profile.id if kind == "id" else profile.email
+                person = people.get(_key(kind, name or ""))
+                if person is not None and profile.cio_id:
+                    found[person] = profile.cio_id
+    if found:
+        with warehouse.transaction() as connection:
+            remember_cio_ids(connection, found, run_id)
+            connection.execute(_SQL["address_by_cio_id"], {"plan_id": plan_id})
+    return len(found)
+
+
+def remember_cio_ids(connection: Connection, found: dict[str, str], run_id: str) -> None:
+    """Put internal ids into the ledger, inside the caller's transaction; the next plan looks at these people again."""
+    table = pa.table(
+        {"person_id": pa.array(list(found), pa.string()), "cio_id": pa.array(list(found.values()), pa.string())}
+    )
+    connection.register("found_cio_ids", table)
+    connection.execute(_SQL["fill_cio_ids"], {"seq": next_seq(connection), "run_id": run_id})
+    connection.unregister("found_cio_ids")
+
+
+def _key(kind: str, name: str) -> str:
+    return name.strip().lower() if kind == "email" else name

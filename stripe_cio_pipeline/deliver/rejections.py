@@ -1,0 +1,48 @@
+"""What was refused: kept until its content changes, and sent again when somebody asks for it, or after a back-off."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[], float] = time.time) -> int:
+    """Make rejected items and conflicts due again with the next plan; give how many.
+
+    `people` are person ids (`cus_...`), Customer.io ids, emails or Stripe event ids; none means everybody. The count of
+    attempts goes on.
+    """
+    moment = datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
+    chosen = {"everybody": not people, "names": sorted(name.strip().lower() for name in people)}
+    with warehouse.transaction() as connection:
+        connection.execute(_SQL["create_retried"], chosen)
+        count = _make_due(connection, moment)
+        conflicts = connection.execute(_SQL["count_retried_conflicts"], chosen).fetchone()
+        if conflicts is not None and conflicts[0]:
+            connection.execute(_SQL["insert_due_conflicts"], {**chosen, "now": moment})
+            # A refused link is forgotten, so that the person is linked anew; a refused email is no longer ours.
+            connection.execute(_SQL["delete_refused_links"], chosen)
+            connection.execute(_SQL["reopen_conflicts"], {**chosen, "seq": next_seq(connection)})
+            count += int(conflicts[0])
+    return count
+
+
+def release_rejections(connection: Connection, hours: float, moment: datetime) -> int:
+    """Make due again what was refused `hours` ago, twice as long ago for each further attempt; give how many."""
+    connection.execute(_SQL["create_released"], {"hours": hours, "now": moment})
+    return _make_due(connection, moment)
+
+
+def _make_due(connection: Connection, moment: datetime) -> int:
+    """Free the rejections in `retried` from the content that they stand for."""
+    row = connection.execute(_SQL["count_retried"]).fetchone()
+    count = 0 if row is None else int(row[0])
+    if count:
+        connection.execute(_SQL["insert_due_rejections"], {"now": moment})
+        connection.execute(_SQL["delete_retried_events"])
+        connection.execute(_SQL["clear_retried_hashes"])
+    connection.execute(_SQL["drop_retried"])
+    return count

@@ -1,0 +1,1 @@
+delete from customerio.plan where person_id = $person_id

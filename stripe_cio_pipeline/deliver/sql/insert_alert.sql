@@ -1,0 +1,1 @@
+insert into pipeline.alerts (subject, state, detail, since, told_at, run_id) values (?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+select subject, state from pipeline.alerts

@@ -1,0 +1,1 @@
+select person_id, reason from conflicts order by person_id
