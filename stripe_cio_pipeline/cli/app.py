@@ -11,10 +11,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import stamina
 import typer
 from pydantic import SecretStr
 
-from stripe_cio_pipeline.cli import checks, demo, explain, repair, serve, setup, status, sync
+from stripe_cio_pipeline.cli import backfill, checks, demo, explain, repair, serve, setup, status, sync
 from stripe_cio_pipeline.cli.output import Output, print_json
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.settings import load_settings
@@ -22,6 +23,8 @@ from stripe_cio_pipeline.settings import load_settings
 DEBUG = "STRIPE_CIO_DEBUG"
 #: What typer gives for a Ctrl-C, by the shell's convention.
 _INTERRUPTED = 130
+#: Waits below this are not worth a line.
+_LONG_WAIT_SECONDS = 2.0
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 
 app = typer.Typer(
@@ -45,7 +48,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "retry": repair.retry,
     "reconcile": repair.reconcile,
     "verify": repair.verify,
-    "backfill-events": sync.backfill_events,
+    "backfill-events": backfill.backfill_events,
     "forget": repair.forget,
     "dev": serve.dev,
 }
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     as_json = "--json" in arguments
+    stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="stripe-cio", standalone_mode=False)
     except PipelineError as error:
@@ -83,6 +87,12 @@ def run(arguments: Sequence[str]) -> int:
     if outcome == _INTERRUPTED:
         return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", outcome)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    # Half a minute of silence looks like a program that hangs.
+    if details.wait_for >= _LONG_WAIT_SECONDS:
+        sys.stderr.write(f"  no usable answer (attempt {details.retry_num}); again in {details.wait_for:.0f} s\n")
 
 
 def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> int:

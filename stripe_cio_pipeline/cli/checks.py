@@ -2,17 +2,19 @@
 
 import email.utils
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import httpx
 import typer
 
 from stripe_cio_pipeline import deliver, extract
 from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
+from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import check_models
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
@@ -130,7 +132,30 @@ def _customerio(settings: Settings) -> Iterator[Finding]:
     except PipelineError as error:
         yield Finding.of("Customer.io credentials", error)
         return
-    yield from (Finding(f"Customer.io {f.subject}", f.state, f.what, f.advice, f.exit_code) for f in probed)
+    for found in probed:
+        yield Finding(f"Customer.io {found.subject}", found.state, found.what, found.advice, found.exit_code)
+    yield from _workspace(settings, probed)
+
+
+def _workspace(settings: Settings, probed: Iterable[deliver.ProbeFinding]) -> Iterator[Finding]:
+    """Hold the workspace that answered against the one that the warehouse belongs to."""
+    warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+    if not warehouse.exists:
+        return
+    try:
+        with warehouse.reading() as connection:
+            bound = read_bindings(connection).get(ENVIRONMENT_BINDING)
+    except (PipelineError, duckdb.CatalogException):
+        return  # whatever is wrong with it is told where the warehouse is looked at
+    answered = [found.what for found in probed if found.subject == "Track API" and found.state == "ok"]
+    if bound and answered and f"workspace {bound}," not in answered[0]:
+        yield Finding(
+            "Customer.io workspace",
+            "failed",
+            f"this warehouse belongs to workspace {bound}, which these credentials are not for",
+            "Set the credentials of that workspace, or begin a warehouse of its own with STRIPE_CIO_WAREHOUSE.",
+            2,
+        )
 
 
 def _clocks(settings: Settings) -> Iterator[Finding]:

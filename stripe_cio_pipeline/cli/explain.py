@@ -1,17 +1,22 @@
 """`explain` and `lineage`: where a person's values, and an attribute, come from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import typer
 
-from stripe_cio_pipeline import deliver
-from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.cli.output import Output, moment, readable
+from stripe_cio_pipeline.cli.output import attribute as shown
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
+from stripe_cio_pipeline.deliver.explain import Explanation
+from stripe_cio_pipeline.deliver.explain import explain as find_explanation
 from stripe_cio_pipeline.model import ColumnSource
 from stripe_cio_pipeline.model import lineage as trace
+from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.settings import load_settings
+
+_MOST_CHANGES = 8
 
 
 def explain(
@@ -25,9 +30,58 @@ def explain(
     """Show the whole history of one person: Stripe events, decisions, writes, outcomes, runs."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading() as connection:
-        found = deliver.explain(connection, person)
-    session.output.report(found)
+        found = find_explanation(connection, person)
+    show_explanation(session.output, found)
     session.output.result(found)
+
+
+def show_explanation(output: Output, found: Explanation) -> None:
+    """Show the history of a person, oldest first."""
+    output.say(f"{found.person_id}: {found.state or 'not in Customer.io yet'}", "bold")
+    if found.state_reason:
+        output.say(f"  {REASONS.get(found.state_reason, found.state_reason)}")
+    if len(found.customers) > 1:
+        output.say(f"  Stripe customers with this email: {', '.join(found.customers)}")
+    if found.linked_at:
+        output.say(f"  linked {readable(found.linked_at)}; Customer.io has {len(found.attributes)} attributes")
+    if found.stripe_events:
+        output.table(
+            "What happened at Stripe (Stripe's clock)",
+            ("when", "event", "id"),
+            ((moment(each.created), each.type, each.event_id) for each in found.stripe_events),
+        )
+    if found.writes:
+        output.table(
+            "What was sent, and what became of it (this machine's clock)",
+            ("when", "action", "why", "before → after", "because of", "outcome", "run"),
+            (
+                (
+                    each.sent_at,
+                    each.action,
+                    each.reason,
+                    _changes(each.before, each.after),
+                    each.source_event_id or each.event_id,
+                    each.outcome if each.detail is None else f"{each.outcome}: {each.detail}",
+                    (each.run_id or "")[:8],
+                )
+                for each in found.writes
+            ),
+        )
+    for rejected in found.rejections:
+        output.bad(
+            f"rejected since {readable(rejected.first_at)}: {rejected.action} {rejected.event_id or ''} "
+            f"{rejected.field or ''} {rejected.reason} {rejected.message or ''}"
+        )
+    for finding in found.findings:
+        output.say(f"! read back {readable(finding.verified_at)}: {finding.finding} {finding.field or ''}", "yellow")
+    for planned in found.planned:
+        output.say(f"next: {planned.action} ({planned.reason}) {planned.explanation or ''}")
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    changed = [f"{name}: {shown(before.get(name))} → {shown(after.get(name))}" for name in sorted({*before, *after})]
+    rest = len(changed) - _MOST_CHANGES
+    return "\n".join(changed[:_MOST_CHANGES] + ([f"and {rest} more (--json shows all)"] if rest > 0 else []))
 
 
 def lineage(

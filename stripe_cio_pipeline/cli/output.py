@@ -136,6 +136,16 @@ def readable(value: object) -> str:
     return str(value)
 
 
+def attribute(value: object) -> str:
+    """Write an attribute's value as Customer.io has it: no separators, because many numbers are ids or moments."""
+    match value:
+        case None:
+            return "–"
+        case str():
+            return value
+    return orjson.dumps(plain(value)).decode()
+
+
 def moment(unix_seconds: float | None) -> datetime | None:
     """Turn unix seconds into a time that `readable` and `plain` know."""
     return None if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC)

@@ -107,12 +107,40 @@ def verify(
         report = deliver.verify(
             session.warehouse, session.settings, session.policy, run_id=f"verify-{uuid4()}", sample=sample
         )
-    session.output.report(report)
+    show_verify(session.output, report)
     session.output.result(report)
 
 
+def show_verify(output: Output, report: deliver.VerifyReport) -> None:
+    """Show what reading back has found, and what follows from it."""
+    if report.skipped:
+        output.say(f"! {report.skipped}", "yellow")
+        return
+    output.table(
+        f"Read back from Customer.io: {report.requests:,} requests, {duration(report.seconds)}",
+        ("compared", "as accepted", "drifted", "removed there", "not linked", "refused changes"),
+        [
+            (
+                report.checked,
+                report.matched,
+                report.drifted,
+                report.missing,
+                report.not_linked,
+                sum(report.conflicts.values()),
+            )
+        ],
+        numbers=("compared", "as accepted", "drifted", "removed there", "not linked", "refused changes"),
+    )
+    for name, people in report.drifted_attributes.items():
+        output.say(f"! {name} drifted for {people:,} people; it is due again", "yellow")
+    for finding, examples in report.examples.items():
+        output.say(f"! {finding}: {', '.join(examples)} (stripe-cio explain tells more)", "yellow")
+    if report.checked == report.matched:
+        output.good("Everybody who was compared is as it was accepted.")
+
+
 def forget(
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="A Stripe customer id (cus_...).")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A Stripe customer id (cus_...) or an email.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It cannot be undone.")] = False,
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
@@ -121,8 +149,11 @@ def forget(
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nobody is known before the first sync
-    if not yes and not typer.confirm(f"Delete {person} in Customer.io for good?", err=True):
-        raise typer.Exit(1)
+    if not yes and not typer.confirm("Delete this person in Customer.io for good?", err=True):
+        raise typer.Abort
     report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
-    session.output.report(report)
+    session.output.good(
+        f"{report.person_id} is deleted and suppressed in Customer.io, and {report.writes:,} former writes are "
+        "emptied here. What Stripe has stays there: delete the customer in Stripe."
+    )
     session.output.result(report)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.cli.output import Output, attribute, duration
 from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport
 from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
 from stripe_cio_pipeline.model import ModelReport
@@ -168,7 +168,8 @@ def show_plan(output: Output, plan: Plan) -> None:
         numbers=("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
     )
     for finding in plan.guard.findings:
-        output.say(f"! guard {finding.rule}: {finding.message}", "yellow")
+        approved = " (approved)" if plan.guard.approved else ""
+        output.say(f"! guard {finding.rule}: {finding.message}{approved}", "yellow")
 
 
 def show_delivery(output: Output, report: DeliveryReport) -> None:
@@ -189,11 +190,7 @@ def show_rows(output: Output, rows: Iterable[PreviewRow]) -> None:
         if row.explanation:
             output.say(f"  {row.explanation}")
         for name in sorted({*row.before, *row.after}):
-            output.say(f"  {name}: {_value(row.before.get(name))} → {_value(row.after.get(name))}")
-
-
-def _value(value: Any) -> str:
-    return "–" if value is None else str(value)
+            output.say(f"  {name}: {attribute(row.before.get(name))} → {attribute(row.after.get(name))}")
 
 
 def show(output: Output, report: Any) -> None:

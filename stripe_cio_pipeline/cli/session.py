@@ -20,6 +20,7 @@ Wait = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a warehouse that is in use."),
 ]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="How many people and events to show one by one.")]
 
 
 @dataclass(frozen=True, slots=True)

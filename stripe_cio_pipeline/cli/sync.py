@@ -1,10 +1,9 @@
-"""`sync`, `plan` and `backfill-events`: the tick, what it would send, and older events."""
+"""`sync` and `plan`: the tick, and what it would send."""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -12,19 +11,14 @@ import typer
 
 from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_model, show_plan, show_rows
-from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Session, Wait, open_session
-from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
-from stripe_cio_pipeline.plan import make_plan, preview
+from stripe_cio_pipeline.plan import preview
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Statements
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
-
-_SQL = Statements("stripe_cio_pipeline.cli.sql")
-Limit = Annotated[int, typer.Option("--limit", min=0, help="How many people and events to show one by one.")]
 
 
 def sync(
@@ -125,57 +119,6 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     if found.plan.guard.stopped:
         output.say("A guard stops this plan. Send exactly it: stripe-cio sync --approve.", "yellow")
     output.result(found)
-
-
-def backfill_events(
-    since: Annotated[
-        datetime,
-        typer.Option("--since", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Send events from then on (UTC)."),
-    ],
-    send: Annotated[bool, typer.Option("--send", help="Send them. Without it, only tell what would be sent.")] = False,
-    limit: Limit = 20,
-    as_json: Json = False,
-    wait: Wait = LOCK_WAIT_SECONDS,
-) -> None:
-    """Forward Stripe events that the warehouse holds from before the moment of installation, or of a new event type."""
-    session = open_session(as_json=as_json, wait=wait)
-    output = session.output
-    moment = since.replace(tzinfo=UTC).timestamp()
-    found = preview(session.warehouse, session.policy, limit=None, events_since=moment)
-    events = [row for row in found.rows if row.action == "event"]
-    with session.warehouse.reading() as connection:
-        ids = [row.event_id for row in events]
-        counted = connection.execute(_SQL["backfill_too_old"], {"events": ids, "now": int(time.time())}).fetchone()
-    old = int(counted[0]) if counted else 0
-    show_plan(output, found.plan)
-    show_rows(output, events[:limit])
-    output.say(f"{len(events):,} events since {since:%Y-%m-%d %H:%M} UTC have not been sent.")
-    if old:
-        output.say(
-            f"! {old:,} of them are more than 72 hours old. Customer.io records them, and they count in segments, "
-            "but they start no campaign.",
-            "yellow",
-        )
-    summary = {"events": len(events), "too_old_for_campaigns": old, "since": since, "sent": False}
-    if not send:
-        output.say("Nothing was sent. Send them, and everything else that is due: the same command with --send.")
-        output.result(summary)
-        return
-    run_id = f"backfill-{uuid4()}"
-    made = make_plan(session.warehouse, session.policy, run_id=run_id, events_since=moment)
-    with output.progress() as progress:
-        report = deliver(
-            session.warehouse,
-            session.settings,
-            session.policy,
-            run_id=run_id,
-            plan_id=made.plan_id,
-            approve=True,
-            progress=ProgressBars(progress).note,
-        )
-    show(output, report)
-    output.result({**summary, "sent": True, "delivery": report})
-    report.raise_if_due()
 
 
 def _show_counts(output: Output, title: str, counts: dict[str, int]) -> None:

@@ -1,0 +1,246 @@
+"""Bad input gets a clear message or a stated outcome: never a traceback, never a lost row."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+
+POLICY = """\
+identity: {settle_seconds: 0}
+guard: {first_load: send}
+stripe: {limits: {endpoint: 500, account: 2000}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _policy() -> None:
+    Path("stripe_cio.yaml").write_text(POLICY)
+
+
+def refused(cli, *arguments: str, exit_code: int) -> str:
+    """Run a command that must fail with this exit code; give what it said."""
+    answer = cli(*arguments, "--json")
+    assert answer.exit_code == exit_code, answer.words
+    assert answer.json["exit_code"] == exit_code
+    return answer.words
+
+
+def closed_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def installation(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
+    """A sandbox with one customer and a folder that was synced with it."""
+    folder = tmp_path_factory.mktemp("installation")
+    (folder / "stripe_cio.yaml").write_text(POLICY)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Sandbox(customers=0, leads=0, customerio=CustomerioSwitches.gentle()) as sandbox,
+    ):
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        sandbox.stripe.create_customer(email="customer-1@example.com")
+        answer = cli("sync")
+        assert answer.exit_code == 0, answer.words
+        monkeypatch.undo()
+        yield sandbox, folder
+
+
+@pytest.fixture
+def synced(installation: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The installation, with a copy of its warehouse in this test's folder."""
+    sandbox, folder = installation
+    shutil.copytree(folder / ".stripe_cio", ".stripe_cio")
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+# Keys and addresses
+
+
+def test_a_missing_stripe_key_names_the_variable_and_the_permissions(cli) -> None:
+    told = refused(cli, "sync", exit_code=2)
+    assert "STRIPE_API_KEY is not set" in told
+    assert "rak_customer_read" in told
+
+
+def test_a_malformed_stripe_key_is_refused_and_not_shown(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "pk_test_0123456789")
+    told = refused(cli, "sync", exit_code=2)
+    assert "does not look like" in told
+    assert "0123456789" not in told
+
+
+def test_a_wrong_stripe_key_is_refused_and_not_shown(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_0123456789")
+    assert "0123456789" not in refused(cli, "sync", exit_code=2)
+
+
+def test_a_missing_customerio_key_is_told_before_anything_is_sent(
+    cli, sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    monkeypatch.delenv("CUSTOMERIO_TRACK_API_KEY")
+    assert "CUSTOMERIO_TRACK_API_KEY is not set" in refused(cli, "sync", exit_code=2)
+    assert sandbox.customerio.people() == []
+
+
+def test_a_wrong_customerio_key_is_refused_and_not_shown(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    monkeypatch.setenv("CUSTOMERIO_TRACK_API_KEY", "0123456789")
+    told = refused(cli, "sync", exit_code=2)
+    assert "Customer.io" in told
+    assert "0123456789" not in told
+
+
+def test_a_key_without_a_permission_names_it(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.switches.permissions.discard("rak_invoice_read")
+    told = refused(cli, "sync", exit_code=2)
+    assert "rak_invoice_read" in told or "/v1/invoices" in told
+
+
+def test_a_wrong_region_says_which_is_right(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    monkeypatch.setenv("CUSTOMERIO_REGION", "eu")
+    assert "CUSTOMERIO_REGION=us" in refused(cli, "sync", exit_code=2)
+
+
+def test_a_region_that_does_not_exist_names_the_variable(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOMERIO_REGION", "asia")
+    assert "CUSTOMERIO_REGION" in refused(cli, "sync", exit_code=2)
+
+
+# Policy and models
+
+
+def test_an_unknown_key_in_the_policy_names_it_and_the_nearest(cli, sandbox) -> None:
+    Path("stripe_cio.yaml").write_text("guard: {max_changed_peple: 5}\n")
+    for command in ("sync", "plan", "status", "check"):
+        told = refused(cli, command, exit_code=2)
+        assert "guard.max_changed_peple" in told
+        assert "guard.max_changed_people" in told
+
+
+def test_a_policy_that_is_no_yaml_names_line_and_column(cli, sandbox) -> None:
+    Path("stripe_cio.yaml").write_text("guard: {first_load: [\n")
+    assert "line 2" in refused(cli, "sync", exit_code=2)
+
+
+def test_a_model_that_is_wrong_names_file_line_and_column_and_sends_nothing(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    cli("init")
+    people = Path("models") / "people.sql"
+    lines = people.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.endswith(".phone as phone,"))
+    lines[at] = lines[at].replace(".phone as", ".fone as")
+    people.write_text("\n".join(lines))
+    told = refused(cli, "sync", exit_code=2)
+    assert f"people.sql:{at + 1}:" in told
+    assert sandbox.customerio.people() == []
+
+
+# The warehouse
+
+
+def test_a_warehouse_of_another_account_is_refused_before_anything_is_read(
+    cli, synced: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(seed=11, customers=3) as other:
+        for name, value in other.environment().items():
+            monkeypatch.setenv(name, value)
+        told = refused(cli, "sync", exit_code=2)
+        assert other.stripe.counters["GET /v1/customers"] == 0
+        assert other.customerio.counters.requests == 0
+    assert "belongs to" in told
+
+
+def test_a_live_key_on_a_warehouse_of_test_mode_is_refused(cli, synced, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_live_0123456789")
+    assert "test mode" in refused(cli, "sync", exit_code=2)
+
+
+def test_a_workspace_that_is_another_is_refused_before_anything_is_sent(cli, synced: Sandbox) -> None:
+    synced.customerio.switches.environment_id += 1
+    synced.stripe.create_customer(email="customer-2@example.com")
+    synced.clock.advance(minutes=2)
+    try:
+        assert "belongs to" in refused(cli, "sync", exit_code=2)
+    finally:
+        synced.customerio.switches.environment_id -= 1
+    assert synced.customerio.person(email="customer-2@example.com") is None
+
+
+def test_a_locked_warehouse_names_the_process_that_holds_it(cli, synced) -> None:
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, ".stripe_cio/warehouse.duckdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        for command in ("status", "sync"):
+            assert f"process {holder.pid}" in refused(cli, command, "--wait", "0.2", exit_code=1)
+        holder.stdin.close()
+    assert cli("status").exit_code == 0
+
+
+def test_a_file_that_is_no_warehouse_is_told(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("other.duckdb").write_text("not a database, and long enough to be looked at")
+    monkeypatch.setenv("STRIPE_CIO_WAREHOUSE", "other.duckdb")
+    assert "is not a DuckDB database" in refused(cli, "status", exit_code=1)
+
+
+# People
+
+
+def test_odd_customers_all_arrive(cli, sandbox: Sandbox) -> None:
+    long_name, emoji = "N" * 600, "Ω 🚀 é"
+    stripe = sandbox.stripe
+    no_email = stripe.create_customer(name="No Email")["id"]
+    not_an_email = stripe.create_customer(email="nobody at all", name="Not An Address")["id"]
+    long = stripe.create_customer(email="customer-600@example.com", name=long_name)["id"]
+    signs = stripe.create_customer(email="customer-emoji@example.com", name=emoji)["id"]
+    metadata = {f"key_{number}": "v" * 500 for number in range(50)}
+    many = stripe.create_customer(email="customer-50@example.com", metadata=metadata)["id"]
+    too_long = stripe.create_customer(email="customer-1200@example.com", name="🚀" * 300)["id"]
+    answer = cli("sync", "--json")
+    assert answer.exit_code == 0, answer.words
+    assert answer.json["customerio"]["accepted"] == 6
+    person = {each.id: each for each in sandbox.customerio.people()}
+    assert person[no_email].email is None
+    assert person[not_an_email].email is None
+    assert person[long].attributes["name"] == long_name
+    assert person[signs].attributes["name"] == emoji
+    assert person[many].attributes["stripe_customer_id"] == many
+    assert "name" not in person[too_long].attributes
+    assert [(found["column"], found["action"]) for found in answer.json["model"]["findings"]] == [("name", "dropped")]
+
+
+# Networks
+
+
+@pytest.mark.parametrize("name", ["STRIPE_API_BASE", "CUSTOMERIO_TRACK_URL"])
+def test_an_unreachable_host_is_named_and_nothing_is_lost(
+    cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    with stamina.set_testing(True, attempts=2):
+        told = refused(cli, "sync", exit_code=1)
+    assert {"STRIPE_API_BASE": "Stripe", "CUSTOMERIO_TRACK_URL": "Customer.io"}[name] in told
+    assert "network" in told
+    monkeypatch.setenv(name, sandbox.environment()[name])
+    assert cli("sync").exit_code == 0
+    assert len(sandbox.customerio.people()) == 1
