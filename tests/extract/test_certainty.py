@@ -109,6 +109,7 @@ def test_whatever_the_order_in_which_events_appear_the_row_ends_as_the_object(
                 f"evt_{place}", int(history[place][0].moment), "snapshot", history[place][1], history[place][0].content
             )
             for place in new
+            for change, usable in [history[place]]
         ]
         decision = decide(stored, signals)
         before = shown

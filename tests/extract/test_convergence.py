@@ -1,0 +1,131 @@
+"""Random lives of an account, read by random runs: whatever happened, a quiet poll later the warehouse is right."""
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from stripe_cio_pipeline.errors import StripeError
+from stripe_cio_pipeline.extract import OBJECTS
+from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
+from tests.extract.stage import Stage
+
+names = st.text(alphabet="abc é", min_size=1, max_size=6)
+pick = st.integers(0, 10_000)
+
+
+class Account(RuleBasedStateMachine):
+    """What can happen at Stripe, and what can happen to us."""
+
+    @initialize(version=st.sampled_from(["2026-10-28.endive", "2025-03-31.basil"]), late=st.sampled_from([0.0, 0.6]))
+    def open(self, version: str, late: float) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="convergence-"))
+        switches = StripeSwitches(api_version=version, late_events_share=late, late_events_seconds=60.0)
+        self.stage = Stage(self.folder, customers=4, switches=switches, history_days=40)
+        self.stage.sandbox.start()
+
+    def _one(self, kind: str, number: int) -> str | None:
+        ids = sorted(self.stage.stripe.objects(kind))
+        return ids[number % len(ids)] if ids else None
+
+    @rule(name=names)
+    def a_customer_signs_up(self, name: str) -> None:
+        self.stage.stripe.create_customer(name=name, email="customer-77@example.com")
+
+    @rule(number=pick, name=names, times=st.integers(1, 4))
+    def a_customer_is_changed_some_times_in_a_second(self, number: int, name: str, times: int) -> None:
+        if customer := self._one("customer", number):
+            for time in range(times):
+                self.stage.stripe.update_customer(customer, name=f"{name}{time % 2}")
+
+    @rule(number=pick)
+    def a_customer_is_deleted(self, number: int) -> None:
+        if customer := self._one("customer", number):
+            self.stage.stripe.delete_customer(customer)
+
+    @rule(number=pick)
+    def a_customer_gets_another_card(self, number: int) -> None:
+        if customer := self._one("customer", number):
+            self.stage.stripe.attach_card(customer)
+
+    @rule(number=pick)
+    def a_subscription_is_canceled(self, number: int) -> None:
+        living = [i for i, row in self.stage.stripe.objects("subscription").items() if row["status"] == "active"]
+        if living:
+            self.stage.stripe.cancel_subscription(sorted(living)[number % len(living)])
+
+    @rule(number=pick)
+    def a_customer_is_charged(self, number: int) -> None:
+        if customer := self._one("customer", number):
+            self.stage.stripe.create_charge(customer, 1_000 + number)
+
+    @rule(name=names)
+    def a_product_is_renamed(self, name: str) -> None:
+        if product := self._one("product", 0):
+            self.stage.stripe.update_product(product, name=name)
+
+    @rule(seconds=st.one_of(st.integers(0, 3), st.integers(0, 500), st.just(90_000)))
+    def time_passes(self, seconds: int) -> None:
+        self.stage.pass_time(seconds=seconds)
+
+    @rule()
+    def a_run(self) -> None:
+        self.stage.extract()
+
+    @rule(share=st.floats(0.05, 0.3))
+    def a_run_among_faults(self, share: float) -> None:
+        self.stage.stripe.faults.rate(share, Fault.reset_mid_body())
+        self.stage.extract()
+        self.stage.stripe.faults.clear()
+
+    @rule(request=st.integers(1, 12))
+    def a_run_that_breaks_off(self, request: int) -> None:
+        """From some request on nothing is answered: whatever was stored by then stays, and the rest is left."""
+        faults = self.stage.stripe.faults
+        first = faults.request_number + request
+        for number in range(first, first + 200):
+            faults.at(number, Fault.error(403))
+        with suppress(StripeError):
+            self.stage.extract()
+        faults.clear()
+
+    @invariant()
+    def no_row_is_there_twice(self) -> None:
+        if not self.stage.warehouse.exists:
+            return
+        for table in [kind.name for kind in OBJECTS] + ["events"]:
+            assert self.stage.rows(f"select count(*) - count(distinct id) from stripe.{table}") == [(0,)]
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stage"):
+            return
+        try:
+            self.stage.settle()
+            self.stage.extract()
+            self.stage.assert_in_step()
+        finally:
+            self.stage.sandbox.stop()
+            shutil.rmtree(self.folder)
+
+
+_CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+
+TestShortLives = Account.TestCase
+TestShortLives.settings = settings(
+    deadline=None, derandomize=True, max_examples=4, stateful_step_count=12, suppress_health_check=_CHECKS
+)
+
+
+class LongAccount(Account):
+    """The same, for longer."""
+
+
+TestLongLives = pytest.mark.gauntlet(pytest.mark.timeout(3_600)(LongAccount.TestCase))
+TestLongLives.settings = settings(
+    deadline=None, max_examples=60, stateful_step_count=40, suppress_health_check=_CHECKS, print_blob=True
+)

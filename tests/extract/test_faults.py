@@ -1,0 +1,110 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.errors import StripeCredentialsError, StripeUnavailable
+from stripe_cio_pipeline.extract import OBJECTS, Patience
+from stripe_cio_pipeline.sandbox import Fault
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Warehouse
+from tests.extract.stage import Stage
+
+FAULTS = {
+    "500": Fault.error(500),
+    "500, do not retry": Fault.error(500, should_retry=False),
+    "502": Fault.error(502),
+    "503": Fault.error(503, should_retry=True),
+    "409": Fault.error(409),
+    "429 without a reason": Fault.lock_timeout(),
+    "429 endpoint-rate": Fault.rate_limited("endpoint-rate"),
+    "429 endpoint-concurrency": Fault.rate_limited("endpoint-concurrency"),
+    "429 global-rate": Fault.rate_limited("global-rate"),
+    "429 global-concurrency": Fault.rate_limited("global-concurrency"),
+    "429 resource-specific": Fault.rate_limited("resource-specific"),
+    "connection reset before": Fault.reset_before(),
+    "connection reset after": Fault.reset_after(),
+    "connection reset in the body": Fault.reset_mid_body(),
+    "body cut at status 200": Fault.truncated(),
+    "not a list at status 200": Fault.not_a_list(),
+    "slow": Fault.slow(0.05),
+}
+
+
+def contents(stage: Stage) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        kind.name: stage.rows(f"select id, payload, deleted, customer_id from stripe.{kind.name} order by id")
+        for kind in OBJECTS
+    }
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_every_twentieth_answer_changes_nothing(tmp_path: Path, name: str) -> None:
+    stage = Stage(tmp_path, customers=12)
+    disturbed, calm = stage.warehouse, Warehouse(tmp_path / "calm.duckdb")
+    with stage.sandbox:
+        for _ in range(2):
+            stage.warehouse = calm
+            stage.extract()
+            stage.warehouse = disturbed
+            stage.stripe.faults.rate(0.05, FAULTS[name])
+            # By chance 5 % of so few requests may be none.
+            stage.stripe.faults.next(FAULTS[name])
+            stage.extract()
+            stage.stripe.faults.clear()
+            assert contents(stage) == _of(stage, calm, disturbed)
+            stage.pass_time(days=3)
+            stage.settle()
+
+
+def _of(stage: Stage, other: Warehouse, back: Warehouse) -> dict[str, list[tuple[object, ...]]]:
+    stage.warehouse = other
+    try:
+        return contents(stage)
+    finally:
+        stage.warehouse = back
+
+
+def test_a_permanent_fault_fails_loudly_keeps_what_is_done_and_finishes_nothing(stage: Stage) -> None:
+    stage.stripe.faults.rate(1.0, Fault.error(503), path="/v1/invoices")
+    with pytest.raises(StripeUnavailable, match="GET /v1/invoices") as raised:
+        stage.extract(patience=Patience(attempts=3, wait_initial=0.001, wait_max=0.01))
+    assert "503" in str(raised.value)
+    assert len(stage.stored("customers")) == 25
+    [(mark,)] = stage.rows("select count(*) from pipeline.cursors where name = 'history.invoices'")
+    assert mark == 0
+    stage.stripe.faults.clear()
+    stage.extract()
+    stage.assert_in_step()
+
+
+def test_several_failures_are_told_together(stage: Stage) -> None:
+    for path in ("/v1/invoices", "/v1/charges"):
+        stage.stripe.faults.rate(1.0, Fault.error(503), path=path)
+    with pytest.raises(StripeUnavailable, match=r"2 object types.*invoices.*charges"):
+        stage.extract(patience=Patience(attempts=2, wait_initial=0.001, wait_max=0.01))
+
+
+def test_a_page_that_is_always_cut_is_asked_for_with_fewer_rows(stage: Stage) -> None:
+    stage.stripe.faults.rate(1.0, Fault.truncated(), path="/v1/customers", requests=3)
+    stage.extract(objects=["customers"])
+    assert len(stage.stored("customers")) == 25
+
+
+def test_a_refused_key_stops_everything_and_is_never_shown(stage: Stage) -> None:
+    stage.extract()
+    stage.stripe.faults.rate(1.0, Fault.error(401))
+    with pytest.raises(StripeCredentialsError, match="STRIPE_API_KEY") as raised:
+        stage.extract()
+    assert stage.settings.require_stripe() not in str(raised.value)
+
+
+def test_an_unreachable_host_is_named(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        # Bound and never listening: nobody else can answer there.
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(stripe_api_key=stage.settings.stripe_api_key, stripe_api_base=address)
+        monkeypatch.setattr(Stage, "settings", property(lambda _: settings))
+        with pytest.raises(StripeUnavailable, match=r"127\.0\.0\.1"):
+            stage.extract(patience=Patience(attempts=2, wait_initial=0.001, wait_max=0.01))

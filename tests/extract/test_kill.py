@@ -1,0 +1,68 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.extract import OBJECTS
+from stripe_cio_pipeline.sandbox import StripeSwitches
+from stripe_cio_pipeline.warehouse import Warehouse
+from tests.extract.stage import Stage
+
+WINDOW = 8
+
+#: Kills in each of the two parts (history, changes), customers, and the longest life of a child in seconds.
+SHORT = pytest.param(3, 60, 0.6, id="a few kills")
+LONG = pytest.param(20, 300, 1.2, id="many kills", marks=[pytest.mark.gauntlet, pytest.mark.timeout(900)])
+
+
+def killed_runs(stage: Stage, kills: int, longest: float) -> int:
+    settings = stage.settings
+    script = Path(__file__).with_name("killable.py")
+    arguments = [stage.warehouse.location, settings.stripe_api_base, settings.require_stripe()]
+    numbers = [str(kills), "5", str(WINDOW), str(longest)]
+    done = subprocess.run([sys.executable, script, *arguments, *numbers], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def contents(stage: Stage) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        kind.name: stage.rows(f"select id, payload, deleted, customer_id from stripe.{kind.name} order by id")
+        for kind in OBJECTS
+    }
+
+
+@pytest.mark.parametrize(("kills", "customers", "longest"), [SHORT, LONG])
+def test_killed_runs_end_where_an_undisturbed_one_does(
+    tmp_path: Path, kills: int, customers: int, longest: float
+) -> None:
+    stage = Stage(tmp_path, customers=customers, switches=StripeSwitches(latency_seconds=0.02))
+    killed_warehouse, twin = stage.warehouse, Warehouse(tmp_path / "twin.duckdb", lock_wait_seconds=20)
+    with stage.sandbox:
+        for part in ("history", "changes"):
+            stage.warehouse = twin
+            before = stage.requests()
+            stage.extract()
+            undisturbed = stage.requests() - before
+            expected = contents(stage)
+
+            stage.warehouse = killed_warehouse
+            before = stage.requests()
+            times = killed_runs(stage, kills, longest)
+            assert times > 0
+            # Nothing is asked for again but what was not durable yet, and each new run looks at the feed's head.
+            assert stage.requests() - before <= undisturbed * 1.5 + times * (WINDOW + 4), part
+            assert contents(stage) == expected, part
+            assert stage.rows("select count(*) from pipeline.signals") == [(0,)]
+            assert stage.rows("select count(*) from pipeline.slices") == [(0,)]
+            events = stage.rows("select count(*), count(distinct id) from stripe.events")
+            assert events[0][0] == events[0][1]
+
+            stage.stripe.switches.late_events_share = 0.0
+            stage.pass_time(days=6)
+            stage.settle()
+        stage.extract()
+        stage.settle()
+        stage.extract()
+        stage.assert_in_step()
