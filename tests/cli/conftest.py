@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -32,6 +34,12 @@ class Answer:
         return " ".join((self.out + self.err).split())
 
 
+POLICY = """\
+identity: {settle_seconds: 0}
+guard: {first_load: send}
+stripe: {limits: {endpoint: 500, account: 2000}}
+"""
+
 Cli = Callable[..., Answer]
 
 
@@ -58,3 +66,38 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         for name, value in made.environment().items():
             monkeypatch.setenv(name, value)
         yield made
+
+
+@pytest.fixture(scope="session")
+def installation(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
+    """A sandbox with one customer and a folder that was synced with it."""
+    folder = tmp_path_factory.mktemp("installation")
+    (folder / "stripe_cio.yaml").write_text(POLICY)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Sandbox(customers=0, leads=0, customerio=CustomerioSwitches.gentle()) as sandbox,
+    ):
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        sandbox.stripe.create_customer(email="customer-1@example.com")
+        answer = cli("sync")
+        assert answer.exit_code == 0, answer.words
+        monkeypatch.undo()
+        yield sandbox, folder
+
+
+@pytest.fixture
+def synced(installation: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The installation, with a copy of its warehouse in this test's folder."""
+    sandbox, folder = installation
+    shutil.copytree(folder / ".stripe_cio", ".stripe_cio")
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+@pytest.fixture
+def policy_file() -> None:
+    """A policy for tests: nothing waits for an approval or a link."""
+    Path("stripe_cio.yaml").write_text(POLICY)

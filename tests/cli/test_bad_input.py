@@ -1,27 +1,16 @@
 """Bad input gets a clear message or a stated outcome: never a traceback, never a lost row."""
 
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import stamina
 
-from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sandbox import Sandbox
 
-POLICY = """\
-identity: {settle_seconds: 0}
-guard: {first_load: send}
-stripe: {limits: {endpoint: 500, account: 2000}}
-"""
-
-
-@pytest.fixture(autouse=True)
-def _policy() -> None:
-    Path("stripe_cio.yaml").write_text(POLICY)
+pytestmark = pytest.mark.usefixtures("policy_file")
 
 
 def refused(cli, *arguments: str, exit_code: int) -> str:
@@ -36,35 +25,6 @@ def closed_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def installation(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
-    """A sandbox with one customer and a folder that was synced with it."""
-    folder = tmp_path_factory.mktemp("installation")
-    (folder / "stripe_cio.yaml").write_text(POLICY)
-    with (
-        pytest.MonkeyPatch.context() as monkeypatch,
-        Sandbox(customers=0, leads=0, customerio=CustomerioSwitches.gentle()) as sandbox,
-    ):
-        for name, value in sandbox.environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(folder)
-        sandbox.stripe.create_customer(email="customer-1@example.com")
-        answer = cli("sync")
-        assert answer.exit_code == 0, answer.words
-        monkeypatch.undo()
-        yield sandbox, folder
-
-
-@pytest.fixture
-def synced(installation: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """The installation, with a copy of its warehouse in this test's folder."""
-    sandbox, folder = installation
-    shutil.copytree(folder / ".stripe_cio", ".stripe_cio")
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
-    return sandbox
 
 
 # Keys and addresses

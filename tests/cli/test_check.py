@@ -1,0 +1,113 @@
+"""`check` proves each thing that a sync needs by name, and says what to do about each failure."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_cio_pipeline.sandbox import Sandbox
+
+
+def looked_at(answer: Any) -> dict[str, Any]:
+    """The findings by subject."""
+    return {finding["subject"]: finding for finding in answer.json["checks"]}
+
+
+def test_a_working_installation_passes_and_learns_how_to_switch_on_schedules(cli, sandbox: Sandbox) -> None:
+    answer = cli("check")
+    assert answer.exit_code == 0, answer.words
+    for words in ("/v1/customers", "/v1/invoices", "rak_charge_read", "region us", "clock", "can be written"):
+        assert words in answer.out
+    assert "stripe_changes" in answer.words
+    assert "sync_schedule" in answer.words
+    assert sandbox.customerio.counters["operations.accepted"] == 0
+
+
+def test_every_missing_permission_is_named(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.switches.permissions -= {"rak_invoice_read", "rak_plan_read"}
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    found = looked_at(answer)
+    assert [name for name, finding in found.items() if finding["state"] == "failed"] == [
+        "Stripe /v1/invoices",
+        "Stripe /v1/prices",
+    ]
+    assert "rak_invoice_read" in found["Stripe /v1/invoices"]["what"]
+    assert found["Stripe /v1/invoices"]["advice"]
+
+
+def test_without_any_setting_it_says_what_is_missing(cli) -> None:
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    found = looked_at(answer)
+    assert "STRIPE_API_KEY is not set" in found["Stripe key"]["what"]
+    assert "CUSTOMERIO_SITE_ID and CUSTOMERIO_TRACK_API_KEY are not set" in found["Customer.io credentials"]["what"]
+
+
+def test_without_the_app_key_it_passes_and_says_that_nothing_is_verified(
+    cli, sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUSTOMERIO_APP_API_KEY")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 0
+    assert looked_at(answer)["Customer.io App API"]["state"] == "skipped"
+
+
+def test_wrong_keys_and_a_wrong_region_are_told_apart(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_0123456789")
+    monkeypatch.setenv("CUSTOMERIO_REGION", "eu")
+    monkeypatch.setenv("CUSTOMERIO_APP_API_KEY", "0123456789")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    found = looked_at(answer)
+    assert found["Stripe key"]["state"] == "failed"
+    assert "CUSTOMERIO_REGION=us" in found["Customer.io Track API"]["advice"]
+    assert found["Customer.io App API"]["state"] == "failed"
+    assert "0123456789" not in answer.words
+
+
+def test_a_moved_stripe_clock_is_no_failure(cli, sandbox: Sandbox) -> None:
+    sandbox.clock.advance(days=3)
+    answer = cli("check", "--json")
+    assert answer.exit_code == 0
+    found = looked_at(answer)
+    assert "2 d 23 h" in found["Stripe's clock"]["what"] or "3 d" in found["Stripe's clock"]["what"]
+
+
+def test_a_warehouse_in_use_names_who_holds_it(cli, sandbox) -> None:
+    assert cli("check").exit_code == 0
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, ".stripe_cio/warehouse.duckdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        answer = cli("check", "--json")
+        assert answer.exit_code == 1
+        assert f"process {holder.pid}" in looked_at(answer)["warehouse"]["what"]
+        holder.stdin.close()
+
+
+def test_a_warehouse_that_cannot_be_written_is_told(cli, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("")
+    monkeypatch.setenv("STRIPE_CIO_HOME", "file/home")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 1
+    assert looked_at(answer)["warehouse"]["state"] == "failed"
+    assert "STRIPE_CIO_HOME" in looked_at(answer)["warehouse"]["advice"]
+
+
+def test_another_account_and_another_workspace_are_told(cli, monkeypatch: pytest.MonkeyPatch, synced: Sandbox) -> None:
+    assert cli("check").exit_code == 0
+    with Sandbox(seed=11, customers=0) as other:
+        other.customerio.switches.environment_id = 5
+        for name, value in other.environment().items():
+            monkeypatch.setenv(name, value)
+        answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    found = looked_at(answer)
+    assert found["Stripe account"]["state"] == "failed"
+    assert found["Customer.io workspace"]["state"] == "failed"
