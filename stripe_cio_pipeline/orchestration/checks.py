@@ -9,12 +9,14 @@ from itertools import islice
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from stripe_cio_pipeline.extract import latest_proof, shape_findings
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.metadata import markdown, numbers, readable, table
 from stripe_cio_pipeline.orchestration.names import Group
-from stripe_cio_pipeline.orchestration.pipeline import Opened, a_step
+from stripe_cio_pipeline.orchestration.pipeline import Opened
+from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
@@ -22,11 +24,12 @@ _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw. `advice` says what to do and is shown where it did not pass."""
+    """What a check saw. `advice` says what to do where it did not pass; `early`: there was nothing to see yet."""
 
     passed: bool
     metadata: dict[str, Any]
     advice: str = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +69,36 @@ def _build(layout: Layout, group: Group, checks: Sequence[Check]) -> dg.AssetChe
         """Read the warehouse once for all checks of a group."""
         found: dict[dg.AssetCheckKey, Finding] = {}
         with (
-            a_step(getattr(context.resources, names.resource), context.run.run_id) as opened,
+            a_step(context, names) as opened,
             opened.warehouse.reading() as connection,
         ):
             for key, check in by_key.items():
                 if key in context.selected_asset_check_keys:
-                    found[key] = check.look(connection, opened)
+                    found[key] = _look(check, connection, opened)
         for key, finding in found.items():
             advice = {} if finding.passed or not finding.advice else {"what to do": finding.advice}
             yield dg.AssetCheckResult(
                 passed=finding.passed,
                 asset_key=key.asset_key,
                 check_name=key.name,
-                severity=dg.AssetCheckSeverity.ERROR if by_key[key].blocking else dg.AssetCheckSeverity.WARN,
+                severity=_severity(by_key[key], finding),
                 metadata={**finding.metadata, **advice},
             )
 
     return look
+
+
+def _severity(check: Check, finding: Finding) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if check.blocking and not finding.early else dg.AssetCheckSeverity.WARN
+
+
+def _look(check: Check, connection: Connection, opened: Opened) -> Finding:
+    try:
+        return check.look(connection, opened)
+    except duckdb.CatalogException:
+        # Checks can be run in any order, so also before what they look at was ever made.
+        nothing = f"{check.group}/{check.asset} was never materialized, so there is nothing to look at."
+        return Finding(False, {"what happened": nothing}, f"Materialize {check.group}/{check.asset} first.", early=True)
 
 
 def _rows(connection: Connection, statement: str, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:

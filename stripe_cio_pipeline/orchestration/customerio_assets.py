@@ -7,15 +7,26 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.deliver import deliver, raise_alerts, verify
 from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, attribute_lineage, drawn, plan_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import figures
-from stripe_cio_pipeline.orchestration.pipeline import a_step
-from stripe_cio_pipeline.orchestration.plan_metadata import guard_stop, tell_of_delivery, tell_of_guard, tell_of_plan
+from stripe_cio_pipeline.orchestration.plan_metadata import (
+    guard_stop,
+    sum_up_guard,
+    tell_of_delivery,
+    tell_of_guard,
+    tell_of_plan,
+)
 from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
-from stripe_cio_pipeline.orchestration.tables import attribute_schema, column_schema, row_count
+from stripe_cio_pipeline.orchestration.steps import a_step, note_end
+from stripe_cio_pipeline.orchestration.tables import attribute_schema, column_schema, require_table, row_count
 from stripe_cio_pipeline.orchestration.tables import preview as preview_of
+from stripe_cio_pipeline.orchestration.verification_metadata import (
+    found_drift,
+    sum_up_verification,
+    tell_of_verification,
+)
 from stripe_cio_pipeline.plan import approve, make_plan, preview
 
 _PLAN = """\
@@ -134,7 +145,9 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         context: dg.AssetExecutionContext, config: PlanConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Compare the model with the ledger."""
-        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+        with a_step(context, names) as opened:
+            with opened.warehouse.reading() as connection:
+                require_table(connection, "model.people")
             if config.dry_run:
                 would_be = preview(opened.warehouse, opened.policy, limit=config.rows)
                 opened.on_report(would_be)
@@ -144,6 +157,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                     passed=not would_be.plan.guard.stopped,
                     # Nothing is sent after a dry run, so there is nothing to stop.
                     severity=dg.AssetCheckSeverity.WARN,
+                    description=sum_up_guard(would_be.plan),
                     metadata={**tell_of_guard(would_be.plan), "dry run": "Nothing was stored and nothing was sent."},
                 )
                 return
@@ -159,11 +173,16 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                     "dagster/column_lineage": plan_lineage(names, traced.origins),
                 }
             if made.guard.stopped:
-                opened.on_error(guard_stop(made))
-                finish_run(opened.warehouse, context.run.run_id, "sync", "stopped by the guard", {"plan": made.plan_id})
+                stop = guard_stop(made)
+                opened.on_error(stop)
+                note_end(opened, context.run.run_id, "sync", "stopped by the guard", stop)
         yield dg.MaterializeResult(asset_key=plan_key, metadata=told)
         yield dg.AssetCheckResult(
-            check_name="guard", asset_key=plan_key, passed=not made.guard.stopped, metadata=tell_of_guard(made)
+            check_name="guard",
+            asset_key=plan_key,
+            passed=not made.guard.stopped,
+            description=sum_up_guard(made),
+            metadata=tell_of_guard(made),
         )
 
     @dg.multi_asset(
@@ -185,7 +204,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         context: dg.AssetExecutionContext, config: DeliveryConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Send the plan, and store the outcome of every item."""
-        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+        with a_step(context, names) as opened:
             report = deliver(
                 opened.warehouse,
                 opened.settings,
@@ -205,6 +224,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                 "done",
                 {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted},
             )
+            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=context.run.run_id, report=report)
             with opened.warehouse.reading() as connection:
                 told = tell_of_delivery(connection, report, context.run.run_id)
                 people_told = {
@@ -229,26 +249,43 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         specs=[
             describe_asset(
                 layout, "customerio", "verification", _VERIFICATION, deps=[people], kinds=("customerio", "duckdb"),
-                sources=[Source.named("stripe_cio_pipeline.deliver", "verify")],
+                sources=[Source.of(verify)],
                 freshness=dg.FreshnessPolicy.time_window(
                     fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
                 ),
             )
         ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "no_drift",
+                asset=verification,
+                description="Everybody who was read back is in Customer.io as it was accepted, and nothing was refused "
+                "silently.",
+            )
+        ],
     )  # fmt: skip
     def verify_customerio(
         context: dg.AssetExecutionContext, config: VerifyConfig
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Read people back and compare."""
-        from stripe_cio_pipeline.deliver import verify
-
-        with a_step(getattr(context.resources, names.resource), context.run.run_id, "verify") as opened:
+        with a_step(context, names, "verify") as opened:
             begin_run(opened.warehouse, context.run.run_id, "verify")
             report = verify(
                 opened.warehouse, opened.settings, opened.policy, run_id=context.run.run_id, sample=config.sample
             )
             opened.on_report(report)
-            finish_run(opened.warehouse, context.run.run_id, "verify", "done", {})
-        yield dg.MaterializeResult(asset_key=verification, metadata=figures(report))
+            finish_run(opened.warehouse, context.run.run_id, "verify", report.skipped or "done", {})
+        if report.skipped:
+            context.log.warning(report.skipped)
+        else:
+            yield dg.MaterializeResult(asset_key=verification, metadata=tell_of_verification(report))
+        yield dg.AssetCheckResult(
+            check_name="no_drift",
+            asset_key=verification,
+            passed=not report.skipped and not found_drift(report),
+            severity=dg.AssetCheckSeverity.WARN,
+            description=sum_up_verification(report),
+            metadata=figures(report),
+        )
 
     return [plan, deliver_to_customerio, verify_customerio]

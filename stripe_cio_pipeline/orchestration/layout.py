@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +51,6 @@ class Source:
         """Give the place of a function."""
         plain = inspect.unwrap(function)
         return cls(inspect.getfile(plain), plain.__code__.co_firstlineno, f"{plain.__module__}.{plain.__name__}")
-
-    @classmethod
-    def named(cls, module: str, function: str) -> "Source":
-        """Give the place of a function of a room."""
-        found = import_module(module)
-        return cls.of(getattr(found, function)) if hasattr(found, function) else cls.at(Path(str(found.__file__)))
 
     @classmethod
     def at(cls, file: Path) -> "Source":

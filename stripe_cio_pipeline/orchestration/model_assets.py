@@ -16,7 +16,7 @@ from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_as
 from stripe_cio_pipeline.orchestration.lineage import Traced, drawn, people_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
-from stripe_cio_pipeline.orchestration.pipeline import a_step
+from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -116,7 +116,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
         context: dg.AssetExecutionContext, config: ModelConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run the SQL of the model over what changed."""
-        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+        with a_step(context, names) as opened:
             report = build(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
             opened.on_report(report)
             with opened.warehouse.reading() as connection:

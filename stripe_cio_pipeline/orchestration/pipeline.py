@@ -1,8 +1,7 @@
 """The way from a Dagster step into the rooms: settings, policy and warehouse, read when a step runs and not before."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,15 +9,10 @@ from typing import Any, Protocol
 import dagster as dg
 from pydantic import Field
 
-from stripe_cio_pipeline.errors import CustomerioUnavailable, PipelineError, StripeUnavailable, WarehouseLocked
 from stripe_cio_pipeline.orchestration.environment import read_environment
-from stripe_cio_pipeline.orchestration.runs import Kind, finish_run
 from stripe_cio_pipeline.policy import Policy, load_policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
-
-#: What may well be over in a minute. Everything else would fail in the same way again.
-PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked)
 
 LOCK_WAIT_SECONDS = 60.0
 
@@ -110,34 +104,3 @@ class GivenPipeline:
     def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
         """Give what was given; the wait for the warehouse is the caller's."""
         return self.opened
-
-
-@contextmanager
-def a_step(pipeline: Pipeline, run_id: str, kind: Kind = "sync") -> Iterator[Opened]:
-    """Open the pipeline for one step of a run of this kind.
-
-    Our errors become a failure that says what happened and what to do, tried again only where that may help.
-    """
-    opened: Opened | None = None
-    try:
-        opened = pipeline.open()
-        yield opened
-    except PipelineError as error:
-        if opened is not None:
-            opened.on_error(error)
-            if opened.warehouse.exists:
-                # The first error is the one to tell, also where the warehouse is what cannot be used.
-                with suppress(PipelineError):
-                    finish_run(opened.warehouse, run_id, kind, type(error).__name__, {"what": error.what})
-        raise dg.Failure(
-            description=str(error),
-            metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
-            allow_retries=isinstance(error, PASSING) and not (opened is not None and opened.attended),
-        ) from error
-    except Exception as error:
-        if opened is not None:
-            opened.on_error(error)
-        # A defect: the same again in a minute. Its words may hold a payload, so only its kind is told here.
-        raise dg.Failure(
-            description=f"Something unexpected happened: {type(error).__name__}.", allow_retries=False
-        ) from error

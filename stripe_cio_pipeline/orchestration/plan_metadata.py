@@ -75,6 +75,14 @@ def tell_of_guard(plan: Plan) -> dict[str, Any]:
     return told
 
 
+def sum_up_guard(plan: Plan) -> str:
+    """Say in a sentence or two what the guard found."""
+    if not plan.guard.findings:
+        return "The plan is within all limits of the policy."
+    found = " ".join(finding.message for finding in plan.guard.findings)
+    return f"{found} {'It was approved.' if plan.guard.approved else 'Nothing is sent until it is approved.'}"
+
+
 def guard_stop(plan: Plan) -> GuardStop:
     """Give the error of a stopped plan: which limits, and how to approve."""
     found = " ".join(finding.message for finding in plan.guard.findings)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from stripe_cio_pipeline.deliver import raise_stale_alert
 from stripe_cio_pipeline.errors import WarehouseLocked
 from stripe_cio_pipeline.extract import peek
 from stripe_cio_pipeline.orchestration.layout import Layout
@@ -37,6 +38,9 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
         try:
             reason, due = _reason_to_sync(opened)
+            if opened.warehouse.exists:
+                # A tick is the one thing that goes on when runs do not.
+                raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
         except WarehouseLocked as locked:
             return dg.SkipReason(f"{locked.what} Looking again at the next tick.")
         if not due:

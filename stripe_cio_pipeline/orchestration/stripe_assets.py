@@ -22,8 +22,8 @@ from stripe_cio_pipeline.extract import (
 from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
 from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers, table
-from stripe_cio_pipeline.orchestration.pipeline import a_step
 from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
+from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
 from stripe_cio_pipeline.warehouse import Connection
 
@@ -96,7 +96,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
     def extract_stripe(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Read Stripe: history where it is not finished, then what changed."""
         selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
-        with a_step(getattr(context.resources, names.resource), context.run.run_id) as opened:
+        with a_step(context, names) as opened:
             opened.settings.require_stripe()
             begin_run(opened.warehouse, context.run.run_id, "sync")
             report = extract(
@@ -145,7 +145,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
         context: dg.AssetExecutionContext, config: ReconcileConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Compare everything stored with Stripe."""
-        with a_step(getattr(context.resources, names.resource), context.run.run_id, "reconcile") as opened:
+        with a_step(context, names, "reconcile") as opened:
             opened.settings.require_stripe()
             begin_run(opened.warehouse, context.run.run_id, "reconcile")
             report = reconcile(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.orchestration.metadata import markdown, table
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -34,6 +35,15 @@ def attribute_schema(connection: Connection, descriptions: Mapping[str, str]) ->
     return dg.TableSchema(
         columns=[column for column in known.columns if not column.name.startswith("_") and column.name != "person_id"]
     )
+
+
+def require_table(connection: Connection, name: str) -> None:
+    """Raise PipelineError where a table that another asset makes is not there yet."""
+    schema, _, plain = name.partition(".")
+    if not connection.execute(_SQL["columns_of_table"], {"schema": schema, "table": plain}).fetchall():
+        raise PipelineError(
+            f"There is no table {name} yet.", f"Materialize {schema}/{plain} first, or run the job sync."
+        )
 
 
 def row_count(connection: Connection, name: str) -> int:

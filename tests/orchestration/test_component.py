@@ -114,8 +114,14 @@ def test_a_policy_file_stands_beside_the_defs_yaml_or_is_named(tmp_path: Path) -
 
 def test_automation_can_begin_switched_on() -> None:
     definitions = dg.build_defs_for_component(StripeCustomerIoComponent(running=True))
-    assert definitions.get_repository_def().get_schedule_def("sync_schedule").default_status == dg.DefaultScheduleStatus.RUNNING
-    assert definitions.get_repository_def().get_sensor_def("stripe_changes").default_status == dg.DefaultSensorStatus.RUNNING
+    assert (
+        definitions.get_repository_def().get_schedule_def("sync_schedule").default_status
+        == dg.DefaultScheduleStatus.RUNNING
+    )
+    assert (
+        definitions.get_repository_def().get_sensor_def("stripe_changes").default_status
+        == dg.DefaultSensorStatus.RUNNING
+    )
 
 
 @pytest.fixture

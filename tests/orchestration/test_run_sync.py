@@ -3,7 +3,13 @@
 import dagster as dg
 import pytest
 
-from stripe_cio_pipeline.errors import CustomerioError, GuardStop, SettingsError, StripeCredentialsError, WarehouseLocked
+from stripe_cio_pipeline.errors import (
+    CustomerioError,
+    GuardStop,
+    SettingsError,
+    StripeCredentialsError,
+    WarehouseLocked,
+)
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.sandbox import Fault
 from stripe_cio_pipeline.settings import load_settings

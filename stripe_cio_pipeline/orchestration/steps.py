@@ -1,0 +1,62 @@
+"""What is around the body of every step: the pipeline is opened, and an error becomes a failure to act upon."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import dagster as dg
+
+from stripe_cio_pipeline.deliver import raise_alerts
+from stripe_cio_pipeline.errors import CustomerioUnavailable, PipelineError, StripeUnavailable, WarehouseLocked
+from stripe_cio_pipeline.orchestration.layout import RETRY
+from stripe_cio_pipeline.orchestration.names import Names
+from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
+from stripe_cio_pipeline.orchestration.runs import Kind, finish_run
+
+#: What may well be over in a minute. Everything else would fail in the same way again.
+_PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked)
+
+
+@contextmanager
+def a_step(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, names: Names, kind: Kind = "sync"
+) -> Iterator[Opened]:
+    """Open the pipeline for one step of a run of this kind.
+
+    Our errors become a failure that says what happened and what to do, tried again only where that may help.
+    """
+    pipeline: Pipeline = getattr(context.resources, names.resource)
+    opened: Opened | None = None
+    try:
+        opened = pipeline.open()
+        yield opened
+    except PipelineError as error:
+        again = isinstance(error, _PASSING) and not (opened is not None and opened.attended)
+        if opened is not None:
+            opened.on_error(error)
+            if not (again and context.retry_number < (RETRY.max_retries or 0)):
+                note_end(opened, context.run.run_id, kind, type(error).__name__, error)
+        raise dg.Failure(
+            description=str(error),
+            metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
+            allow_retries=again,
+        ) from error
+    except Exception as error:
+        if opened is not None:
+            opened.on_error(error)
+            note_end(opened, context.run.run_id, kind, type(error).__name__, error)
+        # A defect: the same again in a minute. Its words may hold a payload, so only its kind is told here.
+        raise dg.Failure(
+            description=f"Something unexpected happened: {type(error).__name__}.", allow_retries=False
+        ) from error
+
+
+def note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exception) -> None:
+    """Note in the warehouse that a run has failed, and tell whoever wants to hear of it."""
+    if not opened.warehouse.exists:
+        return
+    # The first error is the one to tell, also where the warehouse is what cannot be used.
+    with suppress(PipelineError):
+        what = error.what if isinstance(error, PipelineError) else type(error).__name__
+        finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
+        if kind == "sync":
+            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, error=error)

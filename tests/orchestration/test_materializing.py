@@ -1,0 +1,240 @@
+"""Materializing from the UI: everything, a part, in any order, at any time."""
+
+import re
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from stripe_cio_pipeline.orchestration.run import run_sync
+from tests.orchestration.conftest import World
+
+APPROVED = {"make_plan": {"approve": True}}
+
+EVERYTHING = [
+    *(f"stripe/{name}" for name in ("customers", "subscriptions", "invoices", "charges", "products", "prices")),
+    *("stripe/coupons", "stripe/events", "stripe/reconciliation", "model/members", "model/people", "model/events"),
+    *("customerio/plan", "customerio/people", "customerio/events", "customerio/verification"),
+]
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Each asset's metadata, as plain values."""
+    return {
+        event.asset_key.to_user_string(): {
+            name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+
+
+def checked(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {
+        f"{found.asset_key.to_user_string()}:{found.check_name}": found
+        for found in result.get_asset_check_evaluations()
+    }
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    (found,) = [event for event in result.all_events if event.is_step_failure]
+    user_failure = found.step_failure_data.user_failure_data
+    return str(user_failure.description) if user_failure else str(found.step_failure_data.error)
+
+
+def test_everything_is_materialized_in_one_run_and_every_check_passes(world: World) -> None:
+    result = world.run(*EVERYTHING, config=APPROVED)
+    assert result.success
+    assert set(materialized(result)) == set(EVERYTHING)
+    checks = checked(result)
+    assert len(checks) == 10
+    assert [name for name, found in checks.items() if not found.passed] == []
+
+
+def test_the_job_sync_leaves_reconciliation_and_verification_to_their_own_schedules(world: World) -> None:
+    result = world.run(config=APPROVED)
+    assert result.success
+    assert set(materialized(result)) == set(EVERYTHING) - {"stripe/reconciliation", "customerio/verification"}
+
+
+def test_numbers_that_the_ui_plots_stand_on_every_materialization(world: World) -> None:
+    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+    for name in ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons"):
+        assert {"dagster/row_count", "read", "added", "changed", "deleted", "requests", "seconds"} <= set(
+            told[f"stripe/{name}"]
+        )
+    assert {"dagster/row_count", "added", "requests", "seconds"} <= set(told["stripe/events"])
+    assert {"dagster/row_count", "people", "changed", "seconds"} <= set(told["model/people"])
+    assert {"identify", "update", "hold", "event", "lag_stored_to_planned_seconds"} <= set(told["customerio/plan"])
+    assert {"accepted", "rejected", "requests", "bytes", "lag_planned_to_accepted_seconds"} <= set(
+        told["customerio/people"]
+    )
+    people = told["customerio/people"]
+    assert people["accepted"] == told["customerio/plan"]["identify"] == people["dagster/row_count"]
+
+
+def test_the_way_of_a_change_is_timed_from_the_event_to_its_acceptance(world: World) -> None:
+    world.run(config=APPROVED)
+    world.sandbox.clock.advance(minutes=2)
+    customer = next(iter(world.sandbox.stripe.objects("customer")))
+    world.sandbox.stripe.update_customer(customer, name="Another name")
+    world.sandbox.clock.advance(minutes=2)
+    told = materialized(world.run())
+    assert 0 <= told["stripe/events"]["lag_event_to_stored_seconds"] < 600
+    assert told["customerio/plan"]["lag_stored_to_planned_seconds"] >= 0
+    assert told["customerio/people"]["lag_planned_to_accepted_seconds"] >= 0
+    assert "name: … → …" in told["customerio/plan"]["preview"]
+
+
+def test_nothing_that_is_shown_names_a_person_or_a_key(world: World) -> None:
+    """Every text of every event: metadata, descriptions, log lines."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_sync(world.settings, world.policy, approve=True, instance=instance)
+        outcome = run_sync(world.settings, world.policy, full=True, instance=instance)
+        texts = [str(record) for run in instance.get_runs() for record in instance.all_logs(run.run_id)]
+    assert outcome.run_id
+    shown = "\n".join(texts)
+    for person in world.sandbox.customerio.people():
+        assert person.email is None or person.email not in shown
+    for value in world.sandbox.environment().values():
+        if not value.startswith("http") and value not in {"us", "eu"}:
+            assert value not in shown
+    names = {str(customer.get("name")) for customer in world.sandbox.stripe.objects("customer").values()}
+    assert not [name for name in names if name != "None" and name in shown]
+
+
+def test_column_lineage_leads_from_the_sink_to_columns_that_stripe_assets_show(world: World) -> None:
+    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+    sink = told["customerio/people"]["dagster/column_lineage"].deps_by_column["mrr"]
+    assert [(dep.asset_key.to_user_string(), dep.column_name) for dep in sink] == [("model/people", "mrr")]
+    sources = told["model/people"]["dagster/column_lineage"].deps_by_column["mrr"]
+    assert ("stripe/subscriptions", "items.data[].price.unit_amount") in {
+        (dep.asset_key.to_user_string(), dep.column_name) for dep in sources
+    }
+    for column, deps in told["model/people"]["dagster/column_lineage"].deps_by_column.items():
+        assert column in {shown.name for shown in told["model/people"]["dagster/column_schema"].columns}
+        for dep in deps:
+            shown = told[dep.asset_key.to_user_string()]["dagster/column_schema"].columns
+            assert dep.column_name in {column.name for column in shown}
+
+
+def test_every_table_shows_its_columns(world: World) -> None:
+    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+    for name in EVERYTHING:
+        if name not in {"stripe/reconciliation", "customerio/verification"}:
+            assert told[name]["dagster/column_schema"].columns, name
+
+
+def test_the_plan_shows_pictures_and_what_changes_for_whom(world: World) -> None:
+    told = materialized(world.run(*EVERYTHING, config=APPROVED))["customerio/plan"]
+    assert told["picture"].startswith("![The plan by reason and by attribute](data:image/svg+xml;base64,")
+    assert "| identify | cus_" in told["preview"]
+    assert re.search(r"email: – → \S\S?…@", told["preview"])
+
+
+def test_a_plan_that_the_guard_stops_is_shown_and_not_sent(world: World) -> None:
+    result = world.run()
+    assert not result.success
+    guard = checked(result)["customerio/plan:guard"]
+    assert not guard.passed
+    assert guard.severity == dg.AssetCheckSeverity.ERROR
+    assert "first load" in str(guard.description)
+    assert "approve: true" in str(guard.metadata["what to do"].value)
+    assert "customerio/plan" in materialized(result)
+    assert "customerio/people" not in materialized(result)
+    assert not [person for person in world.sandbox.customerio.people() if person.id]
+
+
+def test_exactly_the_plan_that_was_looked_at_can_be_sent(world: World) -> None:
+    stopped = checked(world.run())["customerio/plan:guard"].metadata["plan_id"].value
+    refused = world.run("customerio/people", "customerio/events")
+    assert "guard" in failure(refused).lower()
+    other = world.run(
+        "customerio/people", "customerio/events", config={"deliver_to_customerio": {"approve_plan": "0" * 32}}
+    )
+    assert not other.success
+    sent = world.run(
+        "customerio/people", "customerio/events", config={"deliver_to_customerio": {"approve_plan": stopped}}
+    )
+    assert sent.success
+    assert [person for person in world.sandbox.customerio.people() if person.id]
+
+
+def test_a_dry_run_materializes_no_plan_and_sends_nothing(world: World) -> None:
+    result = world.run(config={"make_plan": {"dry_run": True}})
+    assert result.success
+    assert not [name for name in materialized(result) if name.startswith("customerio/")]
+    guard = checked(result)["customerio/plan:guard"]
+    assert (guard.passed, guard.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+@pytest.mark.parametrize("asset", [*EVERYTHING[7:]])
+def test_an_asset_alone_on_an_empty_warehouse_succeeds_or_says_what_is_missing(world: World, asset: str) -> None:
+    together = {"customerio/people": ["customerio/people", "customerio/events"]}
+    together["customerio/events"] = together["customerio/people"]
+    result = world.run(*together.get(asset, [asset]), config=None)
+    if not result.success:
+        assert "unexpected" not in failure(result)
+        assert re.search(r"(first|materialize|sync)", failure(result)), failure(result)
+
+
+def test_a_part_in_any_order_ends_where_the_whole_ends(world: World) -> None:
+    world.run("customerio/plan")
+    world.run("model/people")
+    assert world.run("stripe/customers").success
+    world.run("customerio/people", "customerio/events")
+    assert world.run("stripe/events", "stripe/subscriptions").success
+    assert world.run("model/events").success
+    whole = world.run(config=APPROVED)
+    assert whole.success
+    linked = {person.id for person in world.sandbox.customerio.people() if person.id}
+    assert len(linked) == materialized(whole)["customerio/people"]["dagster/row_count"]
+
+
+def test_one_object_type_alone_is_read(world: World) -> None:
+    result = world.run("stripe/products")
+    assert set(materialized(result)) == {"stripe/products"}
+    with world.warehouse.reading() as connection:
+        assert connection.execute("select count(*) from stripe.products").fetchone() != (0,)
+        assert connection.execute("select count(*) from stripe.customers").fetchone() == (0,)
+
+
+def test_an_object_type_that_may_not_be_read_fails_and_the_others_are_kept(world: World) -> None:
+    world.sandbox.stripe.switches.permissions = world.sandbox.stripe.switches.permissions - {"rak_coupon_read"}
+    result = world.run()
+    assert not result.success
+    assert "rak_coupon_read" in failure(result)
+    assert {"stripe/customers", "stripe/subscriptions", "stripe/events"} <= set(materialized(result))
+    assert "stripe/coupons" not in materialized(result)
+
+
+def test_a_full_recompute_changes_nothing(world: World) -> None:
+    world.run(config=APPROVED)
+    again = world.run(config={"build_model": {"full": True}, "make_plan": {"full": True}})
+    assert again.success
+    assert materialized(again)["customerio/plan"]["identify"] == 0
+
+
+def test_a_reconcile_of_some_objects_proves_only_these(world: World) -> None:
+    world.run("stripe/customers")
+    result = world.run("stripe/reconciliation", config={"reconcile_stripe": {"objects": ["customers"]}})
+    assert result.success
+    assert "| customers |" in materialized(result)["stripe/reconciliation"]["objects"]
+    assert "| invoices |" not in materialized(result)["stripe/reconciliation"]["objects"]
+
+
+def test_a_sample_of_people_is_read_back(world: World) -> None:
+    world.run(config=APPROVED)
+    result = world.run(job="verify", config={"verify_customerio": {"sample": 3}})
+    assert result.success
+    assert materialized(result)["customerio/verification"]["checked"] == 3
+    assert checked(result)["customerio/verification:no_drift"].passed
+
+
+def test_verification_without_its_key_is_left_out_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run(config=APPROVED)
+    monkeypatch.delenv("CUSTOMERIO_APP_API_KEY")
+    result = world.run(job="verify")
+    assert result.success
+    assert materialized(result) == {}
+    assert "CUSTOMERIO_APP_API_KEY" in str(checked(result)["customerio/verification:no_drift"].description)
