@@ -31,6 +31,7 @@ def main() -> None:
     arguments.add_argument(
         "--paced-people", type=int, default=0, help="people for 10 calls/s at 100 ms (default: a tenth)"
     )
+    arguments.add_argument("--small", action="store_true", help="a few people, to see that it runs")
     arguments.add_argument("--peers", action="store_true", help="measure the two clients too")
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--part", help=argparse.SUPPRESS)
@@ -40,6 +41,8 @@ def main() -> None:
     if chosen.part is not None:
         print(json.dumps(PARTS[chosen.part](chosen.folder, chosen.people, chosen.pace)))
         return
+    if chosen.small:
+        chosen.people, chosen.peers = 5_000, True
     figures = measure(chosen.people, chosen.paced_people or max(1, chosen.people // 10), peers=chosen.peers)
     if chosen.json:
         print(json.dumps(figures))

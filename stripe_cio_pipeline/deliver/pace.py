@@ -33,9 +33,9 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait until the next call may go out."""
+        await self._limiter.acquire()
         while (wait := self._held_until - self._clock()) > 0:
             await self._sleep(wait)
-        await self._limiter.acquire()
 
     def slow_down(self, pause: float | None) -> None:
         """Take a 429 to heart; `pause` is its Retry-After in seconds."""

@@ -1,0 +1,67 @@
+"""Bodies hold as much as Customer.io takes and not a byte more."""
+
+import json
+from array import array
+from itertools import accumulate, pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stripe_cio_pipeline.deliver.packing import SEPARATOR, STAMP_BYTES, Batch, pack
+
+STAMP = 1_800_000_000
+WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+
+
+def run_of(operations: list[dict[str, str]]) -> tuple[memoryview, list[int]]:
+    """Encode as the plan's SQL gives them: compact, without the opening brace, each closed by the separator."""
+    texts = [json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode()[1:] + SEPARATOR for one in operations]
+    return memoryview(b"".join(texts)), [0, *accumulate(map(len, texts))]
+
+
+def packed(words: list[str], max_bytes: int, *, stamped: bool = True) -> list[Batch]:
+    text, ends = run_of([{"type": "person", "note": word} for word in words])
+    return list(pack(text, ends, array("q", range(len(words))), stamped=stamped, max_bytes=max_bytes))
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(st.lists(WORDS, min_size=1, max_size=40), st.integers(400, 3_000), st.booleans())
+def test_every_item_is_sent_once_in_order_within_the_limit(words: list[str], limit: int, stamped: bool) -> None:
+    batches = packed(words, limit, stamped=stamped)
+
+    sent = [item for batch in batches for item in json.loads(batch.body(STAMP))["batch"]]
+    assert [item["note"] for item in sent] == words
+    assert all(item.get("timestamp") == (STAMP if stamped else None) for item in sent)
+    assert [position for batch in batches for position in batch.positions] == list(range(len(words)))
+    assert all(len(batch.body(99_999_999_999)) <= limit for batch in batches)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(WORDS, min_size=2, max_size=40), st.integers(400, 3_000))
+def test_no_batch_has_room_for_the_next_item(words: list[str], limit: int) -> None:
+    batches = packed(words, limit)
+
+    for batch, following in pairwise(batches):
+        first = following.items.split(SEPARATOR)[0]
+        assert len(batch.body(99_999_999_999)) + len(first) + STAMP_BYTES + 2 > limit
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(WORDS, min_size=2, max_size=20), st.data())
+def test_halves_and_picks_keep_items_with_their_places(words: list[str], data: st.DataObject) -> None:
+    (batch,) = packed(words, 1_000_000)
+    first, second = batch.halves()
+    assert [*first.positions, *second.positions] == list(batch.positions)
+    assert first.items + SEPARATOR + second.items == batch.items
+
+    chosen = sorted(data.draw(st.sets(st.integers(0, len(words) - 1), min_size=1)))
+    picked = batch.pick(chosen)
+    notes = [item["note"] for item in json.loads(picked.body(STAMP))["batch"]]
+    assert notes == [words[index] for index in chosen]
+    assert list(picked.positions) == chosen
+
+
+def test_a_cap_on_items_holds_too() -> None:
+    text, ends = run_of([{"n": str(number)} for number in range(250)])
+    batches = pack(text, ends, array("q", range(250)), stamped=True, max_items=100)
+    assert [len(batch) for batch in batches] == [100, 100, 50]
