@@ -15,7 +15,7 @@ import typer
 
 from stripe_cio_pipeline.cli.demo_proof import Proof, prove
 from stripe_cio_pipeline.cli.demo_truth import read_truth
-from stripe_cio_pipeline.cli.output import Output, duration, readable
+from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import Reports
 from stripe_cio_pipeline.cli.session import Json, Session
 from stripe_cio_pipeline.cli.sync import run_and_show
@@ -59,8 +59,8 @@ class _Demo:
         reports, outcome = run_and_show(self.session)
         stripe, customerio = (now - then for now, then in zip(self._requests(), before, strict=True))
         self.output.say(
-            f"The sandbox counted {readable(stripe)} requests at Stripe and {readable(customerio)} at Customer.io; "
-            f"the run took {duration(outcome['seconds'])}.",
+            f"The sandbox counted {many(stripe, 'request')} at Stripe and {many(customerio, 'request')} at "
+            f"Customer.io; the run took {duration(outcome['seconds'])}.",
             "dim",
         )
         self.runs.append(
@@ -177,7 +177,9 @@ def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, 
     demo.sync("4. Once more, with nothing changed")
     last = demo.runs[-1]["counted"]
     if last["customerio"] == 0:
-        session.output.good(f"Nothing changed, so nothing was sent; the look at Stripe cost {last['stripe']} request.")
+        session.output.good(
+            f"Nothing changed, so nothing was sent; the look at Stripe cost {many(last['stripe'], 'request')}."
+        )
     return demo.prove(), demo.runs
 
 

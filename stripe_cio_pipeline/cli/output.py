@@ -136,6 +136,11 @@ def readable(value: object) -> str:
     return str(value)
 
 
+def many(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def attribute(value: object) -> str:
     """Write an attribute's value as Customer.io has it: no separators, because many numbers are ids or moments."""
     match value:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import typer
 
 from stripe_cio_pipeline import deliver, extract
-from stripe_cio_pipeline.cli.output import Output, duration
+from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import ProgressBars
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 
@@ -57,7 +57,7 @@ def reconcile(
 def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
     """Show what differed and what was done about it."""
     output.table(
-        f"Compared with Stripe: {report.requests:,} requests, {duration(report.seconds)}",
+        f"Compared with Stripe: {many(report.requests, 'request')}, {duration(report.seconds)}",
         ("object", "in Stripe", "stored", "missing", "changed", "vanished", "by lag alone", "repaired", "proof"),
         (
             (
@@ -69,7 +69,7 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
                 each.vanished,
                 each.explained,
                 each.repaired,
-                f"{len(each.months)} months equal" if each.whole else "differs",
+                f"{many(len(each.months), 'month')} equal" if each.whole else "differs",
             )
             for each in report.objects
         ),
@@ -117,7 +117,7 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
         output.say(f"! {report.skipped}", "yellow")
         return
     output.table(
-        f"Read back from Customer.io: {report.requests:,} requests, {duration(report.seconds)}",
+        f"Read back from Customer.io: {many(report.requests, 'request')}, {duration(report.seconds)}",
         ("compared", "as accepted", "drifted", "removed there", "not linked", "refused changes"),
         [
             (

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from stripe_cio_pipeline.cli.output import Output, attribute, duration
+from stripe_cio_pipeline.cli.output import Output, attribute, duration, many
 from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport
 from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
 from stripe_cio_pipeline.model import ModelReport
@@ -113,7 +113,10 @@ class Reports:
 
 def show_extract(output: Output, report: ExtractReport) -> None:
     """Show what was read from Stripe."""
-    title = f"Read from Stripe: {report.requests:,} requests, {report.events:,} new events, {duration(report.seconds)}"
+    title = (
+        f"Read from Stripe: {many(report.requests, 'request')}, {many(report.events, 'new event')}, "
+        f"{duration(report.seconds)}"
+    )
     moved = [each for each in report.objects if each.read or each.added or each.changed or each.deleted]
     if moved:
         output.table(
@@ -175,7 +178,7 @@ def show_plan(output: Output, plan: Plan) -> None:
 def show_delivery(output: Output, report: DeliveryReport) -> None:
     """Show what Customer.io took."""
     output.say(
-        f"Sent to Customer.io: {report.requests:,} requests, {report.accepted:,} accepted "
+        f"Sent to Customer.io: {many(report.requests, 'request')}, {report.accepted:,} accepted "
         f"(of them {report.events_accepted:,} events), {report.rejected:,} rejected, {report.held:,} held, "
         f"{report.due:,} still due, {duration(report.seconds)}"
     )

@@ -81,6 +81,7 @@ def installation(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(folder)
         sandbox.stripe.create_customer(email="customer-1@example.com")
+        sandbox.clock.advance(hours=1)
         answer = cli("sync")
         assert answer.exit_code == 0, answer.words
         monkeypatch.undo()
@@ -89,7 +90,10 @@ def installation(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 @pytest.fixture
 def synced(installation: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """The installation, with a copy of its warehouse in this test's folder."""
+    """The installation, with a copy of its warehouse in this test's folder.
+
+    Other tests use the same sandbox: ask only about customers of your own.
+    """
     sandbox, folder = installation
     shutil.copytree(folder / ".stripe_cio", ".stripe_cio")
     for name, value in sandbox.environment().items():

@@ -1,0 +1,113 @@
+"""The demo proves itself; and its proof finds what is wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.cli.demo_proof import Difference, Proof, prove
+from stripe_cio_pipeline.cli.demo_truth import Truth, expected_attributes, read_truth
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sandbox.customerio.people import Person
+
+
+def test_the_demo_runs_to_its_proof(cli) -> None:
+    answer = cli("demo", "--customers", "20", "--days", "4", "--json")
+    assert answer.exit_code == 0, answer.words
+    told = answer.json
+    assert told["proof"]["differences"] == []
+    assert told["proof"]["people"] >= 15
+    assert told["proof"]["linked_leads"] > 0
+    first, *_, last = told["runs"]
+    assert first["customerio"]["accepted"] == first["plan"]["identify"] > 0
+    assert last["counted"] == {"stripe": 1, "customerio": 0}
+    assert sum(run["plan"]["update"] for run in told["runs"]) > 0
+    assert sum(run["events"]["accepted"] for run in told["runs"]) > 0
+    home = Path(".stripe_cio/demo")
+    assert (home / "warehouse.duckdb").exists()
+    assert "stripe-cio explain" in answer.err
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Truth, list[Person], set[str]]:
+    """A Stripe with twelve customers, the people that they should be, and the emails that were leads."""
+    with Sandbox(seed=5, customers=12, customerio=CustomerioSwitches.gentle()) as sandbox:
+        truth = read_truth(sandbox)
+        leads = {person.email for person in sandbox.customerio.people() if person.email}
+        alone = sandbox.customerio.people()
+    people = []
+    for number, (id_, customer) in enumerate(truth.customers.items()):
+        email = f"customer-{number}@example.com"
+        truth.customers[id_] = {**customer, "email": email}
+        attributes = {
+            name: value for name, value in expected_attributes(truth, [id_], id_).items() if value is not None
+        }
+        phone = attributes.pop("phone", None)
+        people.append(Person(f"cio{number}", id_, email, attributes, 0.0, phone))
+    outsiders = [replace(person, email=f"lead-{number}@example.net") for number, person in enumerate(alone)]
+    return truth, people + outsiders, leads
+
+
+def proof_of(world: tuple[Truth, list[Person], set[str]], people: list[Person]) -> Proof:
+    truth, _, leads = world
+    return prove(truth, people, leads=leads, held={}, ever=set())
+
+
+def test_right_people_prove_right(world) -> None:
+    proof = proof_of(world, world[1])
+    assert proof.holds, proof.differences
+    assert proof.people == 12
+    assert proof.values > 300
+
+
+def test_one_wrong_value_is_found(world) -> None:
+    truth, people, _ = world
+    wrong = replace(people[3], attributes={**people[3].attributes, "mrr": 12.34})
+    proof = proof_of(world, [*people[:3], wrong, *people[4:]])
+    right = expected_attributes(truth, [str(wrong.id)], str(wrong.id))["mrr"]
+    assert proof.differences == [Difference(str(wrong.id), "mrr", right, 12.34)]
+
+
+def test_a_missing_person_is_found(world) -> None:
+    people = world[1]
+    assert [each.what for each in proof_of(world, people[1:]).differences] == ["is not in Customer.io"]
+
+
+def test_a_duplicate_is_found(world) -> None:
+    people = world[1]
+    assert "is several people" in [each.what for each in proof_of(world, [*people, people[0]]).differences]
+
+
+def test_a_lead_left_behind_is_found(world) -> None:
+    people = world[1]
+    lead = Person("cio99", None, people[0].email, {"source": "website"}, 0.0)
+    assert [each.what for each in proof_of(world, [*people, lead]).differences] == [
+        "has a lead with this email left behind"
+    ]
+
+
+def test_a_person_whom_stripe_does_not_know_is_found(world) -> None:
+    people = world[1]
+    stranger = replace(people[0], cio_id="cio98", id="cus_stranger", email="stranger@example.com")
+    assert [each.what for each in proof_of(world, [*people, stranger]).differences] == [
+        "is in Customer.io and no Stripe customer"
+    ]
+
+
+def test_a_lead_that_was_written_to_is_found(world) -> None:
+    people = world[1]
+    lead = Person("cio97", None, "lead@example.net", {"stripe_customer_id": "cus_x"}, 0.0)
+    assert [each.what for each in proof_of(world, [*people, lead]).differences] == [
+        "was written to and is no Stripe customer"
+    ]
+
+
+def test_nobody_at_all_is_no_proof() -> None:
+    assert not Proof().holds
+
+
+def test_an_address_in_a_difference_is_masked(world) -> None:
+    people = world[1]
+    wrong = replace(people[0], email="other@example.com")
+    found = [each for each in proof_of(world, [wrong, *people[1:]]).differences if each.what == "email"]
+    assert [(each.expected, each.found) for each in found] == [("c…@example.com", "o…@example.com")]
