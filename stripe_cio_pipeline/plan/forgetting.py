@@ -27,8 +27,8 @@ def forget(warehouse: Warehouse, person: str, *, now: Callable[[], float] = time
     """Wipe a person from ledger, plan, writes and rejections, and have the next plan delete them in Customer.io.
 
     `person` is a Stripe customer id, or the id or email that Customer.io has for them. They are not created again,
-    whatever happens in Stripe; the copy of Stripe's own objects follows Stripe. Raises PipelineError where the ledger has no
-    such person.
+    whatever happens in Stripe; the copy of Stripe's own objects follows Stripe. Raises PipelineError where the ledger
+    has no such person.
     """
     with warehouse.transaction() as connection:
         found = connection.execute(_SQL["find_person"], {"person": person}).fetchall()

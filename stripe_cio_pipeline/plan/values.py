@@ -58,8 +58,8 @@ class GuardVerdict:
 class Plan:
     """What the next delivery sends. `plan_id` is a hash of its content.
 
-    `by_reason` counts whatever is planned or waits, `by_attribute` counts among updates. `full` tells whether everybody was compared, or only who may have changed; the result is the same. `seconds` is
-    the time that planning took.
+    `by_reason` counts whatever is planned or waits, `by_attribute` counts among updates. `full` tells whether everybody
+    was compared, or only who may have changed; the result is the same. `seconds` is the time that planning took.
     """
 
     plan_id: str

@@ -1,5 +1,6 @@
 """Every row of the table of cases in docs/identity.md, played from end to end: Stripe, warehouse, plan, Customer.io."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,8 @@ class World:
                 metadata = {"user": words[1]} if len(words) > 1 else {}
                 made = stripe.create_customer(email=address(words[0]), metadata=metadata)
                 self.customers[name] = made["id"]
+        # Stripe shows an event only some seconds after it happened.
+        self.sandbox.clock.advance(seconds=60)
 
     def sync(self) -> set[str]:
         self.runs += 1
@@ -108,6 +111,9 @@ class World:
         assert delivered.due == 0
         self.sandbox.customerio.settle()
         verify(self.warehouse, self.settings, self.policy, run_id=run)
+        if any(reason == "lead_merged" for _, reason, _ in rows):
+            # The email that was refused is sent again, and verification grants two clocks five seconds of difference.
+            time.sleep(5.5)
         names = {customer: name for name, customer in self.customers.items()}
         return {f"{names[person]} {reason}" for person, reason, _ in rows}
 
@@ -121,7 +127,7 @@ class World:
 
 @pytest.fixture
 def open_world(tmp_path: Path) -> Iterator[Any]:
-    with Sandbox(seed=5, customers=0) as sandbox:
+    with Sandbox(seed=1, customers=0) as sandbox:
         yield lambda policy: World(sandbox, Warehouse(tmp_path / "warehouse.duckdb", lock_wait_seconds=5), policy)
 
 

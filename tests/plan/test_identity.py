@@ -265,7 +265,7 @@ def test_a_lead_that_has_the_new_email_is_merged_where_policy_allows(desk) -> No
     desk.accept()
     assert desk.plan() == []
     desk.wait()
-    assert desk.sync() == ["cus_a email_added"]
+    assert desk.sync() == ["cus_a email_changed"]
     assert desk.sync() == []
 
 

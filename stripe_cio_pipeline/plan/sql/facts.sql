@@ -18,6 +18,7 @@ with known as (
         l.email as known_email,
         l.email_key as known_email_key,
         l.cio_id,
+        l.email is null and l.id is not distinct from w.id and l.id is not null as is_first_email,
         o.joined,
         h.person_id as email_holder,
         r.email_key is not null as email_settling,
@@ -34,9 +35,18 @@ with known as (
 )
 select
     k.*,
-    -- An identifier is changed by cio_id where that is known: it is the only way that every workspace allows.
-    case when k.cio_id is not null then 'cio_id' when k.known_id is not null then 'id' else 'email' end as change_kind,
-    coalesce(k.cio_id, k.known_id, k.known_email) as change_value,
+    -- An identifier is changed by cio_id where that is known: it is the only way that every workspace allows. A first
+    -- email is given by id, because then a workspace with automatic merging takes in the lead who has it.
+    case
+        when k.cio_id is not null and not k.is_first_email then 'cio_id'
+        when k.known_id is not null then 'id'
+        when k.known_email is not null then 'email'
+        else 'cio_id'
+    end as change_kind,
+    case
+        when k.cio_id is not null and not k.is_first_email then k.cio_id
+        else coalesce(k.known_id, k.known_email, k.cio_id)
+    end as change_value,
     case when k.known_id is not null then 'id' when k.known_email is not null then 'email' else 'cio_id' end as kind,
     coalesce(k.known_id, k.known_email, k.cio_id) as value
 from known as k

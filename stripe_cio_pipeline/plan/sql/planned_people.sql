@@ -61,7 +61,9 @@ with worded as (
         case
             when d.sets = 'id' then one_attribute('id', d.id)
             when d.sets = 'email' then one_attribute('email', d.email)
-            when d.sets = 'no_email' or d.reason = 'lead_merged' then one_attribute('email', null)
+            when d.sets = 'no_email' then one_attribute('email', null)
+            -- The person keeps the former email until the new one is set: not known to us, and not none.
+            when d.reason = 'lead_merged' then one_attribute('email', '')
         end
     from decisions as d
     where d.action in ('identify', 'update', 'delete', 'suppress', 'merge', 'hold')
