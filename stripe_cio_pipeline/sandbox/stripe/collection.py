@@ -73,8 +73,9 @@ class Collection:
             return
         books.emit("invoice.overdue", invoice)
         self._set_delinquent(invoice["customer"], delinquent=True)
-        if (subscription := _subscription_of(invoice)) is not None:
-            books.change("subscription", subscription, {"status": "past_due"}, "customer.subscription.updated")
+        subscription = books.find("subscription", _subscription_of(invoice) or "")
+        if subscription is not None and subscription["status"] not in ENDED:
+            books.change("subscription", subscription["id"], {"status": "past_due"}, "customer.subscription.updated")
 
     def expire_incomplete(self, id: str) -> None:  # noqa: A002
         """Give up on a subscription whose first invoice was not paid within 23 hours."""

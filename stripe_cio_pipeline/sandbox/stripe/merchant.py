@@ -114,9 +114,16 @@ class Merchant(ABC):
         return self.company.payments.attach_card(customer, **fields)
 
     @_act
-    def renew_card(self, payment_method: str) -> Payload:
-        """Let the card network update a card by itself."""
-        return self.company.payments.renew_card(payment_method)
+    def renew_card(self, id: str) -> Payload:  # noqa: A002
+        """Let the card network update a card by itself: a payment method, or a customer's default one."""
+        if id.startswith("cus_"):
+            self._wake("customer", id)
+            card = self.company.payments.card_of(self.books.get("customer", id))
+            if card is None:
+                raise ValueError(f"customer {id} has no card")
+            id = card["id"]  # noqa: A001
+        self._wake("payment_method", id)
+        return self.company.payments.renew_card(id)
 
     @_act
     def create_product(self, name: str, **fields: Any) -> Payload:

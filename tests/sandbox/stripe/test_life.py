@@ -323,3 +323,27 @@ def test_unknown_things_are_named_in_the_error(empty: Any) -> None:
     with pytest.raises(ValueError, match="left to refund"):
         charge = stripe.create_charge(stripe.create_customer()["id"], 100)["id"]
         stripe.refund(charge, 101)
+
+
+def test_a_sent_invoice_that_falls_due_does_not_revive_a_canceled_subscription(empty: Any) -> None:
+    stripe, clock = empty.sandbox.stripe, empty.sandbox.clock
+    made = []
+    for _ in range(12):
+        customer = stripe.create_customer()["id"]
+        made.append(stripe.create_subscription(customer, collection_method="send_invoice")["id"])
+        stripe.cancel_subscription(made[-1])
+    clock.advance(days=31)
+    assert empty.ids("events", "type=invoice.overdue"), "nobody paid late"
+    assert {stripe.object("subscription", id_)["status"] for id_ in made} == {"canceled"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_years_pass_without_a_contradiction(seed: int) -> None:
+    sandbox = Sandbox(seed=seed, customers=20, start=1_780_000_000 + seed * 17 * DAY, leads=0)
+    sandbox.clock.advance(days=500)
+    account = sandbox.stripe
+    customers = account.objects("customer", hidden=True)
+    for subscription in rows(account, "subscription"):
+        if subscription["status"] not in ("canceled", "incomplete_expired"):
+            assert subscription["customer"] in customers
+    sandbox.stop()
