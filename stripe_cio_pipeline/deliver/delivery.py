@@ -1,6 +1,7 @@
 """`deliver`: send a plan, write down every outcome, and say what became of it."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ from stripe_cio_pipeline.plan import approve as approve_plan
 from stripe_cio_pipeline.plan import current_plan
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 #: However fast the calls may go, no more than this many may be unrecorded: half a megabyte each.
 _MOST_UNRECORDED = 256
+_LOOKED_UP = "customerio.looked_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,11 @@ def deliver(
             accepted = tally.settled - tally.rejected
             progress(DeliveryNote(total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
+    context = _Context(warehouse, settings, policy, current, run_id, patience or Patience(), now)
+    lookups = context.lookups(is_idle=total == held)
+    pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
-    throttled = 0
-    if total > held:
-        pace = Pace(policy.customerio.requests_per_second)
+    if total > held or lookups:
         sending = Sending(
             warehouse,
             current,
@@ -139,59 +142,80 @@ def deliver(
             now=now,
             told=told,
         )
-        asyncio.run(_send(sending, warehouse, settings, policy, current, planned, pace, patience or Patience(), now))
-        problem, throttled = sending.stopped_by, pace.throttled
+        try:
+            asyncio.run(_send(context, sending, pace, planned, lookups))
+            problem = sending.stopped_by
+        except CustomerioUnavailable as unreachable:
+            problem = unreachable
+        finally:
+            sending.write_rest()
     if problem is not None and not isinstance(problem, CustomerioUnavailable):
         raise problem
     with warehouse.transaction() as connection:
-        return _report(
-            connection, current, run_id, planned, tally, throttled, time.monotonic() - began, problem, policy, now
-        )
+        return _report(connection, context, planned, tally, pace.throttled, time.monotonic() - began, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What one delivery works with."""
+
+    warehouse: Warehouse
+    settings: Settings
+    policy: Policy
+    plan_id: str
+    run_id: str
+    patience: Patience
+    now: Callable[[], float]
+
+    def lookups(self, *, is_idle: bool) -> list[tuple[str, str, str]]:
+        """List whose internal id is to be looked up; where nothing is sent, the same list is asked for only once."""
+        if self.settings.customerio_app_api_key is None:
+            return []
+        with self.warehouse.connect() as connection:
+            wanted = unknown_ids(connection, self.plan_id)
+            mark = hashlib.sha256(repr(wanted).encode()).hexdigest()
+            if wanted and read_cursor(connection, _LOOKED_UP) != mark:
+                write_cursor(connection, _LOOKED_UP, mark, self.run_id)
+            elif is_idle:
+                return []
+        return wanted
 
 
 async def _send(
+    context: _Context,
     sending: Sending,
-    warehouse: Warehouse,
-    settings: Settings,
-    policy: Policy,
-    plan_id: str,
-    planned: Mapping[str, int],
     pace: Pace,
-    patience: Patience,
-    now: Callable[[], float],
+    planned: Mapping[str, int],
+    lookups: list[tuple[str, str, str]],
 ) -> None:
-    reject_oversize(warehouse, sending, plan_id)
+    settings, now = context.settings, context.now
+    reject_oversize(context.warehouse, sending, context.plan_id)
     client = partial(
-        track_api, settings, pace=pace, patience=patience, connections=policy.customerio.in_flight, now=now
+        track_api,
+        settings,
+        pace=pace,
+        patience=context.patience,
+        connections=context.policy.customerio.in_flight,
+        now=now,
     )
     async with client(on_call=sending.note_call) as track:
         workspace = await find_workspace(track, settings)
-        bind_workspace(warehouse, workspace, now)
-        await _look_up(sending, warehouse, settings, plan_id, workspace.region, patience, now)
+        bind_workspace(context.warehouse, workspace, now)
+        if lookups:
+            async with app_api(
+                settings,
+                region=workspace.region,
+                patience=context.patience,
+                now=now,
+                on_call=sending.note_call,
+            ) as app:
+                await look_up(app, context.warehouse, context.plan_id, lookups, context.run_id)
         if track.address == track_address(settings, workspace.region):
             track.on_call = None
             await _send_phases(sending, track, planned)
             return
     async with client(region=workspace.region) as track:
         await _send_phases(sending, track, planned)
-
-
-async def _look_up(
-    sending: Sending,
-    warehouse: Warehouse,
-    settings: Settings,
-    plan_id: str,
-    region: str,
-    patience: Patience,
-    now: Callable[[], float],
-) -> None:
-    if settings.customerio_app_api_key is None:
-        return
-    with warehouse.connect() as connection:
-        wanted = unknown_ids(connection, plan_id)
-    if wanted:
-        async with app_api(settings, region=region, patience=patience, now=now, on_call=sending.note_call) as app:
-            await look_up(app, warehouse, plan_id, wanted, sending.run_id)
 
 
 async def _send_phases(sending: Sending, track: Api, planned: Mapping[str, int]) -> None:
@@ -269,23 +293,21 @@ def _moment(now: Callable[[], float]) -> datetime:
 
 def _report(
     connection: Connection,
-    plan_id: str,
-    run_id: str,
+    context: _Context,
     planned: Mapping[str, int],
     tally: _Tally,
     throttled: int,
     seconds: float,
     problem: CustomerioError | None,
-    policy: Policy,
-    now: Callable[[], float],
 ) -> DeliveryReport:
+    plan_id, moment = context.plan_id, _moment(context.now)
     left = _count(connection, plan_id)
     due = sum(items for action, items in left.items() if action != "hold")
-    if (hours := policy.customerio.retry_rejected_hours) is not None:
-        release_rejections(connection, hours, _moment(now))
+    if (hours := context.policy.customerio.retry_rejected_hours) is not None:
+        release_rejections(connection, hours, moment)
     if not due:
-        connection.execute(_SQL["finish_plan"], [_moment(now), plan_id])
-    outcomes = connection.execute(_SQL["count_writes"], [plan_id, run_id]).fetchall()
+        connection.execute(_SQL["finish_plan"], [moment, plan_id])
+    outcomes = connection.execute(_SQL["count_writes"], [plan_id, context.run_id]).fetchall()
     accepted = {str(action): int(items) for action, outcome, _, items in outcomes if outcome == "accepted"}
     reasons: dict[str, int] = {}
     for _, outcome, reason, items in outcomes:

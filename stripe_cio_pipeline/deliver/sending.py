@@ -76,7 +76,7 @@ class Sending:
         """Settle items that cannot be sent at all."""
         moment = self._now()
         self._group.settled.append(Settled(array("q", sorted(refused)), refused, None, moment, moment))
-        self._write_down(ROW_GROUP)
+        self.write_rest()
 
     async def run(self, track: Api, phase: Phase) -> None:
         """Send everything that is due in a phase, and return when it is answered and written down."""
@@ -99,8 +99,7 @@ class Sending:
             raise _first(failed) from None
         finally:
             # After an interruption too: what was answered must not be sent again.
-            while self._group:
-                self._write_down(ROW_GROUP)
+            self.write_rest()
 
     def _survey(self, phase: Phase) -> list[Chunk]:
         with self._warehouse.connect() as connection:
@@ -204,6 +203,11 @@ class Sending:
             self._answered.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._answered.wait(), remaining)
+
+    def write_rest(self) -> None:
+        """Record whatever is not recorded yet."""
+        while self._group:
+            self._write_down(ROW_GROUP)
 
     def _write_down(self, most: int) -> int:
         """Record up to so many of the answered items; give how many batches these are the last of."""

@@ -9,7 +9,7 @@ from stripe_cio_pipeline.deliver import VerifyReport, deliver, retry, verify
 from stripe_cio_pipeline.deliver.comparing import says_the_same
 from stripe_cio_pipeline.errors import CustomerioError
 from stripe_cio_pipeline.policy import parse_policy
-from tests.deliver.conftest import QUICK, MakeWorld, World, identify, update
+from tests.deliver.conftest import QUICK, MakeWorld, World, hold, identify, update
 
 SETTLED = parse_policy({"identity": {"settle_seconds": 0}, "customerio": {"requests_per_second": 1000}})
 
@@ -128,6 +128,21 @@ def test_an_identifier_changes_by_the_internal_id_that_is_looked_up(world: World
     assert world.workspace.person(id="cus_000001").email == "new-1@example.com"
     assert world.ledger(1)["cio_id"] == world.workspace.person(id="cus_000001").cio_id
     assert world.ledger(2)["cio_id"] is None
+
+
+def test_who_is_held_for_want_of_an_internal_id_is_looked_up_once(world: World) -> None:
+    world.deliver(identify(1), identify(2))
+    world.workspace.settle()
+    world.workspace.delete_person(id="cus_000002")
+    held = [hold(1, "id_needs_cio_id"), hold(2, "id_needs_cio_id")]
+    before = world.workspace.counters.requests
+
+    assert world.deliver(*held).requests == 2
+    assert world.ledger(1)["cio_id"] == world.workspace.person(id="cus_000001").cio_id
+    world.deliver(*held)  # only person 2 is left, and not there
+    after = world.workspace.counters.requests
+    assert world.deliver(*held).requests == 0
+    assert (world.workspace.counters.requests, after - before) == (after, 4)
 
 
 def test_a_skipped_update_is_read_back_whatever_the_sample(world: World) -> None:
