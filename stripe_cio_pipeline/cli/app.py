@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import duckdb
 import stamina
 import typer
 from pydantic import SecretStr
@@ -82,6 +83,13 @@ def run(arguments: Sequence[str]) -> int:
         # The reader (`| head`) has seen enough. Python would complain once more when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except duckdb.CatalogException as error:
+        if os.environ.get(DEBUG) == "1":
+            sys.stderr.write(redact("".join(traceback.format_exception(error))))
+        what = "The warehouse lacks something that this release reads: an older release wrote it."
+        return _fail(
+            as_json, "WarehouseError", what, "Run stripe-cio sync once; it brings the warehouse up to date.", 1
+        )
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
         return _unexpected(as_json, error)
     if outcome == _INTERRUPTED:

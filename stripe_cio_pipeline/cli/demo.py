@@ -151,7 +151,7 @@ def demo(
     _show_proof(output, proof)
     seconds = time.monotonic() - started
     if proof.holds:
-        _say_what_is_next(output, home)
+        _say_what_is_next(output, home, warehouse)
     output.say(f"The demo took {duration(seconds)}.", "dim")
     exit_code = 0 if proof.holds else 1
     output.result({"runs": runs, "proof": proof, "seconds": round(seconds, 3), "exit_code": exit_code})
@@ -217,17 +217,22 @@ def _show_proof(output: Output, proof: Proof) -> None:
     )
 
 
-def _say_what_is_next(output: Output, home: Path) -> None:
+def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:
+    with warehouse.reading() as connection:
+        found = connection.execute(_SQL["demo_busiest"]).fetchone()
+    person = found[0] if found else "cus_..."
     shown = os.path.relpath(home)
     output.say()
     output.say("What to look at next", "bold")
-    output.say(f"  STRIPE_CIO_HOME={shown} stripe-cio status       what the warehouse of this demo knows")
-    output.say(
-        f"  STRIPE_CIO_HOME={shown} stripe-cio explain cus_…  all that happened to one person (ids: stripe-cio plan)"
-    )
-    output.say(f"  STRIPE_CIO_HOME={shown} stripe-cio dev          these runs in the Dagster UI, with lineage")
-    output.say("  stripe-cio lineage mrr                      which Stripe fields feed an attribute")
-    output.say("  stripe-cio sandbox                          the two servers, to try things by hand")
+    output.say(f"  export STRIPE_CIO_HOME={shown}")
+    for command, what in (
+        (f"stripe-cio explain {person}", "all that happened to one person"),
+        ("stripe-cio status", "what the warehouse of this demo knows"),
+        ("stripe-cio dev", "these runs in the Dagster UI, with lineage"),
+        ("stripe-cio lineage mrr", "which Stripe fields feed an attribute"),
+        ("stripe-cio dev --sandbox", "the UI on a living sandbox: materialize, switch on the sensor"),
+    ):
+        output.say(f"  {command:<40}{what}")
 
 
 def _configured(sandbox: Sandbox, home: Path) -> tuple[Settings, Policy, Warehouse]:

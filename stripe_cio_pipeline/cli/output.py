@@ -48,13 +48,17 @@ class Output:
     ) -> None:
         """Draw a table. Columns named in `numbers` stand to the right."""
         right = set(numbers)
+        shown = [[Text(readable(value)) for value in row] for row in rows]
+        if not shown:
+            self.say(f"{title}: nothing yet", "bold")
+            return
         # A title of the table's own would be folded to the width of the table.
         self.say(title, "bold")
         table = Table(header_style="bold")
         for column in columns:
             table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(readable(value)) for value in row))
+        for row in shown:
+            table.add_row(*row)
         self.console.print(table)
 
     def report(self, value: Any) -> None:
