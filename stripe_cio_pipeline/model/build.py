@@ -5,6 +5,7 @@ Everything happens in one transaction. What a file reads is decided by the searc
 stand in an attached database: DuckDB lets a transaction write to one database only, temporary tables excepted.)
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,11 @@ _ACTS = Statements("stripe_cio_pipeline.model.acts")
 #: attribute for whose sake the person is not to be sent at all.
 BOOKKEEPING = ("_seq", "_source_event_id", "_rejected")
 
+#: Memory that computing one person takes, measured: joins of wide rows cannot be moved to disk while they run.
+BYTES_PER_PERSON = 8_000
+
+_SCOPE = "select customer_id from scope"
+
 EVENT_COLUMNS = ("event_id", "type", "customer_id", "created", "name", "data")
 
 
@@ -33,16 +39,18 @@ def build(
     run_id: str,
     full: bool = False,
     now: Callable[[], float] = time.time,
+    part_size: int | None = None,
 ) -> ModelReport:
     """Bring `model.*` up to date with `stripe.*`.
 
     Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it
-    depends on is not what it was. Raises ModelError with file, line and column where a model cannot run.
+    depends on is not what it was. `part_size` is how many customers are computed at once; by default as many as
+    DuckDB's memory limit allows. Raises ModelError with file, line and column where a model cannot run.
     """
     started = now()
     models = load_models(policy.models.folder)
     with warehouse.transaction() as connection:
-        return _Build(connection, policy, models, run_id, full=full).run(lambda: now() - started)
+        return _Build(connection, policy, models, run_id, full=full, part_size=part_size).run(lambda: now() - started)
 
 
 def check_models(policy: Policy) -> None:
@@ -53,12 +61,15 @@ def check_models(policy: Policy) -> None:
 class _Build:
     """One build inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, policy: Policy, models: Models, run_id: str, *, full: bool) -> None:
+    def __init__(
+        self, connection: Connection, policy: Policy, models: Models, run_id: str, *, full: bool, part_size: int | None
+    ) -> None:
         self._connection = connection
         self._policy = policy
         self._models = models
         self._run_id = run_id
         self._full = full
+        self._part_size = part_size
         self._mark = -1 if full else int(read_cursor(connection, "model.mark") or -1)
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
@@ -77,11 +88,9 @@ class _Build:
         findings: tuple[LimitFinding, ...] = ()
         if people_stale:
             customers = tables.count(connection, "model.customers")
-            people, findings = self._people(seq, narrow=False)
+            people, findings = self._all_people(seq)
         elif changed:
-            customers = self._narrow()
-            people, findings = self._people(seq, narrow=True)
-            tables.hide(connection, "table", (*(file.name for file in self._models.objects), "members"))
+            customers, people, findings = self._changed_people(seq)
         if events_stale or self._has_new_events():
             self._events(full=events_stale)
         self._remember(seq)
@@ -160,49 +169,77 @@ class _Build:
             tables.insert(connection, table, file.query)
             tables.hide(connection, "view", [raw])
 
-    def _narrow(self) -> int:
-        """Put the part that changed before the full tables. Gives the number of customers that made it so."""
+    def _all_people(self, seq: int) -> tuple[int, tuple[LimitFinding, ...]]:
+        """Compute everybody anew, in parts, so that memory does not grow with the number of people."""
+        connection = self._connection
+        members = self._models.members
+        with located(members):
+            tables.create(connection, "model.members", members.query)
+        size = self._part_size or max(10_000, tables.memory_limit(connection) // BYTES_PER_PERSON)
+        parts = max(1, math.ceil(tables.count(connection, "model.members") / size))
+        for part in range(parts):
+            if parts > 1:
+                connection.execute(_ACTS["part_scope"], {"parts": parts, "part": part})
+                self._show_scope("view")
+                tables.part_where(connection, "view", "members", "customer_id", _SCOPE)
+            self._compute(seq, "model.people", append=part > 0)
+        self._show_everything("view")
+        return tables.count(connection, "model.people"), self._hold_to_limits("model.people")
+
+    def _changed_people(self, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
+        """Compute those anew whom the changes touch. Gives the customers that changed, then as `_all_people`."""
         connection = self._connection
         connection.execute(_ACTS["create_scope"])
-        changed = tables.count(connection, "scope")
+        customers = tables.count(connection, "scope")
         size = -1
         while size != (size := tables.count(connection, "scope")):
             connection.execute(_ACTS["widen_scope"])
+        self._show_scope("table")
+        members = self._models.members
+        with located(members):
+            tables.create(connection, "members", members.query)
+        connection.execute(_ACTS["former_people"])
+        connection.execute(_ACTS["replace_members"])
+        self._compute(seq, "new_people", append=False)
+        findings = self._hold_to_limits("new_people")
+        connection.execute(_ACTS["replace_people"])
+        self._show_everything("table")
+        return customers, tables.count(connection, "new_people"), findings
+
+    def _show_scope(self, kind: str) -> None:
+        """Put the rows of the customers in scope before the full tables.
+
+        As tables where they are few, since each is read several times; as views where they are many, since a temporary
+        table stays in memory until the transaction ends.
+        """
+        connection = self._connection
         for file in self._models.objects:
             names = {column.name for column in tables.columns_of(connection, f"from model.{file.name}")}
             key = "id" if file.name == "customers" else "customer_id"
             if key in names:
-                tables.part_where(connection, file.name, key, "select customer_id from scope")
-        return changed
+                tables.part_where(connection, kind, file.name, key, _SCOPE)
 
-    def _people(self, seq: int, *, narrow: bool) -> tuple[int, tuple[LimitFinding, ...]]:
-        connection = self._connection
-        members, people = self._models.members, self._models.people
-        with located(members):
-            tables.create(connection, "members" if narrow else "model.members", members.query)
-        if narrow:
-            connection.execute(_ACTS["former_people"])
-            connection.execute(_ACTS["replace_members"])
+    def _show_everything(self, kind: str) -> None:
+        tables.hide(self._connection, kind, (*(file.name for file in self._models.objects), "members"))
+
+    def _compute(self, seq: int, target: str, *, append: bool) -> None:
+        """Run the helpers and people.sql over what is shown."""
+        connection, people = self._connection, self._models.people
         for helper in self._models.helpers:
             with located(helper):
-                tables.create(connection, helper.name, helper.query)
+                tables.show(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
-        target = "new_people" if narrow else "model.people"
         with located(people):
             columns = tables.columns_of(connection, people.query)
             check_columns(people, columns)
-            tables.create(connection, target, _with_bookkeeping(people, seq, ", ".join(map(as_attribute, columns))))
-        kept = tables.columns_of(connection, f"from {target}")
-        findings = apply_limits(
-            connection,
-            target,
-            tuple(column for column in kept if column.name not in BOOKKEEPING),
-            self._policy.customerio.oversize_value,
-        )
+            query = _with_bookkeeping(people, seq, ", ".join(map(as_attribute, columns)))
+            (tables.insert if append else tables.create)(connection, target, query)
+
+    def _hold_to_limits(self, target: str) -> tuple[LimitFinding, ...]:
         self._hold_to_one_row_each(target)
-        if narrow:
-            connection.execute(_ACTS["replace_people"])
-        return tables.count(connection, target), findings
+        columns = tables.columns_of(self._connection, f"from {target}")
+        attributes = tuple(column for column in columns if column.name not in BOOKKEEPING)
+        return apply_limits(self._connection, target, attributes, self._policy.customerio.oversize_value)
 
     def _hold_to_one_row_each(self, target: str) -> None:
         found = self._connection.execute(_ACTS["repeated_person"].replace("model.people", target)).fetchone()

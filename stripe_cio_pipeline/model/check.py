@@ -35,6 +35,8 @@ def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
     advice = (
         "This is a defect of this package: please report it." if file.builtin else "Correct the file; nothing was sent."
     )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return ModelError(f"{file.where} needs more memory than DuckDB may use.", "Raise the warehouse's memory limit.")
     if not isinstance(error, _ABOUT_SQL):
         return ModelError(f"{file.where} cannot run on this data ({type(error).__name__}).", advice)
     reason = message.split("\n", 1)[0].strip().rstrip(".")

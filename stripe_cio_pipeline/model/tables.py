@@ -25,10 +25,22 @@ def columns_of(connection: Connection, query: str) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name, kind, *_ in connection.execute(f"describe\n{query}").fetchall())
 
 
+def memory_limit(connection: Connection) -> int:
+    """Give DuckDB's memory limit in bytes. DuckDB tells it as text such as `286.1 MiB`."""
+    row = connection.execute("select current_setting('memory_limit')").fetchone()
+    amount, unit = str(row[0] if row else "1.0 GiB").split()
+    return int(float(amount) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit))
+
+
 def create(connection: Connection, table: str, query: str) -> None:
     """Fill a table anew. The query begins on a line of its own, so that errors can be found in its file."""
     kind = "temp table" if "." not in table else "table"
     connection.execute(f"create or replace {kind} {table} as\n{query}")
+
+
+def show(connection: Connection, name: str, query: str) -> None:
+    """Give a query a name that others can read. Binds it, and runs it where it is read."""
+    connection.execute(f"create or replace temp view {name} as\n{query}")
 
 
 def insert(connection: Connection, table: str, query: str) -> None:
@@ -41,10 +53,10 @@ def delete_where(connection: Connection, table: str, column: str, values: str) -
     connection.execute(f"delete from {table} where {quoted(column)} in ({values})")  # noqa: S608
 
 
-def part_where(connection: Connection, name: str, column: str, values: str) -> None:
-    """Put a part of a typed table before the full one."""
+def part_where(connection: Connection, kind: str, name: str, column: str, values: str) -> None:
+    """Put a part of a typed table before the full one, as a `table` or a `view`."""
     connection.execute(
-        f"create or replace temp table {name} as "  # noqa: S608
+        f"create or replace temp {kind} {name} as "  # noqa: S608
         f"select * from model.{name} where {quoted(column)} in ({values})"
     )
 

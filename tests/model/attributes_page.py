@@ -23,7 +23,7 @@ _HEAD = """\
 
 What every person in Customer.io has, attribute by attribute. `people.sql` makes them: a column is an attribute, and
 [models.md](models.md) tells how to add, change and remove one. The SQL below is that file's own; the examples are cases
-of `tests/data/attributes`, where the Stripe objects behind them stand; what a value is made of is computed from the SQL.
+of `tests/data/attributes`, where the Stripe objects behind them stand; what a value is made of is computed from SQL.
 
 - Everything counts that any of a person's Stripe customers has; who the person is comes from the owner
   ([identity.md](identity.md)).

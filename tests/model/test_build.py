@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stripe_cio_pipeline.model import build
+from stripe_cio_pipeline.policy import Policy
 from tests.model.account import Account, Payload
 
 PEOPLE = "select * exclude (_seq) from model.people order by person_id"
@@ -236,3 +238,15 @@ def test_any_sequence_of_changes_gives_the_same_as_building_anew(
 
     assert account.rows(PEOPLE) == changed
     assert account.rows("from model.members order by customer_id") == members
+
+
+def test_people_computed_in_parts_are_the_same(account: Account) -> None:
+    account.put("customers", *(customer(number, email=f"customer-{number // 2}@example.com") for number in range(12)))
+    account.put("subscriptions", *(subscription(number, f"cus_{number}") for number in range(12)))
+    account.build()
+    at_once = account.rows(PEOPLE)
+
+    build(account.warehouse, Policy(), run_id="run-2", full=True, part_size=3)
+
+    assert account.rows(PEOPLE) == at_once
+    assert len(at_once) == 6

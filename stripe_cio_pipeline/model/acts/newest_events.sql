@@ -1,5 +1,5 @@
 -- The newest Stripe event behind each person's objects.
-create or replace temp table newest_events as
+create or replace temp view newest_events as
 select
     members.person_id,
     max(
