@@ -160,10 +160,11 @@ class Desk:
             )
 
     def plan(self, *, full: bool = False) -> list[str]:
-        """Model and plan; give what is planned as `person reason` lines, in the order of sending."""
+        """Model and plan; give what is planned as `person reason` lines, by person, events last."""
         self.model()
         self.last = make_plan(self.warehouse, self.policy, run_id="run", now=lambda: self.at, full=full)
-        return [f"{row['person_id']} {row['reason']}" for row in self.rows()]
+        rows = sorted(self.rows(), key=lambda row: (row["action"] == "event", row["person_id"]))
+        return [f"{row['person_id']} {row['reason']}" for row in rows]
 
     def rows(self) -> list[dict[str, Any]]:
         with self.warehouse.reading() as connection:
