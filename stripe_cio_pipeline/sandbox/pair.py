@@ -46,7 +46,7 @@ class Sandbox:
         self.stripe = StripeAccount(
             stripe or StripeSwitches(), self.clock, seed=seed, customers=customers, history_days=history_days
         )
-        self.customerio = Workspace(customerio or CustomerioSwitches(), self.clock)
+        self.customerio = Workspace(customerio or CustomerioSwitches(), self.clock, seed=seed)
         self.token = token or secrets.token_urlsafe(24)
         self._add_leads(leads)
         self._servers = self._make_servers(stripe_port, customerio_port)
@@ -127,10 +127,12 @@ class Sandbox:
         stripe = stripe_application(self.stripe, Control(self.stripe, self.clock, self.token))
         customerio = customerio_application(self.customerio, Control(self.customerio, self.clock, self.token))
         # Stripe's Date header is the sandbox's clock, so that server writes it itself.
-        return [
-            Server(stripe, port=stripe_port, date_header=False),
-            Server(customerio, port=customerio_port),
-        ]
+        first = Server(stripe, port=stripe_port, date_header=False)
+        try:
+            return [first, Server(customerio, port=customerio_port)]
+        except OSError:
+            first.stop()
+            raise
 
     def _add_leads(self, share: float) -> None:
         if share <= 0:

@@ -82,6 +82,14 @@ def test_a_sandbox_without_anybody_has_no_leads() -> None:
     sandbox.stop()
 
 
+def test_a_port_that_is_taken_is_named() -> None:
+    with Sandbox(customers=0, customerio=CustomerioSwitches.gentle()) as sandbox:
+        taken = int(sandbox.stripe_url.rpartition(":")[2])
+        for wanted in ({"stripe_port": taken}, {"customerio_port": taken}):
+            with pytest.raises(OSError, match=f"port {taken} of 127.0.0.1 is taken"):
+                Sandbox(customers=0, **wanted)  # type: ignore[arg-type]
+
+
 def test_two_sandboxes_of_one_seed_are_the_same_world() -> None:
     worlds = []
     for _ in range(2):

@@ -13,6 +13,7 @@ from stripe_cio_pipeline.sandbox.stripe.account import StripeAccount
 from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
 from stripe_cio_pipeline.sandbox.stripe.expand import Expander
 from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS, page, page_of
+from stripe_cio_pipeline.sandbox.stripe.payloads import listed
 from stripe_cio_pipeline.sandbox.stripe.query import Query
 from stripe_cio_pipeline.sandbox.stripe.resources import BY_PATH, RESOURCES, Resource
 from stripe_cio_pipeline.sandbox.stripe.search import search
@@ -102,7 +103,7 @@ class Answers:
     def _own_account(self, path: str) -> bytes:
         account = self._books.account
         if path == "/v1/accounts":
-            return orjson.dumps({"object": "list", "data": [account], "has_more": False, "url": path})
+            return orjson.dumps(listed(path, [account]))
         wanted = path.removeprefix("/v1/accounts/")
         if path != "/v1/account" and wanted != account["id"]:
             raise errors.missing("account", wanted)
@@ -236,7 +237,7 @@ class Answers:
 
     def _shown(self, url: str, rows: list[Payload]) -> Payload:
         shown = self._account.switches.nested_limit
-        return {"object": "list", "data": rows[:shown], "has_more": len(rows) > shown, "url": url}
+        return listed(url, rows[:shown], has_more=len(rows) > shown)
 
     def _page(self, call: Call, url: str, rows: list[Payload], asked: Query) -> bytes:
         shown, has_more = page_of(rows, asked)
