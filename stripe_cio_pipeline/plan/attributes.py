@@ -16,14 +16,18 @@ class Attribute:
     type: str
 
     @property
+    def column(self) -> str:
+        """Its name, quoted for SQL."""
+        return '"' + self.name.replace('"', '""') + '"'
+
+    @property
     def json_member(self) -> str:
         """SQL that gives `"name":value`, or null for null.
 
         Written by type, because packing a struct, turning it into JSON and taking the nulls out takes twice as long.
         """
-        column = '"' + self.name.replace('"', '""') + '"'
         key = "'" + f'"{self.name}":'.replace("'", "''") + "'"
-        return f"{key} || {self._value(column)}"
+        return f"{key} || {self._value(self.column)}"
 
     def _value(self, column: str) -> str:
         if self.type in _AS_THEY_ARE:

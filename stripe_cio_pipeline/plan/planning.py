@@ -154,7 +154,8 @@ class _Planning:
         execute(SQL["looked_at_all" if self.full else "looked_at_new"])
         execute(SQL["ledger"])
         members = ", ".join(attribute.json_member for attribute in self._attributes)
-        execute(SQL["people_attributes"].format(attributes=members))
+        columns = ", ".join(attribute.column for attribute in self._attributes)
+        execute(SQL["people_attributes"].format(attributes=members, columns=columns))
         paths = [f'$."{name}"' for name in self._names]
         execute(SQL["changes"], {"names": self._names, "paths": paths})
         for statement in ("candidates", "wanted", "addresses", "id_holders", "joined_people"):
@@ -180,13 +181,11 @@ class _Planning:
     def write(self, table: str, approved: bool) -> Plan:
         """Write operations to the plan's table (or its preview) and tell what they come to."""
         execute = self._connection.execute
-        for statement in ("insert_people", "insert_events"):
-            execute(SQL[statement].replace("customerio.plan", table))
-        counted = self._count(table)
         delivered = int(_one(self._connection, SQL["count_delivered"]) or 0)
-        plan_id = str(
-            _one(self._connection, SQL["hash_plan"].replace("customerio.plan", table), {"delivered": delivered})
-        )
+        plan_id = str(_one(self._connection, SQL["hash_plan"], {"delivered": delivered}))
+        for statement in ("insert_people", "insert_events"):
+            execute(SQL[statement].replace("customerio.plan", table), {"plan_id": plan_id})
+        counted = self._count(table)
         return Plan(
             plan_id=plan_id,
             counts=counted.counts,
@@ -262,9 +261,8 @@ class _Planning:
         return tuple(person for (person,) in rows)
 
     def keep(self, plan: Plan, run_id: str) -> None:
-        """Name the plan's rows, move the ledger where nothing is sent, and remember how far we looked."""
+        """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
-        connection.execute(SQL["name_plan"], {"plan_id": plan.plan_id})
         connection.execute(SQL["settle_ledger"])
         connection.execute(SQL["record_owners"])
         connection.execute(SQL["remember_due"])

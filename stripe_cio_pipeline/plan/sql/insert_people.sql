@@ -1,7 +1,7 @@
 insert into customerio.plan
     (plan_id, position, action, person_id, reason, explanation, operation, before, after, source_event_id, payload_hash)
 select
-    '',
+    $plan_id,
     p.position,
     p.action,
     p.person_id,

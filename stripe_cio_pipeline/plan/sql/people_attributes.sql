@@ -1,7 +1,8 @@
--- Those who are looked at as the model wants them: attributes as one JSON object without nulls. {attributes} is filled in
--- by planning, because the columns are the user's own and SQL cannot name "all but these".
+-- Those who are looked at as the model wants them: attributes as one JSON object without nulls. {attributes} and
+-- {columns} are filled in by planning, because the columns are the user's own and SQL cannot name "all but these".
 create or replace temp view people_attributes as
 select
     person_id,
-    '{{' || concat_ws(',', {attributes}) || '}}' as attributes
+    '{{' || concat_ws(',', {attributes}) || '}}' as attributes,
+    hash({columns}) as content
 from looked_at

@@ -1,2 +1,0 @@
-update customerio.plan
-set plan_id = $plan_id
