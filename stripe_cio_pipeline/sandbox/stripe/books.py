@@ -157,14 +157,20 @@ class Books:
         if not self.switches.test_clock_events and self._on_test_clock(payload):
             return
         assert type in EVENT_TYPES, type  # noqa: S101 - a slip in this package, never in a request
-        self.sequence += 1
-        number = self.sequence
         shape = family(self.switches.api_version) or "endive"
         data: Payload = {"object": payload}
         if previous is not None:
             data["previous_attributes"] = dict(previous)
         if shape != "endive":
             data["object"] = self.shapes.render(orjson.loads(orjson.dumps(payload)), shape)
+        self.sequence += 1
+        self._tell(type, data)
+        if self.chance.happens(self.switches.duplicate_events_share, "twice", self.sequence):
+            self.sequence += 1
+            self._tell(type, data)
+
+    def _tell(self, type: str, data: Payload) -> None:  # noqa: A002
+        number = self.sequence
         event: Payload = {
             "id": self.ids.new("evt"),
             "object": "event",
@@ -185,7 +191,6 @@ class Books:
             # Nothing says how Stripe orders the events of one second; here it is chance, and stays as it is.
             key=(self.now, self.chance.bits("order", number) >> 66),
             encoded=encode(event),
-            customer=None,
             label=type,
             visible_at=self.now + late if late else 0.0,
         )

@@ -64,6 +64,7 @@ class Merchant(ABC):
                 "create_product",
                 "create_subscription",
                 "delete_customer",
+                "detach_card",
                 "dispute",
                 "fail_payment",
                 "load",
@@ -124,6 +125,12 @@ class Merchant(ABC):
             id = card["id"]  # noqa: A001
         self._wake("payment_method", id)
         return self.company.payments.renew_card(id)
+
+    @_act
+    def detach_card(self, id: str) -> Payload:  # noqa: A002
+        """Take a card from its customer: a payment method, which is then nobody's."""
+        self._wake("payment_method", id)
+        return self.company.payments.detach_card(id)
 
     @_act
     def create_product(self, name: str, **fields: Any) -> Payload:

@@ -109,8 +109,12 @@ class Shelf:
             self._by_customer.setdefault(record.customer, {})[record.id] = None
 
     def rewrite(self, record: Record, payload: Mapping[str, Any]) -> None:
-        """Change what a stored record holds; its place and owner stay."""
+        """Change what a stored record holds; its place in the list stays."""
         record.encoded = encode(payload)
+        if record.customer is not None and payload.get("customer") != record.customer:
+            # A card can be taken from its customer; nothing ever changes hands.
+            self._by_customer[record.customer].pop(record.id, None)
+            record.customer = None
         if record.label is not None:
             record.label = payload.get("status")
 

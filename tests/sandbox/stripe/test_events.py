@@ -182,6 +182,34 @@ def test_every_change_of_a_whole_life_has_its_event(empty: Any) -> None:
     assert "invoice_settings" in deleted["data"]["object"]
 
 
+def test_a_change_can_be_told_twice(start: Any) -> None:
+    api = start(switches=StripeSwitches(duplicate_events_share=1.0, late_events_share=0.0))
+    api.sandbox.stripe.create_customer()
+    first, second = api.get("events")["data"]
+    assert first["id"] != second["id"]
+    assert first["data"] == second["data"]
+
+
+def test_a_card_that_is_detached_is_nobodys(empty: Any) -> None:
+    stripe = empty.sandbox.stripe
+    customer = stripe.create_customer()["id"]
+    card = stripe.attach_card(customer)["id"]
+    assert empty.ids(f"customers/{customer}/payment_methods") == [card]
+    assert stripe.detach_card(card)["customer"] is None
+    assert empty.ids(f"customers/{customer}/payment_methods") == []
+    assert empty.ids("payment_methods") == [card]
+    assert empty.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"] is None
+    (event,) = of_type(empty, "payment_method.detached")
+    assert event["data"]["object"]["customer"] is None
+
+
+def test_a_guests_charge_names_nobody_but_an_email(empty: Any) -> None:
+    charge = empty.sandbox.stripe.create_charge(None, 2_500, "eur", email="guest-1@example.com")
+    (event,) = empty.get("events", "type=charge.succeeded")["data"]
+    assert event["data"]["object"] == charge == empty.get(f"charges/{charge['id']}")
+    assert (charge["customer"], charge["billing_details"]["email"]) == (None, "guest-1@example.com")
+
+
 def test_a_week_before_a_renewal_an_invoice_is_announced_that_has_no_id(empty: Any) -> None:
     stripe, clock = empty.sandbox.stripe, empty.sandbox.clock
     customer = stripe.create_customer()["id"]
