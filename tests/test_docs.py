@@ -8,6 +8,8 @@ import typer
 
 from stripe_cio_pipeline.cli.app import app
 from stripe_cio_pipeline.cli.configuration import keys, renew, variables
+from stripe_cio_pipeline.model import lineage
+from stripe_cio_pipeline.policy import Policy
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -22,7 +24,7 @@ def page(name: str) -> str:
 
 def test_the_tables_of_the_configuration_are_those_of_the_code() -> None:
     text = page("docs/configuration.md")
-    assert renew(text) == text, "run: python -m stripe_cio_pipeline.cli.configuration docs/configuration.md"
+    assert renew(text) == text, "run: python -m stripe_cio_pipeline.cli.document docs/configuration.md"
 
 
 @pytest.mark.parametrize("name", [each.name for each in variables()])
@@ -33,6 +35,11 @@ def test_every_variable_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", [each.name for each in keys()])
 def test_every_policy_key_is_documented(name: str) -> None:
     assert f"| `{name}` |" in page("docs/configuration.md")
+
+
+@pytest.mark.parametrize("attribute", list(lineage(Policy())))
+def test_every_attribute_is_documented(attribute: str) -> None:
+    assert re.search(rf"^#+ .*`?{attribute}`?|\| `{attribute}`", page("docs/attributes.md"), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,15 +1,12 @@
 """The configuration written out from where it is declared, so that there is no second copy to keep in step.
 
 That is `stripe_cio.yaml`, `.env.example`, and the tables of docs/configuration.md.
-`python -m stripe_cio_pipeline.cli.configuration docs/configuration.md` renews the tables of that page.
 """
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import yaml
@@ -144,8 +141,3 @@ def _cell(text: str) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else "–"
-
-
-if __name__ == "__main__":
-    for file in map(Path, sys.argv[1:]):
-        file.write_text(renew(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -48,11 +48,12 @@ def sync(
 
 
 def run_and_show(
-    session: Session, *, approve: bool = False, dry_run: bool = False, full: bool = False
+    session: Session, *, approve: bool = False, dry_run: bool = False, full: bool = False, recorded: bool = True
 ) -> tuple[Reports, dict[str, Any]]:
     """Run the job, show each room's report as it comes, and give all of them with run id, seconds and exit code.
 
-    An error of this package becomes part of the outcome, because what was done before it counts too.
+    An error of this package becomes part of the outcome, because what was done before it counts too. `recorded` puts
+    the run among those that `stripe-cio dev` shows, where that was started once.
     """
     # Dagster takes a second to import, and no other command needs it.
     from stripe_cio_pipeline.orchestration.run import run_sync
@@ -60,7 +61,7 @@ def run_and_show(
     output, reports = session.output, Reports()
     started = time.monotonic()
     outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
-    with _instance(session.settings) as instance, output.progress() as progress:
+    with _instance(session.settings) if recorded else nullcontext() as instance, output.progress() as progress:
         bars = ProgressBars(progress)
 
         def take(report: Any) -> None:
