@@ -29,7 +29,7 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, rea
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 #: However fast the calls may go, no more than this many may be unrecorded: half a megabyte each.
-_MOST_UNRECORDED = 256
+_MOST_UNRECORDED = 512
 _LOOKED_UP = "customerio.looked_up"
 
 

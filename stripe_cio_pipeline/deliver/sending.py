@@ -15,7 +15,7 @@ from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
 from stripe_cio_pipeline.deliver.due import Chunk, Phase, chunks, read_batches
-from stripe_cio_pipeline.deliver.ledger import ROW_GROUP, Group, Settled, record
+from stripe_cio_pipeline.deliver.ledger import GROUP_ITEMS, Group, Settled, record
 from stripe_cio_pipeline.deliver.outcome import (
     Accepted,
     Again,
@@ -186,7 +186,7 @@ class Sending:
     async def _keep_recording(self) -> None:
         while not self._all_sent or self._group:
             await self._gather_answers()
-            ended = await asyncio.to_thread(self._write_down, ROW_GROUP)
+            ended = await asyncio.to_thread(self._write_down)
             for _ in range(ended):
                 self._room.release()
 
@@ -194,7 +194,7 @@ class Sending:
         """Wait for answers, and a little longer for as many as are cheap to write down at once."""
         loop = asyncio.get_running_loop()
         deadline = None
-        while not self._all_sent and self._group.items < ROW_GROUP and not self._room.locked():
+        while not self._all_sent and self._group.items < GROUP_ITEMS and not self._room.locked():
             if self._group and deadline is None:
                 deadline = loop.time() + _LINGER_SECONDS
             remaining = None if deadline is None else deadline - loop.time()
@@ -207,12 +207,12 @@ class Sending:
     def write_rest(self) -> None:
         """Record whatever is not recorded yet."""
         while self._group:
-            self._write_down(ROW_GROUP)
+            self._write_down()
 
-    def _write_down(self, most: int) -> int:
-        """Record up to so many of the answered items; give how many batches these are the last of."""
+    def _write_down(self) -> int:
+        """Record what was answered, or as much of it as is cheap at once; give how many batches it came from."""
         with self._one_at_a_time:
-            group = self._group.take(most)
+            group = self._group.take()
             if group:
                 with self._warehouse.transaction() as connection:
                     record(connection, group, plan_id=self._plan_id, run_id=self.run_id)

@@ -1,9 +1,2 @@
 delete from customerio.people
-where
-    seq < $seq
-    and person_id in (
-        select plan.person_id
-        from customerio.plan as plan
-        inner join answered on answered.position = plan.position and answered.reason is null
-        where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
-    )
+where seq < $seq and person_id in (select person_id from known)

@@ -8,13 +8,20 @@ insert into customerio.people (
 with moved as (
     select
         plan.person_id,
-        plan.action in ('delete', 'suppress')
-        or (plan.action = 'merge' and (plan.operation ->> '$.secondary.id') is not null) as is_removed,
+        case plan.action
+            when 'identify' then false
+            when 'update' then false
+            when 'merge' then (plan.operation ->> '$.secondary.id') is not null
+            else true
+        end as is_removed,
         plan.action,
         plan.after,
         json_extract_string(plan.after, ['$.id', '$.email']) as named,
         -- A conflict is about an identifier, and lasts until one is set again.
-        json_exists(plan.after, '$.id') or json_exists(plan.after, '$.email') as sets_identifier,
+        case plan.action
+            when 'identify' then true
+            else json_exists(plan.after, '$.id') or json_exists(plan.after, '$.email')
+        end as sets_identifier,
         answered.answered_at
     from customerio.plan as plan
     inner join answered on answered.position = plan.position and answered.reason is null
@@ -56,4 +63,4 @@ select
     $run_id,
     $seq
 from moved
-left join customerio.people as known on known.person_id = moved.person_id
+left join known on known.person_id = moved.person_id
