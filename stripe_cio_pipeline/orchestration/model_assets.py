@@ -43,6 +43,8 @@ EVENT_COLUMNS = {
 #: Columns of model.people that tell most about a person without telling who it is.
 _TELLING = ("person_id", "email", "plan", "subscription_status", "mrr", "currency", "trial_ends_at", "delinquent")
 
+_OWNERSHIP = ("customers", "subscriptions", "charges")
+
 _MEMBERS = """\
 Which Stripe customers are one person, and why: a row per customer.
 
@@ -106,7 +108,8 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
         can_subset=True,
         required_resource_keys={names.resource},
         specs=[
-            describe("members", _MEMBERS, objects),
+            # What members.sql reads to tell who owns an email.
+            describe("members", _MEMBERS, [names.asset("stripe", name) for name in _OWNERSHIP]),
             describe("people", _PEOPLE, [*objects, members], {"lineage": drawn(traced)}),
             describe("events", _EVENTS, [feed, members]),
         ],

@@ -1,6 +1,6 @@
 """The plain Dagster UI in a real browser, from the first click to the Stripe fields behind an attribute.
 
-Needs Debian's chromium (or another, named by CHROMIUM). With STRIPE_CIO_SCREENSHOTS=docs/images the pictures of the
+Needs Debian's chromium (or another, named by CHROMIUM). With SCREENSHOTS=docs/images the pictures of the
 documentation are made anew.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
-from tests.orchestration.running import RunningDagster, running_dagster
+from tests.orchestration.running import RunningDagster, running_dagster, until_true
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
@@ -57,16 +57,24 @@ def page() -> Iterator[Page]:
 
 def picture(page: Page, name: str, folder: Path) -> None:
     """Keep what is to be seen, for the documentation or for whoever looks into a failure."""
-    wanted = os.environ.get("STRIPE_CIO_SCREENSHOTS")
+    wanted = os.environ.get("SCREENSHOTS")
     page.screenshot(path=Path(wanted or folder) / f"{name}.png")
 
 
-def launched(page: Page, dagster: RunningDagster) -> str:
-    """Give the id of the run that the last click started."""
-    from tests.orchestration.running import until_true
+def launched(dagster: RunningDagster, *, after: int) -> str:
+    """Give the id of the run that the last click started; there were `after` runs before."""
+    query = "{ runsOrError { ... on Runs { results { runId } } } }"
 
-    query = "{ runsOrError(limit: 1) { ... on Runs { results { runId status } } } }"
-    return str(until_true(lambda: [run["runId"] for run in dagster.ask(query)["runsOrError"]["results"]], 30)[0])
+    def new() -> str | None:
+        runs = dagster.ask(query)["runsOrError"]["results"]
+        return str(runs[0]["runId"]) if len(runs) > after else None
+
+    return str(until_true(new, 30))
+
+
+def open_markdown(page: Page, row: str) -> None:
+    """Open a Markdown entry of an asset's metadata: one click."""
+    page.get_by_role("row").filter(has_text=row).get_by_text("[Show Markdown]").first.click()
 
 
 def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
@@ -74,16 +82,65 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
 ) -> None:
     # The graph reads from left to right.
     page.goto(f"{dagster.url}/asset-groups")
+    places = []
     for group in ("stripe", "model", "customerio"):
-        expect(page.get_by_text(group, exact=True).first).to_be_visible()
+        node = page.locator("svg").get_by_text(group, exact=True).first
+        expect(node).to_be_visible()
+        places.append((node.bounding_box() or {"x": 0.0})["x"])
+    assert places == sorted(places)
 
     # Everything is materialized; the guard stops the first load before anything is sent.
     page.get_by_role("button", name="Materialize all").click()
-    first = launched(page, dagster)
-    assert dagster.wait(first) == "FAILURE"
-
+    assert dagster.wait(launched(dagster, after=0)) == "FAILURE"
     page.goto(f"{dagster.url}/assets/customerio/plan?view=checks")
     page.get_by_text("guard").first.click()
-    expect(page.get_by_text("what to do").first).to_be_visible()
+    expect(page.get_by_text("This is the first load").first).to_be_visible()
     expect(page.get_by_text("stripe-cio sync --approve").first).to_be_visible()
     picture(page, "guard", tmp_path)
+
+    # It is approved in the launchpad, where every setting stands with its default.
+    page.goto(f"{dagster.url}/locations/stripe_cio_pipeline/jobs/sync/playground")
+    expect(page.get_by_text("approve").first).to_be_visible()
+    approved = "ops: {make_plan: {config: {approve: true}}}"
+    page.evaluate("text => document.querySelector('.CodeMirror').CodeMirror.setValue(text)", approved)
+    page.get_by_role("button", name="Launch Run").click()
+    assert dagster.wait(launched(dagster, after=1)) == "SUCCESS"
+
+    assert dagster.wait(dagster.launch("verify")) == "SUCCESS"
+
+    page.set_viewport_size({"width": 2200, "height": 860})
+    page.goto(f"{dagster.url}/asset-groups?expanded=global@global:model,global@global:customerio")
+    page.get_by_text("Hide navigation").click()
+    expect(page.locator("svg").get_by_text("plan", exact=True).first).to_be_visible()
+    page.wait_for_timeout(1500)
+    picture(page, "graph", tmp_path)
+
+    # From an attribute to its Stripe fields: the asset, then its lineage.
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.goto(f"{dagster.url}/assets/model/people")
+    expect(page.get_by_text("Row count").first).to_be_visible()
+    picture(page, "people", tmp_path)
+    for asset in ("customerio/people", "model/people"):
+        page.goto(f"{dagster.url}/assets/{asset}")
+        open_markdown(page, "lineage")
+        drawn = page.get_by_alt_text("Which Stripe fields feed which Customer.io attribute")
+        expect(drawn).to_be_visible()
+        assert drawn.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture does not render"
+        mrr = page.get_by_role("row").filter(has=page.get_by_text("mrr", exact=True)).last
+        expect(mrr).to_contain_text("subscriptions.items.data[].price.unit_amount")
+    drawn.evaluate("image => image.scrollIntoView({block: 'start'})")
+    picture(page, "lineage", tmp_path)
+
+    # The plan is a picture too.
+    page.goto(f"{dagster.url}/assets/customerio/plan")
+    open_markdown(page, "picture")
+    chart = page.get_by_alt_text("The plan by reason and by attribute")
+    expect(chart).to_be_visible()
+    assert chart.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture does not render"
+    picture(page, "plan", tmp_path)
+
+    # Schedules and the sensor are listed, and off.
+    page.goto(f"{dagster.url}/automation")
+    for name in ("stripe_changes", "sync_schedule", "reconcile_schedule", "verify_schedule"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    assert page.get_by_role("checkbox", checked=True).count() == 0

@@ -1,0 +1,108 @@
+"""The look for changes: one Stripe request, and a sync only where there is something to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
+from stripe_cio_pipeline.orchestration.run import run_sync
+from tests.orchestration.conftest import World
+
+
+def tick(world: World, instance: dg.DagsterInstance) -> SensorExecutionData:
+    """Do what the daemon does at a tick."""
+    definitions = world.definitions()
+    sensor = definitions.get_repository_def().get_sensor_def("stripe_changes")
+    with dg.build_sensor_context(
+        instance=instance, definitions=definitions, resources={"pipeline": PipelineResource()}
+    ) as context:
+        return sensor.evaluate_tick(context)
+
+
+@pytest.fixture
+def synced(world: World) -> World:
+    """A world in which everything was delivered."""
+    run_sync(world.settings, world.policy, approve=True)
+    run_sync(world.settings, world.policy)
+    return world
+
+
+def test_a_quiet_tick_costs_one_request_and_says_why_nothing_is_run(synced: World) -> None:
+    before = synced.sandbox.stripe.counters.requests, synced.sandbox.customerio.counters.requests
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = tick(synced, instance)
+    assert result.run_requests == []
+    assert result.skip_message
+    after = synced.sandbox.stripe.counters.requests, synced.sandbox.customerio.counters.requests
+    assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
+
+
+def test_a_new_event_asks_for_one_sync_until_it_is_stored(synced: World) -> None:
+    synced.sandbox.clock.advance(minutes=5)
+    customer = next(iter(synced.sandbox.stripe.objects("customer")))
+    synced.sandbox.stripe.update_customer(customer, phone="+15550100")
+    synced.sandbox.clock.advance(minutes=5)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert len(tick(synced, instance).run_requests or []) == 1
+        # The run failed or never came: it is asked for again, because the warehouse keeps the cursor.
+        (request,) = tick(synced, instance).run_requests or []
+        assert request.run_key is None
+        assert request.tags["stripe_cio/asked_by"]
+        run_sync(synced.settings, synced.policy)
+        assert tick(synced, instance).skip_message
+
+
+def test_a_new_warehouse_is_filled(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert len(tick(world, instance).run_requests or []) == 1
+
+
+def test_no_second_sync_is_queued_behind_one_that_is_under_way(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = world.definitions().resolve_job_def("sync")
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        result = tick(world, instance)
+    assert "under way" in str(result.skip_message)
+    assert world.sandbox.stripe.counters.requests == 0
+
+
+def test_a_warehouse_in_use_is_a_reason_to_wait(synced: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("stripe_cio_pipeline.orchestration.sensors._LOCK_WAIT_SECONDS", 0.0)
+    holding = (
+        "import duckdb, sys\n"
+        f"connection = duckdb.connect({synced.warehouse.location!r})\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = tick(synced, instance)
+        holder.communicate()
+    assert f"held by process {holder.pid}" in str(result.skip_message)
+
+
+def test_what_waited_for_a_link_goes_out_without_another_event(synced: World) -> None:
+    with synced.warehouse.transaction() as connection:
+        connection.execute(
+            "update customerio.people set state = 'linking', linked_at = linked_at - interval 1 hour "
+            "where person_id = (select min(person_id) from customerio.people)"
+        )
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = tick(synced, instance).run_requests or []
+    assert "linked" in request.tags["stripe_cio/asked_by"]
+
+
+def test_a_refused_key_is_an_error_of_the_tick(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_refused00000000")
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(Exception, match="") as failed:
+        tick(synced, instance)
+    assert isinstance(failed.value.__cause__ or failed.value, PipelineError)
