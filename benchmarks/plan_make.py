@@ -28,7 +28,7 @@ def main() -> None:
     if chosen.json:
         print(json.dumps(figures))
         return
-    print(f"{chosen.people:,} people, {chosen.cores} cores; limit (JSON and hash of all): {figures['limit_seconds']:.2f} s")
+    print(f"{chosen.people:,} people, {chosen.cores} cores; limit (JSON and hash): {figures['limit_seconds']:.2f} s")
     for name in ("first_load", "nothing_changed", "few_changed", "all_changed"):
         seconds = figures[f"{name}_seconds"]
         print(f"  {name:16} {seconds:7.2f} s   {seconds / figures['limit_seconds']:6.2f} x limit")
