@@ -105,6 +105,15 @@ class Meter:
         self.requests += 1
         self.by_path[endpoint] += 1
 
+    def redate(self, guessed: float, told: float) -> None:
+        """Move what was counted by this machine's clock, before Stripe told the time, to Stripe's day."""
+        wrong, right = (datetime.fromtimestamp(moment, UTC).date() for moment in (guessed, told))
+        if wrong == right:
+            return
+        with self._lock:
+            for day, endpoint in [key for key in self._new if key[0] == wrong]:
+                self._new[right, endpoint] += self._new.pop((day, endpoint))
+
     @property
     def unsaved(self) -> bool:
         """Whether there are counts that no transaction took along."""

@@ -198,6 +198,8 @@ class Transport:
     def _note_date(self, headers: Mapping[str, str]) -> None:
         date = _date_of(headers)
         if date is not None and (not self.answered or date > self.stripe_now):
+            if not self.answered:
+                self.meter.redate(self.stripe_now, date)
             self.stripe_now = date
             self.answered = True
 
