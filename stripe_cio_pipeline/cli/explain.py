@@ -16,7 +16,7 @@ from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.settings import load_settings
 
-_MOST_CHANGES = 8
+_MOST_CHANGES = 12
 
 
 def explain(
@@ -51,22 +51,14 @@ def show_explanation(output: Output, found: Explanation) -> None:
             ((moment(each.created), each.type, each.event_id) for each in found.stripe_events),
         )
     if found.writes:
-        output.table(
-            "What was sent, and what became of it (this machine's clock)",
-            ("when", "action", "why", "before → after", "because of", "outcome", "run"),
-            (
-                (
-                    each.sent_at,
-                    each.action,
-                    each.reason,
-                    _changes(each.before, each.after),
-                    each.source_event_id or each.event_id,
-                    each.outcome if each.detail is None else f"{each.outcome}: {each.detail}",
-                    (each.run_id or "")[:8],
-                )
-                for each in found.writes
-            ),
-        )
+        output.say("What was sent, and what became of it (this machine's clock)", "bold")
+    for write in found.writes:
+        outcome = write.outcome if write.detail is None else f"{write.outcome}: {write.detail}"
+        cause = f", because of {event}" if (event := write.source_event_id or write.event_id) else ""
+        output.say(f"{readable(write.sent_at)}  {write.action} ({write.reason}){cause}")
+        output.say(f"  {outcome}, run {write.run_id}", "dim")
+        for line in _changes(write.before, write.after):
+            output.say(f"  {line}")
     for rejected in found.rejections:
         output.bad(
             f"rejected since {readable(rejected.first_at)}: {rejected.action} {rejected.event_id or ''} "
@@ -78,10 +70,10 @@ def show_explanation(output: Output, found: Explanation) -> None:
         output.say(f"next: {planned.action} ({planned.reason}) {planned.explanation or ''}")
 
 
-def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     changed = [f"{name}: {shown(before.get(name))} → {shown(after.get(name))}" for name in sorted({*before, *after})]
     rest = len(changed) - _MOST_CHANGES
-    return "\n".join(changed[:_MOST_CHANGES] + ([f"and {rest} more (--json shows all)"] if rest > 0 else []))
+    return changed[:_MOST_CHANGES] + ([f"and {rest} more (--json shows all)"] if rest > 0 else [])
 
 
 def lineage(

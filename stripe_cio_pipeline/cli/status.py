@@ -105,6 +105,14 @@ def show_status(output: Output, found: Status) -> None:
     )
     output.table("People in Customer.io", ("state", "people"), found.people.items(), numbers=("people",))
     output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
+    if found.plan is not None and found.plan.guard.stopped:
+        output.say("! A guard stopped the plan. Look: stripe-cio plan. Send it: stripe-cio sync --approve.", "yellow")
+    if found.runs:
+        output.table(
+            "Latest runs",
+            ("began", "what", "ended", "outcome", "run"),
+            ((row["started_at"], row["kind"], row["finished_at"], row["outcome"], row["run_id"]) for row in found.runs),
+        )
     if found.due:
         output.table(
             "Planned and not delivered",

@@ -1,7 +1,6 @@
 """The demo proves itself; and its proof finds what is wrong."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.customerio.people import Person
 
 
-def test_the_demo_runs_to_its_proof(cli) -> None:
+def test_the_demo_runs_to_its_proof(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = cli("demo", "--customers", "20", "--days", "4", "--json")
     assert answer.exit_code == 0, answer.words
     told = answer.json
@@ -23,9 +22,11 @@ def test_the_demo_runs_to_its_proof(cli) -> None:
     assert last["counted"] == {"stripe": 1, "customerio": 0}
     assert sum(run["plan"]["update"] for run in told["runs"]) > 0
     assert sum(run["events"]["accepted"] for run in told["runs"]) > 0
-    home = Path(".stripe_cio/demo")
-    assert (home / "warehouse.duckdb").exists()
     assert "stripe-cio explain" in answer.err
+    monkeypatch.setenv("STRIPE_CIO_HOME", ".stripe_cio/demo")
+    status = cli("status", "--json").json
+    assert status["reads"]["used_30_days"] == sum(run["counted"]["stripe"] for run in told["runs"])
+    assert [run["outcome"] for run in status["runs"]] == ["done"] * len(told["runs"])
 
 
 @pytest.fixture(scope="module")
