@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.orchestration.run import run_sync
 from tests.orchestration.conftest import World
@@ -101,8 +101,17 @@ def test_what_waited_for_a_link_goes_out_without_another_event(synced: World) ->
     assert "linked" in request.tags["stripe_cio/asked_by"]
 
 
-def test_a_refused_key_is_an_error_of_the_tick(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_refused00000000")
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(Exception, match="") as failed:
+def test_a_missing_key_is_an_error_of_the_tick(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRIPE_API_KEY")
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises((SettingsError, dg.DagsterError)) as failed:
         tick(synced, instance)
-    assert isinstance(failed.value.__cause__ or failed.value, PipelineError)
+    assert isinstance(failed.value.__cause__ or failed.value, SettingsError)
+
+
+def test_another_key_is_tried_by_a_sync_which_says_what_is_wrong_with_it(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_refused00000000")
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = tick(synced, instance).run_requests or []
+    assert "key" in request.tags["stripe_cio/asked_by"]
