@@ -1,7 +1,6 @@
 """The plan: what is to be sent to Customer.io, why, and whether it may be sent unasked. Nothing here sends anything."""
 
 from stripe_cio_pipeline.plan.approval import approve, current_plan
-from stripe_cio_pipeline.plan.forgetting import Forgotten, forget
 from stripe_cio_pipeline.plan.planning import make_plan, preview
 from stripe_cio_pipeline.plan.reasons import REASONS
 from stripe_cio_pipeline.plan.ulids import event_ulid
@@ -9,7 +8,6 @@ from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, Pl
 
 __all__ = [
     "REASONS",
-    "Forgotten",
     "GuardFinding",
     "GuardVerdict",
     "Plan",
@@ -19,7 +17,6 @@ __all__ = [
     "approve",
     "current_plan",
     "event_ulid",
-    "forget",
     "make_plan",
     "preview",
 ]

@@ -18,7 +18,6 @@ REASONS: Final[dict[str, str]] = {
     # update
     "attributes_changed": "Only the attributes that changed are sent.",
     "deleted_in_stripe": "The customer was deleted in Stripe; identity.on_delete says what happens to the person.",
-    "forgotten": "stripe-cio forget was called for this person: they are deleted in Customer.io and not created again.",
     "email_changed": "The email changed in Stripe. It is sent alone, so that a refusal loses nothing else; other "
     "changes follow with the next plan.",
     "email_added": "The customer has an email now. It is sent alone; other changes follow with the next plan.",

@@ -4,7 +4,6 @@ with decided as (
     select
         s.*,
         case
-            when s.is_forgotten then {'action': 'delete', 'reason': 'forgotten'}
             when not s.modelled then
                 case
                     when s.state = 'linking' then {'action': 'wait', 'reason': 'link_settling'}

@@ -13,7 +13,6 @@ with known as (
         l.state,
         l.reason as conflict,
         l.former,
-        coalesce(l.is_forgotten, false) as is_forgotten,
         l.id as known_id,
         l.email as known_email,
         l.email_key as known_email_key,

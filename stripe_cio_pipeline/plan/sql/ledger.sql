@@ -7,7 +7,6 @@ select
         when l.state = 'linking' and l.linked_at + to_seconds(t.settle_seconds) <= t.now then 'linked'
         else l.state
     end as state,
-    l.state = 'deleted' and l.reason = 'forgotten' and l.accepted_at is null as is_forgotten,
     l.id,
     l.email,
     lower(trim(l.email)) as email_key,

@@ -3,8 +3,7 @@ create or replace temp table lost as
 select l.person_id, l.state, l.linked_at
 from customerio.people as l
 anti join model.people as p on p.person_id = l.person_id
-where l.state in ('linking', 'linked', 'conflict')
-    or (l.state = 'deleted' and l.reason = 'forgotten' and l.accepted_at is null);
+where l.state in ('linking', 'linked', 'conflict');
 
 create or replace temp table orphans as
 with memberships as (

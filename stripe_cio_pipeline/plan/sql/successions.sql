@@ -4,7 +4,6 @@ select o.person_id as former, o.joined as person_id
 from orphans as o
 semi join model.people as p on p.person_id = o.joined
 anti join customerio.people as l on l.person_id = o.joined
-where o.state <> 'deleted'
 qualify row_number() over (
     partition by o.joined
     order by o.state <> 'linked', o.linked_at nulls last, o.person_id

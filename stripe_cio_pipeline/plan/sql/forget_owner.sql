@@ -1,2 +1,0 @@
-delete from model.owners
-where person_id = $person

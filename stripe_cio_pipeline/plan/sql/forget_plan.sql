@@ -1,2 +1,0 @@
-delete from customerio.plan
-where person_id = $person

@@ -1,2 +1,0 @@
-delete from customerio.rejections
-where person_id = $person

@@ -1,3 +1,0 @@
-update customerio.writes
-set before = null, after = null
-where person_id = $person
