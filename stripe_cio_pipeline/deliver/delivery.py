@@ -172,6 +172,7 @@ class _Context:
         if self.settings.customerio_app_api_key is None:
             return []
         with self.warehouse.connect() as connection:
+            connection.execute(_SQL["settings_for_delivery"])
             wanted = unknown_ids(connection, self.plan_id)
             mark = hashlib.sha256(repr(wanted).encode()).hexdigest()
             if wanted and read_cursor(connection, _LOOKED_UP) != mark:
@@ -233,6 +234,7 @@ def reject_oversize(warehouse: Warehouse, sending: Sending, plan_id: str) -> Non
     """Reject what Customer.io could only refuse, and name the field that makes it so large."""
     while True:
         with warehouse.connect() as connection:
+            connection.execute(_SQL["settings_for_delivery"])
             rows = connection.execute(
                 _SQL["oversize"], {"plan_id": plan_id, "max_bytes": MAX_OPERATION_BYTES}
             ).fetchall()

@@ -14,7 +14,7 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
 #: Spans are counted first, so that a chunk is bounded by bytes whatever lies where in the plan.
 SPAN = 1_024
-CHUNK_BYTES = 8_000_000
+CHUNK_BYTES = 4_000_000
 #: An operation's own text, so that with its timestamp it stays within Customer.io's 32,000 bytes.
 MAX_OPERATION_BYTES = MAX_ITEM_BYTES - STAMP_BYTES
 
@@ -39,6 +39,7 @@ class Chunk:
 
 def chunks(connection: Connection, plan_id: str, phase: Phase, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """Cut what is due in a phase into stretches of about `chunk_bytes` of operations."""
+    connection.execute(_SQL["settings_for_delivery"])
     rows = connection.execute(_SQL[f"windows_{phase}"], {"plan_id": plan_id, "span": SPAN}).fetchall()
     found: list[Chunk] = []
     for span, items, size in rows:
@@ -52,6 +53,7 @@ def chunks(connection: Connection, plan_id: str, phase: Phase, chunk_bytes: int 
 
 def read_batches(connection: Connection, plan_id: str, phase: Phase, chunk: Chunk) -> Iterator[Batch]:
     """Read a stretch and pack it. Only changes of attributes are stamped: events carry the time of their own."""
+    connection.execute(_SQL["settings_for_delivery"])
     table = connection.execute(
         _SQL[f"read_{phase}"],
         {

@@ -33,7 +33,7 @@ from stripe_cio_pipeline.warehouse import Warehouse
 
 BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
-_PACKED_AHEAD = 24
+_PACKED_AHEAD = 16
 #: How long an answer may wait to be written down together with others.
 _LINGER_SECONDS = 1.0
 

@@ -138,7 +138,7 @@ class Warehouse:
             pause = min(pause * 1.5, 0.5)
 
     def _connect_once(self, *, read_only: bool) -> Connection:
-        if not read_only and not self.exists:
+        if not read_only and not self.exists and self.location != ":memory:":
             self._create()
         connection = duckdb.connect(self.location, read_only=read_only and not self._is_remote)
         if self._memory_limit:
