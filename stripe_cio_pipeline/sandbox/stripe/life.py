@@ -159,10 +159,6 @@ class Life:
         self._company.payments.attach_card(customer_id)
         self._collect_open(customer_id)
 
-    def collect_open(self, customer_id: str) -> None:
-        """Try to collect what a customer owes."""
-        self._collect_open(customer_id)
-
     def close_dispute(self, dispute_id: str) -> None:
         """End a dispute, one way or the other."""
         won = self._chance.happens(0.4, "won", dispute_id)
