@@ -55,11 +55,22 @@ class ColumnSource:
 def lineage(policy: Policy, attribute: str | None = None) -> dict[str, tuple[ColumnSource, ...]]:
     """Give for each attribute, or for one, the Stripe fields that it is made of. Touches no warehouse.
 
-    An attribute that is made of nothing from Stripe has an empty tuple. Raises ModelError for an attribute that
-    people.sql does not give, and for SQL that cannot be read.
+    An attribute that is made of nothing from Stripe has an empty tuple. DuckDB may run SQL that cannot be followed
+    here: the lineage of all attributes leaves out what stands behind it, so that a run never fails for its sake; the
+    lineage of one raises ModelError with the place. So does an attribute that people.sql does not give.
     """
     models = load_models(policy.models.folder)
-    tracer = _Tracer({file.name: file for file in models if file is not models.functions}, models.objects)
+    trees: dict[str, exp.Expression] = {}
+    for file in models:
+        try:
+            if file is not models.functions:
+                trees[file.name] = _parsed(file)
+        except ModelError:
+            if attribute is not None:
+                raise
+    if "people" not in trees:
+        return {}
+    tracer = _Tracer(trees, models.objects)
     names = [name for name in tracer.columns("people") if name != "person_id"]
     if attribute is not None:
         if attribute not in names:
@@ -109,8 +120,8 @@ _Bound = Mapping[str, exp.Expression]
 
 
 class _Tracer:
-    def __init__(self, files: Mapping[str, ModelFile], objects: tuple[ModelFile, ...]) -> None:
-        self._trees = {name: _parsed(file) for name, file in files.items()}
+    def __init__(self, trees: Mapping[str, exp.Expression], objects: tuple[ModelFile, ...]) -> None:
+        self._trees = trees
         self._typed = {file.name for file in objects}
         self._scopes: dict[int, _Scope] = {}
 

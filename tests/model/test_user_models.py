@@ -177,3 +177,15 @@ def test_models_that_read_each_other_are_refused(models: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         check_models(policy(tmp_path / "nowhere"))
+
+
+def test_sql_that_cannot_be_followed_leaves_the_rest_of_the_lineage(models: Path) -> None:
+    file = models / "recurring.sql"
+    file.write_text("select ]] from nowhere")
+
+    found = lineage(policy(models))
+
+    assert found["subscription_status"][0].field == "status"
+    assert all(not one.through or one.through[-1] != "model.recurring.plan" for one in found["plan"])
+    with pytest.raises(ModelError, match=r"recurring\.sql:1:\d+: this SQL cannot be followed"):
+        lineage(policy(models), "plan")
