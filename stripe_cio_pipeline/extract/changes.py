@@ -11,7 +11,7 @@ import orjson
 
 from stripe_cio_pipeline.extract import shapes
 from stripe_cio_pipeline.extract.certainty import Decision, Signal, Step, Stored, decide
-from stripe_cio_pipeline.extract.history import complete_nested, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.history import complete_all, is_doubtful, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject, at_path
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.session import Session
@@ -147,8 +147,7 @@ async def _read_one(session: Session, kind: StripeObject, book: ReadingBook, rea
         elif answer.body.get("deleted") is True:
             row = tombstone(kind, reading.id, as_of=answer.date, source="retrieve", event_id=reading.event_id)
         else:
-            for nested in kind.nested:
-                await complete_nested(session, kind, nested, answer.body)
+            await complete_all(session, kind, [answer.body])
             row = row_of(kind, answer.body, as_of=answer.date, source="retrieve", event_id=reading.event_id)
             doubtful = is_doubtful(session, kind, answer.body, answer, "retrieve")
             check_mode([row], session.livemode)

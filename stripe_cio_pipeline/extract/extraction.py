@@ -155,7 +155,7 @@ async def open_session(
         session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
         committing = asyncio.create_task(writer.run())
         # A page is tens of thousands of objects and no cycle among them; looking for one takes longer than parsing it.
-        gc.set_threshold(100_000, *thresholds[1:])
+        gc.set_threshold(10_000, *thresholds[1:])
         try:
             await _bind(session, settings, state)
             yield session, state
@@ -164,7 +164,8 @@ async def open_session(
             await writer.close()
             await committing
             if meter.unsaved:
-                await asyncio.to_thread(_save_meter, warehouse, meter)
+                await writer.alone(partial(_save_meter, warehouse, meter))
+            writer.shut_down()
         writer.raise_failure()
 
 

@@ -1,5 +1,6 @@
 """History: everything that Stripe lists of an object type, in slices, resumable at every page."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -53,9 +54,7 @@ class HistoryBook:
 
     async def complete(self, answer: Answer) -> None:
         """Fetch the rest of lists inside the objects that Stripe cut."""
-        for nested in self._kind.nested:
-            for payload in answer.body["data"]:
-                await complete_nested(self._session, self._kind, nested, payload)
+        await complete_all(self._session, self._kind, answer.body["data"])
 
     def keep(self, answer: Answer) -> None:
         """Gather a page."""
@@ -162,8 +161,12 @@ def covered_share(frontier: tuple[Slice, ...], oldest: int | None, now: float) -
     return max(0.0, 1.0 - left / whole) if whole > 0 else None
 
 
-async def complete_nested(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
-    """Fetch all of a list inside an object where Stripe gave only its beginning."""
+async def complete_all(session: Session, kind: StripeObject, payloads: list[dict[str, Any]]) -> None:
+    """Fetch all of every list inside the objects where Stripe gave only its beginning."""
+    await asyncio.gather(*(_complete(session, kind, nested, payload) for nested in kind.nested for payload in payloads))
+
+
+async def _complete(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
     inner = payload.get(nested.field)
     if not isinstance(inner, dict) or not inner.get("has_more"):
         return

@@ -6,7 +6,7 @@ from typing import Literal
 import pyarrow as pa
 
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
-from stripe_cio_pipeline.extract.history import complete_nested, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.history import complete_all, is_doubtful, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
@@ -47,9 +47,7 @@ class ListingBook:
 
     async def complete(self, answer: Answer) -> None:
         """Fetch the rest of lists inside the objects that Stripe cut."""
-        for nested in self._kind.nested:
-            for payload in answer.body["data"]:
-                await complete_nested(self._session, self._kind, nested, payload)
+        await complete_all(self._session, self._kind, answer.body["data"])
 
     def keep(self, answer: Answer) -> None:
         """Gather a page."""

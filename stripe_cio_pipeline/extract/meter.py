@@ -86,12 +86,18 @@ class Meter:
         self._used = used
         self._limit = limit
         self._lock = threading.Lock()
-        self._new: Counter[tuple[date, str]] = Counter()
+        self._new: Counter[tuple[date | None, str]] = Counter()
+        #: Stripe's day, as soon as an answer told it; requests before that count on it too.
+        self.today: date | None = None
         self.requests = 0
         self.by_path: Counter[str] = Counter()
 
-    def count(self, endpoint: str, stripe_now: float) -> None:
-        """Count one GET, on the day that Stripe's clock shows. Raises ReadBudgetSpent before the request goes out."""
+    def tell_time(self, stripe_now: float) -> None:
+        """Take over what Stripe's clock shows (unix seconds)."""
+        self.today = datetime.fromtimestamp(stripe_now, UTC).date()
+
+    def count(self, endpoint: str) -> None:
+        """Count one GET. Raises ReadBudgetSpent before the request goes out."""
         if self._limit is not None and self._used + self.requests >= self._limit:
             raise ReadBudgetSpent(
                 f"The month's read allocation is used up ({self._limit:,} GET requests in 30 days) and "
@@ -99,9 +105,8 @@ class Meter:
                 "What was read is kept. Wait, raise stripe.monthly_reads if Stripe allots you more, or set "
                 "stripe.on_budget to warn.",
             )
-        day = datetime.fromtimestamp(stripe_now, UTC).date()
         with self._lock:
-            self._new[day, endpoint] += 1
+            self._new[self.today, endpoint] += 1
         self.requests += 1
         self.by_path[endpoint] += 1
 
@@ -123,7 +128,10 @@ class Meter:
         """Write the new counts in the caller's transaction."""
         with self._lock:
             new, self._new = self._new, Counter()
-        for (day, endpoint), requests in new.items():
+        # Where nothing was ever answered there is only this machine's day.
+        today = self.today or datetime.now(UTC).date()
+        for (counted_on, endpoint), requests in new.items():
+            day = counted_on or today
             row = connection.execute(_SQL["reads_of_day"], [day, endpoint]).fetchone()
             before = int(row[0]) if row and row[0] is not None else 0
             connection.execute(_SQL["delete_reads_of_day"], [day, endpoint])

@@ -167,7 +167,7 @@ class Transport:
     ) -> Answer | Refusal:
         try:
             async with self.budget.permit(endpoint):
-                self.meter.count(endpoint, self.stripe_now)
+                self.meter.count(endpoint)
                 async with asyncio.timeout(REQUEST_SECONDS):
                     response = await self._client.raw_request_async("get", path, **parameters)
         except TimeoutError:
@@ -202,6 +202,7 @@ class Transport:
                 self.meter.redate(self.stripe_now, date)
             self.stripe_now = date
             self.answered = True
+            self.meter.tell_time(date)
 
     def _judge(self, refused: stripe.StripeError, endpoint: str) -> Refusal:
         headers = refused.headers or {}

@@ -8,7 +8,9 @@ while more than `window` pages are asked for and not yet durable: that many a cr
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 import duckdb
@@ -21,14 +23,14 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 Result = TypeVar("Result")
 
 #: Pages that may be asked for and not yet durable, over all object types.
-WINDOW_PAGES = 96
+WINDOW_PAGES = 128
 GATHER_SECONDS = 0.3
 #: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
-GATHER_ROWS = 8_000
+GATHER_ROWS = 4_000
 #: While at least so many rows are there already when a commit ends, the next one follows without closing the file, for
 #: so long at most: others want it too.
 HOLD_ROWS = 500
-HOLD_SECONDS = 2.0
+HOLD_SECONDS = 1.0
 
 
 class Book(Protocol):
@@ -71,6 +73,8 @@ class Writer:
         self._free = window
         self._room = asyncio.Condition()
         self._one_at_a_time = asyncio.Lock()
+        # Always the same thread: each one that allocates keeps an arena of its own, and with it memory.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="warehouse")
         self._failed: BaseException | None = None
         self.commits = 0
 
@@ -133,29 +137,36 @@ class Writer:
             if not self._waiting():
                 return
             with ExitStack() as held:
-                connection = await asyncio.to_thread(self._open, held)
+                connection = await self._in_thread(partial(self._open, held))
                 until = self._monotonic() + HOLD_SECONDS
                 while self._waiting():
                     pages = sum(book.gathered_pages for book in self._books)
                     entries = [book.close_page() for book in self._books if book.gathered_pages]
-                    await asyncio.to_thread(self._write, connection, entries)
+                    await self._in_thread(partial(self._write, connection, entries))
                     self.commits += 1
                     await self.dismiss(pages)
                     if self._gathered_rows() < HOLD_ROWS or self._monotonic() > until:
                         break
-                await asyncio.to_thread(held.close)
+                await self._in_thread(held.close)
 
     async def alone(self, work: Callable[[], Result]) -> Result:
         """Do other work with the warehouse in a thread, between two commits."""
         async with self._one_at_a_time:
             self.raise_failure()
-            return await asyncio.to_thread(work)
+            return await self._in_thread(work)
 
     async def close(self) -> None:
         """Write the rest. Call when `run` is to end."""
         self._closing = True
         self._arrived.set()
         self._full.set()
+
+    def shut_down(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def raise_failure(self) -> None:
         """Raise what made a commit fail, if one did."""

@@ -117,7 +117,7 @@ _CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 TestShortLives = Account.TestCase
 TestShortLives.settings = settings(
-    deadline=None, derandomize=True, max_examples=4, stateful_step_count=12, suppress_health_check=_CHECKS
+    deadline=None, derandomize=True, max_examples=3, stateful_step_count=10, suppress_health_check=_CHECKS
 )
 
 
