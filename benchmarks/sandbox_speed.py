@@ -2,8 +2,8 @@
 
     python benchmarks/sandbox_speed.py [--small]
 
-Pages are timed inside the server, from the parsed request to the bytes of the answer. To reach with a million customers:
-seeded in 60 s and 3 GB, a page of 100 customers in 2 ms.
+Pages are timed inside the server, from the parsed request to the bytes of the answer. To reach with a million
+customers: seeded in 60 s and 3 GB, a page of 100 customers in 2 ms.
 """
 
 import argparse

@@ -70,9 +70,10 @@ class Books:
             raise LookupError(f"the account has no {object} {id!r}")
         return payload
 
-    def of_customer(self, object: str, customer: str) -> list[Payload]:  # noqa: A002
-        """Return a customer's objects of one type, oldest first."""
-        return [orjson.loads(row.encoded) for row in self.shelves[object].of_customer(customer)]
+    def of_customer(self, object: str, customer: str, *, status: str | None = None) -> list[Payload]:  # noqa: A002
+        """Return a customer's objects of one type (those in a status), oldest first."""
+        rows = self.shelves[object].of_customer(customer)
+        return [orjson.loads(row.encoded) for row in rows if status is None or row.label == status]
 
     def full_list(self, nested: Payload) -> list[Payload]:
         """Return all rows of a nested list, also those that its parent does not show."""

@@ -106,8 +106,8 @@ class Collection:
         if subscription_id and (subscription := books.find("subscription", subscription_id)):
             others = [
                 row
-                for row in books.of_customer("invoice", invoice["customer"])
-                if row["status"] == "open" and _subscription_of(row) == subscription_id
+                for row in books.of_customer("invoice", invoice["customer"], status="open")
+                if _subscription_of(row) == subscription_id
             ]
             if subscription["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":
                 late = books.now > subscription["created"]
@@ -119,9 +119,7 @@ class Collection:
                 )
             elif subscription["status"] in ("past_due", "unpaid") and not others:
                 books.change("subscription", subscription_id, {"status": "active"}, "customer.subscription.updated")
-        still_open = any(
-            row["status"] == "open" and row["attempted"] for row in books.of_customer("invoice", invoice["customer"])
-        )
+        still_open = any(row["attempted"] for row in books.of_customer("invoice", invoice["customer"], status="open"))
         if not still_open:
             self._set_delinquent(invoice["customer"], delinquent=False)
 

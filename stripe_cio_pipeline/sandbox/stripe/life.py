@@ -165,12 +165,11 @@ class Life:
         self._company.payments.close_dispute(dispute_id, won=won)
 
     def _collect_open(self, customer_id: str) -> None:
-        for invoice in self._books.of_customer("invoice", customer_id):
-            if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+        for invoice in self._books.of_customer("invoice", customer_id, status="open"):
+            if invoice["collection_method"] == "charge_automatically":
                 self._company.collection.collect(invoice["id"])
-        for subscription in self._books.of_customer("subscription", customer_id):
-            if subscription["status"] == "paused":
-                self._company.subscriptions.resume(subscription["id"])
+        for subscription in self._books.of_customer("subscription", customer_id, status="paused"):
+            self._company.subscriptions.resume(subscription["id"])
 
     def _buy(self, customer_id: str, number: int, currency: str) -> None:
         chance = self._chance
@@ -320,7 +319,7 @@ class Life:
         return live[-1] if live else None
 
     def _last_charge(self, customer: str) -> Payload | None:
-        paid = [row for row in self._books.of_customer("charge", customer) if row["status"] == "succeeded"]
+        paid = self._books.of_customer("charge", customer, status="succeeded")
         return paid[-1] if paid else None
 
     def _market(self, number: int) -> Market:
