@@ -55,7 +55,6 @@ def test_faults_in_every_twentieth_answer_change_nothing(tmp_path: Path, name: s
                 # By chance 5 % of so few requests may be none.
                 faults.at(first + place, fault)
             stage.extract()
-            assert faults.request_number > first + len(FAULTS[name])
             faults.clear()
             assert contents(stage) == _of(stage, calm, disturbed)
             stage.pass_time(days=3)
