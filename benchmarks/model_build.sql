@@ -1,8 +1,8 @@
--- An account of $people customers, each with one subscription, one invoice and one charge, in payloads of Stripe's shape. One
--- customer in twenty shares an email with the one before.
+-- An account of $people customers, each with one subscription, one invoice and one charge, in payloads of Stripe's shape and
+-- with ids of its length. One customer in twenty shares an email with the one before.
 insert into stripe.customers by name
 select
-    'cus_' || n as id,
+    'cus_' || left(md5(n::varchar), 14) as id,
     id as customer_id,
     1600000000 + n as created,
     true as livemode,
@@ -37,8 +37,8 @@ from range($people) as numbers (n);
 
 insert into stripe.subscriptions by name
 select
-    'sub_' || n as id,
-    'cus_' || n as customer_id,
+    'sub_' || left(md5(n::varchar), 24) as id,
+    'cus_' || left(md5(n::varchar), 14) as customer_id,
     1600000100 + n as created,
     true as livemode,
     false as deleted,
@@ -48,7 +48,7 @@ select
         'status', ['active', 'active', 'active', 'past_due', 'canceled', 'trialing'][n % 6 + 1],
         'billing_cycle_anchor', created, 'cancel_at', null, 'cancel_at_period_end', false,
         'canceled_at', if(n % 6 = 4, created + 5000, null), 'ended_at', if(n % 6 = 4, created + 5000, null),
-        'default_payment_method', null, 'latest_invoice', 'in_' || n, 'metadata', json_object(),
+        'default_payment_method', null, 'latest_invoice', 'in_' || left(md5(n::varchar), 24), 'metadata', json_object(),
         'automatic_tax', json_object('enabled', false, 'disabled_reason', null, 'liability', null),
         'trial_start', null, 'trial_end', if(n % 6 = 5, created + 1209600, null), 'pause_collection', null,
         'billing_mode', json_object('type', 'classic'), 'schedule', null, 'test_clock', null, 'transfer_data', null,
@@ -98,8 +98,8 @@ from range($people) as numbers (n);
 
 insert into stripe.invoices by name
 select
-    'in_' || n as id,
-    'cus_' || n as customer_id,
+    'in_' || left(md5(n::varchar), 24) as id,
+    'cus_' || left(md5(n::varchar), 14) as customer_id,
     1600000200 + n as created,
     true as livemode,
     false as deleted,
@@ -112,7 +112,7 @@ select
         'collection_method', 'charge_automatically', 'hosted_invoice_url', 'https://invoice.example.com/i/' || n,
         'invoice_pdf', 'https://invoice.example.com/i/' || n || '/pdf', 'auto_advance', true, 'metadata', json_object(),
         'parent', json_object(
-            'type', 'subscription_details', 'subscription_details', json_object('subscription', 'sub_' || n)
+            'type', 'subscription_details', 'subscription_details', json_object('subscription', 'sub_' || left(md5(n::varchar), 24))
         ),
         'status_transitions', json_object(
             'finalized_at', created, 'paid_at', if(n % 33 = 0, null, created + 60), 'voided_at', null
@@ -136,8 +136,8 @@ from range($people) as numbers (n);
 
 insert into stripe.charges by name
 select
-    'ch_' || n as id,
-    'cus_' || n as customer_id,
+    'ch_' || left(md5(n::varchar), 24) as id,
+    'cus_' || left(md5(n::varchar), 14) as customer_id,
     1600000260 + n as created,
     true as livemode,
     false as deleted,

@@ -23,16 +23,18 @@ class Case:
     def apart(self, number: int) -> "Case":
         """Give the case with ids and emails of its own, so that all can stand in one warehouse."""
 
-        def renamed(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {_ID.sub(rf"\g<0>x{number}", key): renamed(part) for key, part in value.items()}
-            if isinstance(value, list):
-                return [renamed(part) for part in value]
-            if isinstance(value, str):
-                return _ID.sub(rf"\g<0>x{number}", value).replace("@example.com", f"@case-{number}.example.com")
-            return value
+        return Case(self.file, self.name, apart(self.objects, number), apart(self.expect, number))
 
-        return Case(self.file, self.name, renamed(self.objects), renamed(self.expect))
+
+def apart(value: Any, number: int) -> Any:
+    """Give objects ids and emails of their own, so that several accounts can stand side by side in one warehouse."""
+    if isinstance(value, dict):
+        return {_ID.sub(rf"\g<0>x{number}", key): apart(part, number) for key, part in value.items()}
+    if isinstance(value, list):
+        return [apart(part, number) for part in value]
+    if isinstance(value, str):
+        return _ID.sub(rf"\g<0>x{number}", value).replace("@example.com", f"@case-{number}.example.com")
+    return value
 
 
 def together(cases: list[Case]) -> dict[str, list[dict[str, Any]]]:
