@@ -227,7 +227,7 @@ STEPS = st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size
 def test_any_sequence_of_changes_gives_the_same_as_building_anew(
     accounts: list[list[list[tuple[str, Payload]]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Several accounts go through their changes side by side, because a build of many costs what a build of one does."""
+    """Accounts change side by side, because a build of many costs what a build of one does."""
     account = Account(tmp_path_factory.mktemp("sequence") / "warehouse.duckdb")
     for steps in zip_longest(*accounts, fillvalue=[]):
         changes: dict[str, dict[str, Payload]] = {}
