@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from stripe_cio_pipeline.deliver import deliver, raise_alerts, verify
-from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, attribute_lineage, drawn, plan_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import figures
 from stripe_cio_pipeline.orchestration.plan_metadata import (
@@ -187,7 +187,6 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
 
     @dg.multi_asset(
         name=names.act("deliver_to_customerio"),
-        retry_policy=RETRY,
         required_resource_keys={names.resource},
         specs=[
             describe_asset(
@@ -244,7 +243,6 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
 
     @dg.multi_asset(
         name=names.act("verify_customerio"),
-        retry_policy=RETRY,
         required_resource_keys={names.resource},
         specs=[
             describe_asset(

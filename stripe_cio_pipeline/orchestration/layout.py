@@ -13,9 +13,6 @@ import dagster as dg
 from stripe_cio_pipeline.orchestration.names import Group, Names
 from stripe_cio_pipeline.policy import Policy
 
-#: A step that failed because a server was away is tried again after about 1, 2 and 4 minutes.
-RETRY = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:

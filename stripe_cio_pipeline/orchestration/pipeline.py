@@ -34,7 +34,7 @@ class Opened:
     warehouse: Warehouse
     attended: bool = False
     on_report: Callable[[Any], None] = _ignore
-    on_error: Callable[[Exception], None] = _ignore
+    on_error: Callable[[BaseException], None] = _ignore
     progress: Callable[[Any], None] | None = None
 
 

@@ -46,7 +46,7 @@ class _Notebook:
     """Reports and errors as the steps hand them over."""
 
     reports: list[Any] = field(default_factory=list)
-    errors: list[Exception] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
 
     def last(self, kind: type[Report]) -> Report | None:
         return next((report for report in reversed(self.reports) if isinstance(report, kind)), None)
@@ -72,7 +72,8 @@ def run_sync(
     ended, `progress` the rooms' notes on the way. The run is recorded in `instance`, by default in the one that
     DAGSTER_HOME names, and nowhere if it names none.
 
-    Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package.
+    Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package, or
+    KeyboardInterrupt.
     """
     notes = _Notebook()
 
@@ -140,7 +141,7 @@ def _instance(given: dg.DagsterInstance | None) -> AbstractContextManager[dg.Dag
         ) from None
 
 
-def _why(result: dg.ExecuteInProcessResult, notes: _Notebook) -> Exception:
+def _why(result: dg.ExecuteInProcessResult, notes: _Notebook) -> BaseException:
     if notes.errors:
         return notes.errors[-1]
     for check in result.get_asset_check_evaluations():

@@ -19,7 +19,7 @@ from stripe_cio_pipeline.extract import (
     extract,
     reconcile,
 )
-from stripe_cio_pipeline.orchestration.layout import RETRY, Layout, Source, describe_asset
+from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
 from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers, table
 from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
@@ -77,7 +77,6 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
     @dg.multi_asset(
         name=names.act("extract_stripe"),
         can_subset=True,
-        retry_policy=RETRY,
         required_resource_keys={names.resource},
         specs=[
             *(
@@ -129,7 +128,6 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
 
     @dg.multi_asset(
         name=names.act("reconcile_stripe"),
-        retry_policy=RETRY,
         required_resource_keys={names.resource},
         specs=[
             describe_asset(

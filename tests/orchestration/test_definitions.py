@@ -120,11 +120,6 @@ def test_every_setting_of_a_run_has_a_type_and_a_description() -> None:
             assert field.description, f"{assets.op.name}.{name}"
 
 
-def test_steps_that_call_out_are_tried_again() -> None:
-    patient = {assets.op.name for assets in built().assets or [] if assets.op.retry_policy}
-    assert patient == {"extract_stripe", "reconcile_stripe", "deliver_to_customerio", "verify_customerio"}
-
-
 def test_broken_models_do_not_keep_the_definitions_from_loading(tmp_path: Path) -> None:
     (tmp_path / "people.sql").write_text("select from where", encoding="utf-8")
     policy = parse_policy({"models": {"folder": str(tmp_path)}})
