@@ -118,7 +118,7 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     _show_counts(output, "Changed attributes", found.plan.by_attribute)
     show_rows(output, found.rows)
     if found.plan.guard.stopped:
-        output.say("A guard stops this plan. Send exactly it: stripe-cio sync --approve.", "yellow")
+        output.say("A guard stops this plan. If it is meant: stripe-cio sync --approve.", "yellow")
     output.result(found)
 
 
