@@ -2,6 +2,7 @@
 
 from stripe_cio_pipeline.extract.binding import bind_stripe
 from stripe_cio_pipeline.extract.extraction import extract
+from stripe_cio_pipeline.extract.frontier import HistoryMark, read_mark
 from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
@@ -21,6 +22,7 @@ __all__ = [
     "OBJECTS",
     "PINNED_VERSION",
     "ExtractReport",
+    "HistoryMark",
     "MonthProof",
     "ObjectFailure",
     "ObjectReconciliation",
@@ -41,6 +43,7 @@ __all__ = [
     "peek",
     "probe",
     "read_budget",
+    "read_mark",
     "reconcile",
     "shape_findings",
 ]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
 from stripe_cio_pipeline.extract.binding import ACCOUNT, FINGERPRINT, check_bindings, fingerprint, is_live
 from stripe_cio_pipeline.extract.budget import Budget
-from stripe_cio_pipeline.extract.extraction import open_session
 from stripe_cio_pipeline.extract.feed import is_gap
 from stripe_cio_pipeline.extract.meter import Meter
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, EVENTS_PERMISSION, OBJECTS
 from stripe_cio_pipeline.extract.pressure import Refusal
+from stripe_cio_pipeline.extract.running import open_session
 from stripe_cio_pipeline.extract.slices import Slice
 from stripe_cio_pipeline.extract.state import State, read_state
 from stripe_cio_pipeline.extract.transport import Patience, Transport, wrong_request

@@ -9,7 +9,6 @@ from functools import partial
 
 from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract.changes import Reading, read_again
-from stripe_cio_pipeline.extract.extraction import bring_up_to_date, each, open_session, raise_together
 from stripe_cio_pipeline.extract.feed import WATERMARK, read_event
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.listing import ConfirmingBook, ListingBook
@@ -17,6 +16,7 @@ from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject, selec
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.progress import ObjectFailure, Progress
 from stripe_cio_pipeline.extract.proof import MonthProof, Side, join_sides, prove_listed, prove_stored
+from stripe_cio_pipeline.extract.running import bring_up_to_date, each, open_session, raise_together
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice
 from stripe_cio_pipeline.extract.store import count_rows

@@ -160,6 +160,9 @@ def test_the_account_is_known_to_a_key_that_may_not_ask_for_it(stage: Stage) -> 
 def test_progress_tells_rows_rate_and_share(stage: Stage) -> None:
     notes: list[ProgressNote] = []
     stage.extract(progress=notes.append)
+    [cost] = [note for note in notes if note.stage == "cost"]
+    assert "customers" in cost.message
+    assert "1,000 objects" in cost.message
     last = [note for note in notes if note.stage == "history" and note.object == "customers"][-1]
     assert (last.rows, last.share) == (25, 1.0)
     assert last.rows_per_second > 0
