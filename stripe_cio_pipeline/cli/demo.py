@@ -150,12 +150,11 @@ def demo(
             settings, policy, warehouse = _configured(sandbox, home)
             prepare_home(settings)
             proof, runs = _demonstrate(sandbox, Session(settings, policy, warehouse, output), days)
-    _show_proof(output, proof)
+    exit_code = show_proof(output, proof)
     seconds = time.monotonic() - started
     if proof.holds:
         _say_what_is_next(output, home, warehouse)
     output.say(f"The demo took {duration(seconds)}.", "dim")
-    exit_code = 0 if proof.holds else 1
     output.result({"runs": runs, "proof": proof, "seconds": round(seconds, 3), "exit_code": exit_code})
     raise typer.Exit(exit_code)
 
@@ -190,7 +189,8 @@ def _is_waiting(reports: Reports) -> bool:
     return counts is not None and bool(counts.identify or counts.waiting or counts.waiting_events)
 
 
-def _show_proof(output: Output, proof: Proof) -> None:
+def show_proof(output: Output, proof: Proof) -> int:
+    """Show what was compared and what differs, and give the exit code: 1 where anything does."""
     output.say()
     output.console.rule("The proof: Customer.io against Stripe, worked out anew without the pipeline", align="left")
     output.table(
@@ -210,13 +210,14 @@ def _show_proof(output: Output, proof: Proof) -> None:
         output.say(f"  held: {person} ({reason})")
     if proof.holds:
         output.good("Everybody is there once, no lead was left behind, and every value is what Stripe says.")
-        return
+        return 0
     output.bad("Customer.io is not what Stripe says.")
     output.table(
         "Differences",
         ("person", "what", "Stripe says", "Customer.io has"),
         ((each.person, each.what, each.expected, each.found) for each in proof.differences[:_MOST_DIFFERENCES]),
     )
+    return 1
 
 
 def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:

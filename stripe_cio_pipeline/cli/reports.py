@@ -205,6 +205,7 @@ def show(output: Output, report: Any) -> None:
             show_model(output, report)
         case Preview():
             show_plan(output, report.plan)
+            show_rows(output, report.rows)
         case Plan():
             show_plan(output, report)
         case DeliveryReport():

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from stripe_cio_pipeline.cli.demo import show_proof
 from stripe_cio_pipeline.cli.demo_proof import Difference, Proof, prove
 from stripe_cio_pipeline.cli.demo_truth import Truth, expected_attributes, read_truth
+from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.customerio.people import Person
 
@@ -101,6 +103,16 @@ def test_a_lead_that_was_written_to_is_found(world) -> None:
     assert [each.what for each in proof_of(world, [*people, lead]).differences] == [
         "was written to and is no Stripe customer"
     ]
+
+
+def test_differences_are_listed_and_end_with_exit_code_1(world, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(as_json=False)
+    assert show_proof(output, proof_of(world, world[1])) == 0
+    wrong = replace(world[1][0], attributes={**world[1][0].attributes, "plan": "Another"})
+    assert show_proof(output, proof_of(world, [wrong, *world[1][1:]])) == 1
+    told = capsys.readouterr().out
+    assert str(wrong.id) in told
+    assert "Another" in told
 
 
 def test_nobody_at_all_is_no_proof() -> None:
