@@ -7,7 +7,7 @@ that the end is a field of Stripe's object: `items.data[].price.unit_amount`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import sqlglot
 from sqlglot import exp
@@ -52,8 +52,12 @@ class ColumnSource:
     through: tuple[str, ...]
 
 
-def lineage(policy: Policy, attribute: str | None = None) -> dict[str, tuple[ColumnSource, ...]]:
+def lineage(
+    policy: Policy, attribute: str | None = None, *, model: Literal["people", "members", "events"] = "people"
+) -> dict[str, tuple[ColumnSource, ...]]:
     """Give for each attribute, or for one, the Stripe fields that it is made of. Touches no warehouse.
+
+    `model` may be another than people.sql; then it is about that file's columns.
 
     An attribute that is made of nothing from Stripe has an empty tuple. DuckDB may run SQL that cannot be followed
     here: the lineage of all attributes leaves out what stands behind it, so that a run never fails for its sake; the
@@ -68,15 +72,16 @@ def lineage(policy: Policy, attribute: str | None = None) -> dict[str, tuple[Col
         except ModelError:
             if attribute is not None:
                 raise
-    if "people" not in trees:
+    if model not in trees:
         return {}
     tracer = _Tracer(trees, models.objects)
-    names = [name for name in tracer.columns("people") if name != "person_id"]
+    names = [name for name in tracer.columns(model) if model != "people" or name != "person_id"]
     if attribute is not None:
         if attribute not in names:
-            raise ModelError(f"{models.people.where} gives no attribute {attribute}.", f"It gives: {', '.join(names)}.")
+            where = getattr(models, model).where
+            raise ModelError(f"{where} gives no attribute {attribute}.", f"It gives: {', '.join(names)}.")
         names = [attribute]
-    return {name: tuple(dict.fromkeys(tracer.trace("people", name))) for name in names}
+    return {name: tuple(dict.fromkeys(tracer.trace(model, name))) for name in names}
 
 
 @dataclass(slots=True)
