@@ -10,5 +10,5 @@ from stripe_cio_pipeline.component import StripeCustomerIoComponent
 AUTOMATION = "STRIPE_CIO_AUTOMATION"
 
 defs: dg.Definitions = dg.build_defs_for_component(
-    StripeCustomerIoComponent(running=os.environ.get(AUTOMATION) == "running")
+    StripeCustomerIoComponent(owners=["team:growth"], running=os.environ.get(AUTOMATION) == "running")
 )

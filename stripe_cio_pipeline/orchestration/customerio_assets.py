@@ -9,7 +9,14 @@ from pydantic import Field
 
 from stripe_cio_pipeline.deliver import deliver, raise_alerts, verify
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
-from stripe_cio_pipeline.orchestration.lineage import Traced, attribute_lineage, drawn, plan_lineage, words
+from stripe_cio_pipeline.orchestration.lineage import (
+    Traced,
+    attribute_lineage,
+    drawn,
+    event_lineage,
+    plan_lineage,
+    words,
+)
 from stripe_cio_pipeline.orchestration.metadata import figures
 from stripe_cio_pipeline.orchestration.plan_metadata import (
     guard_stop,
@@ -237,6 +244,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                     **told,
                     "dagster/row_count": row_count(connection, "customerio.events"),
                     "dagster/column_schema": column_schema(connection, "customerio.events", EVENT_COLUMNS),
+                    "dagster/column_lineage": event_lineage(names),
                 }
         yield dg.MaterializeResult(asset_key=people, metadata=people_told)
         yield dg.MaterializeResult(asset_key=events, metadata=events_told)

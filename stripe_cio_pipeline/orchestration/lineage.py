@@ -4,17 +4,20 @@ Dagster's open-source UI stores column lineage and does not show it. So it is al
 `model/people` and of `customerio/people`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import dagster as dg
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import lineage
+from stripe_cio_pipeline.model import ColumnSource, lineage
 from stripe_cio_pipeline.orchestration.drawings import Link, as_markdown, draw_lineage
 from stripe_cio_pipeline.orchestration.metadata import markdown, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.policy import Policy
+
+_MODELS: tuple[Literal["people", "members", "events"], ...] = ("people", "members", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +32,38 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """All origins, or why there are none."""
+    """Where the columns of the three models come from, or why that cannot be told."""
 
     origins: tuple[Origin, ...] = ()
+    members: tuple[Origin, ...] = ()
+    events: tuple[Origin, ...] = ()
     problem: str = ""
 
 
 def trace(policy: Policy) -> Traced:
-    """Trace every attribute of people.sql back to Stripe. SQL that cannot be read is a problem told, not raised.
+    """Trace every column of the models back to Stripe. SQL that cannot be read is a problem told, not raised.
 
     Definitions must load with a broken model too: the step that runs it is where it fails.
     """
     try:
-        found = lineage(policy)
+        found = {model: _origins(lineage(policy, model=model)) for model in _MODELS}
     except ModelError as wrong:
         return Traced(problem=str(wrong))
-    return Traced(
-        tuple(
-            Origin(attribute, source.table.removeprefix("stripe."), source.field, source.through)
-            for attribute, sources in found.items()
-            for source in sources
-        )
+    if not found["people"]:
+        return Traced(problem="people.sql cannot be followed. stripe-cio check tells where it is wrong.")
+    return Traced(found["people"], found["members"], found["events"])
+
+
+def _origins(found: Mapping[str, tuple[ColumnSource, ...]]) -> tuple[Origin, ...]:
+    return tuple(
+        Origin(attribute, source.table.removeprefix("stripe."), source.field, source.through)
+        for attribute, sources in found.items()
+        for source in sources
     )
 
 
-def people_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
-    """Give the lineage of `model/people`: attribute from Stripe field."""
+def model_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
+    """Give the lineage of a model: column from Stripe field."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
     # A field may feed an attribute by several ways; as an edge it counts once.
     for attribute, kind, field in dict.fromkeys((origin.attribute, origin.object, origin.field) for origin in found):
@@ -81,6 +90,23 @@ def plan_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage
     )
 
 
+def event_lineage(names: Names) -> dg.TableColumnLineage:
+    """Give the lineage of `customerio/events`: what was sent of an event is what the model says."""
+    events = names.asset("model", "events")
+    kept = {
+        "event_id": "event_id",
+        "ulid": "event_id",
+        "person_id": "customer_id",
+        "name": "name",
+        "created": "created",
+    }
+    return dg.TableColumnLineage(
+        deps_by_column={
+            column: [dg.TableColumnDep(asset_key=events, column_name=source)] for column, source in kept.items()
+        }
+    )
+
+
 def attribute_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineage:
     """Give the lineage of `customerio/people`: each attribute is the column of people.sql with its name."""
     people = names.asset("model", "people")
@@ -99,7 +125,7 @@ def words(found: Iterable[Origin]) -> dict[str, str]:
 
 
 def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...]:
-    """Give the payload fields of one Stripe object that feed attributes, as columns that lineage can point at."""
+    """Give the payload fields of one Stripe table that feed columns, as columns that lineage can point at."""
     readers: dict[str, list[str]] = {}
     for origin in found:
         if origin.object == name:

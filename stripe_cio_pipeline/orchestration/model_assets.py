@@ -13,7 +13,7 @@ from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.model import ModelReport, build
 from stripe_cio_pipeline.model.files import ModelFile, load_models
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
-from stripe_cio_pipeline.orchestration.lineage import Traced, drawn, people_lineage, words
+from stripe_cio_pipeline.orchestration.lineage import Traced, drawn, model_lineage, words
 from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.steps import a_step
@@ -124,9 +124,15 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
             opened.on_report(report)
             with opened.warehouse.reading() as connection:
                 told: dict[dg.AssetKey, Callable[[], dict[str, Any]]] = {
-                    members: lambda: _tell_of_members(connection),
+                    members: lambda: {
+                        **_tell_of_members(connection),
+                        "dagster/column_lineage": model_lineage(names, traced.members),
+                    },
                     people: lambda: _tell_of_people(connection, names, report, traced),
-                    events: lambda: _tell_of_events(connection),
+                    events: lambda: {
+                        **_tell_of_events(connection),
+                        "dagster/column_lineage": model_lineage(names, traced.events),
+                    },
                 }
                 results: list[dg.MaterializeResult[None]] = [
                     dg.MaterializeResult(asset_key=key, metadata={**_figures(report), **tell()})
@@ -185,7 +191,7 @@ def _tell_of_people(connection: Connection, names: Names, report: ModelReport, t
     return {
         "dagster/row_count": report.people,
         "dagster/column_schema": column_schema(connection, "model.people", words(traced.origins)),
-        "dagster/column_lineage": people_lineage(names, traced.origins),
+        "dagster/column_lineage": model_lineage(names, traced.origins),
         "attributes": len(report.columns),
         "preview": _people_preview(connection),
     }

@@ -120,7 +120,9 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
                     if part.name in selected and part.name not in failed
                 ]
                 if "events" in selected and "events" not in failed:
-                    results.append(dg.MaterializeResult(asset_key=feed, metadata=_tell_of_feed(connection, report)))
+                    results.append(
+                        dg.MaterializeResult(asset_key=feed, metadata=_tell_of_feed(connection, report, traced))
+                    )
             # What could be read is stored and shown, and only then the rest is told to have failed.
             yield from results
             if report.failures:
@@ -205,12 +207,14 @@ def _tell_of_object(
             }
         ),
         "history": "finished" if part.history_finished else "not finished yet: the next run goes on",
-        "dagster/column_schema": column_schema(connection, name, COLUMNS, extra=fields_read(traced.origins, part.name)),
+        "dagster/column_schema": column_schema(
+            connection, name, COLUMNS, extra=fields_read((*traced.origins, *traced.members), part.name)
+        ),
         "preview": preview(connection, "newest_objects", {"table": name}),
     }
 
 
-def _tell_of_feed(connection: Connection, report: ExtractReport) -> dict[str, Any]:
+def _tell_of_feed(connection: Connection, report: ExtractReport, traced: Traced) -> dict[str, Any]:
     return {
         **numbers(
             {
@@ -229,7 +233,9 @@ def _tell_of_feed(connection: Connection, report: ExtractReport) -> dict[str, An
             if report.warnings
             else {}
         ),
-        "dagster/column_schema": column_schema(connection, "stripe.events", COLUMNS),
+        "dagster/column_schema": column_schema(
+            connection, "stripe.events", COLUMNS, extra=fields_read(traced.events, "events")
+        ),
         "preview": preview(connection, "newest_events"),
     }
 

@@ -26,7 +26,8 @@ def column_schema(
         )
         for column, kind, nullable in rows
     ]
-    return dg.TableSchema(columns=[*columns, *extra])
+    own = {column.name for column in columns}
+    return dg.TableSchema(columns=[*columns, *(column for column in extra if column.name not in own)])
 
 
 def attribute_schema(connection: Connection, descriptions: Mapping[str, str]) -> dg.TableSchema:

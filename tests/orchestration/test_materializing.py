@@ -111,11 +111,20 @@ def test_column_lineage_leads_from_the_sink_to_columns_that_stripe_assets_show(w
     assert ("stripe/subscriptions", "items.data[].price.unit_amount") in {
         (dep.asset_key.to_user_string(), dep.column_name) for dep in sources
     }
-    for column, deps in told["model/people"]["dagster/column_lineage"].deps_by_column.items():
-        assert column in {shown.name for shown in told["model/people"]["dagster/column_schema"].columns}
-        for dep in deps:
-            shown = told[dep.asset_key.to_user_string()]["dagster/column_schema"].columns
-            assert dep.column_name in {column.name for column in shown}
+    assert [dep.column_name for dep in told["model/members"]["dagster/column_lineage"].deps_by_column["email_key"]] == [
+        "email"
+    ]
+    assert told["model/events"]["dagster/column_lineage"].deps_by_column["data"]
+    traced = [name for name in told if "dagster/column_lineage" in told[name]]
+    assert {name.partition("/")[0] for name in traced} == {"model", "customerio"}
+    for name in traced:
+        columns = {shown.name for shown in told[name]["dagster/column_schema"].columns}
+        for column, deps in told[name]["dagster/column_lineage"].deps_by_column.items():
+            assert column in columns, f"{name}.{column}"
+            for dep in deps:
+                source = dep.asset_key.to_user_string()
+                shown = {column.name for column in told[source]["dagster/column_schema"].columns}
+                assert dep.column_name in shown, f"{source}.{dep.column_name}"
 
 
 def test_every_table_shows_its_columns(world: World) -> None:
