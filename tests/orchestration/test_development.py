@@ -1,0 +1,54 @@
+"""The home that `stripe-cio dev` gives to Dagster."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from stripe_cio_pipeline.orchestration.development import prepare_home
+from stripe_cio_pipeline.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STRIPE_CIO_HOME", str(tmp_path / "kept"))
+    return prepare_home(load_settings())
+
+
+def test_it_stands_under_our_home_with_the_shipped_files(home: Path, tmp_path: Path) -> None:
+    assert home == tmp_path / "kept" / "dagster"
+    for name in ("dagster.yaml", "workspace.yaml"):
+        assert (home / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_files_that_were_edited_are_kept(home: Path) -> None:
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    prepare_home(load_settings())
+    assert (home / "dagster.yaml").read_text(encoding="utf-8") == "telemetry: {enabled: false}\n"
+
+
+def test_dagster_takes_the_settings_as_they_are_meant(home: Path) -> None:
+    """A key that Dagster does not know would be refused here; one in the wrong place would change nothing."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        limits = instance.get_concurrency_config().run_queue_config
+        assert limits is not None
+        assert list(limits.tag_concurrency_limits) == [
+            {"key": "dagster/code_location", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        ]
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_max_runtime_seconds == 3600
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+
+
+def test_the_workspace_names_the_location_that_dg_names(home: Path) -> None:
+    (entry,) = yaml.safe_load((home / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
+    assert entry["python_module"] == {
+        "module_name": "stripe_cio_pipeline.definitions",
+        "location_name": "stripe_cio_pipeline",
+    }
