@@ -159,15 +159,15 @@ class FeedBook:
         """Pages that wait to be written."""
         return self._gathered_pages
 
-    async def complete(self, answer: Answer) -> None:
-        """Events are whole."""
+    async def prepare(self, answer: Answer) -> list[ReadEvent]:
+        """Make of a page what is stored, and what it asks for."""
         if self.leaves is None:
             self.leaves = answer.date
         self.gap = is_gap(self.floor, self.leaves)
+        return [read_event(payload) for payload in answer.body["data"]]
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, events: list[ReadEvent]) -> None:
         """Gather a page."""
-        events = [read_event(payload) for payload in answer.body["data"]]
         for event in events:
             for name, verdict, missing in event.versions:
                 self._session.sightings.note(name, "event", event.row.api_version, verdict, missing)

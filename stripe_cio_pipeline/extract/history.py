@@ -1,6 +1,7 @@
 """History: everything that Stripe lists of an object type, in slices, resumable at every page."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -23,6 +24,22 @@ def list_parameters(kind: StripeObject) -> dict[str, object]:
     """Query parameters of a list call, beside its slice."""
     expands = [f"data.{path}" for path in kind.expands]
     return {**kind.parameters, **({"expand": expands} if expands else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """A page's rows, and the ids of those whose payload lacks fields."""
+
+    rows: list[Row]
+    doubtful: set[str]
+
+
+async def prepare_rows(session: Session, kind: StripeObject, answer: Answer) -> RowPage:
+    """Make rows of a list's answer, after fetching the rest of lists inside the objects that Stripe cut."""
+    payloads = answer.body["data"]
+    await complete_all(session, kind, payloads)
+    doubtful = {payload["id"] for payload in payloads if is_doubtful(session, kind, payload, answer, "list")}
+    return RowPage([row_of(kind, payload, as_of=answer.date, source="list") for payload in payloads], doubtful)
 
 
 class HistoryBook:
@@ -52,20 +69,21 @@ class HistoryBook:
         """Pages that wait to be written."""
         return self._gathered_pages
 
-    async def complete(self, answer: Answer) -> None:
-        """Fetch the rest of lists inside the objects that Stripe cut."""
-        await complete_all(self._session, self._kind, answer.body["data"])
+    async def prepare(self, answer: Answer) -> RowPage:
+        """Make rows of a page, whole ones of our mode."""
+        page = await prepare_rows(self._session, self._kind, answer)
+        check_mode(page.rows, self._session.livemode)
+        return page
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, page: RowPage) -> None:
         """Gather a page."""
-        rows = [self._row(payload, answer) for payload in answer.body["data"]]
-        check_mode(rows, self._session.livemode)
-        self._gathered.extend(rows)
+        self._gathered.extend(page.rows)
+        self._doubtful |= page.doubtful
         self._gathered_pages += 1
         self._pages += 1
-        self._rows_read += len(rows)
-        self._oldest = _older(self._oldest, rows)
-        self._session.read[self._kind.name] = self._session.read.get(self._kind.name, 0) + len(rows)
+        self._rows_read += len(page.rows)
+        self._oldest = _older(self._oldest, page.rows)
+        self._session.read[self._kind.name] = self._session.read.get(self._kind.name, 0) + len(page.rows)
         self._tell()
 
     def close_page(self) -> Entry:
@@ -86,12 +104,6 @@ class HistoryBook:
             session.sightings.save(connection, session.run_id)
 
         return write
-
-    def _row(self, payload: dict[str, Any], answer: Answer) -> Row:
-        row = row_of(self._kind, payload, as_of=answer.date, source="list")
-        if is_doubtful(self._session, self._kind, payload, answer, "list"):
-            self._doubtful.add(row.id)
-        return row
 
     def _tell(self) -> None:
         elapsed = max(self._session.monotonic() - self._started_at, 1e-6)

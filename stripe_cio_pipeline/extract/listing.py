@@ -6,11 +6,11 @@ from typing import Literal
 import pyarrow as pa
 
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
-from stripe_cio_pipeline.extract.history import complete_all, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.history import RowPage, keep_absent_fields, prepare_rows
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Row, check_mode, read_known, row_of, write_rows
+from stripe_cio_pipeline.extract.store import Row, check_mode, read_known, write_rows
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -45,20 +45,18 @@ class ListingBook:
         """Pages that wait to be written."""
         return self._gathered_pages
 
-    async def complete(self, answer: Answer) -> None:
-        """Fetch the rest of lists inside the objects that Stripe cut."""
-        await complete_all(self._session, self._kind, answer.body["data"])
+    async def prepare(self, answer: Answer) -> RowPage:
+        """Make rows of a page, whole ones of our mode."""
+        page = await prepare_rows(self._session, self._kind, answer)
+        check_mode(page.rows, self._session.livemode)
+        return page
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, page: RowPage) -> None:
         """Gather a page."""
-        for payload in answer.body["data"]:
-            row = row_of(self._kind, payload, as_of=answer.date, source="list")
-            self._gathered.append(row)
-            if is_doubtful(self._session, self._kind, payload, answer, "list"):
-                self._doubtful.add(row.id)
-        check_mode(self._gathered, self._session.livemode)
+        self._gathered.extend(page.rows)
+        self._doubtful |= page.doubtful
         self._gathered_pages += 1
-        self._rows_read += len(answer.body["data"])
+        self._rows_read += len(page.rows)
         self._session.read[self._kind.name] = self._rows_read
         self._session.note("reconcile", self._kind.name, rows=self._rows_read, requests=self.plan.pages)
 

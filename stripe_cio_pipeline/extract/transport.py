@@ -186,10 +186,8 @@ class Transport:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError:
             raise _TruncatedError("an answer whose JSON ends early") from None
-        if not isinstance(body, dict) or (wants_list and not isinstance(body.get("data"), list)):
+        if not isinstance(body, dict) or not _has_ids(body.get("data") if wants_list else [body]):
             raise _TruncatedError("an answer that is not what was asked for")
-        if not wants_list and not isinstance(body.get("id"), str):
-            raise _TruncatedError("an answer without an id")
         if may_hold_secrets(raw):
             scrub(body)
         date = _date_of(headers)
@@ -244,6 +242,10 @@ def wrong_request(refusal: Refusal, endpoint: str) -> StripeRequestError:
         f"Stripe refuses GET {endpoint} ({refusal.status}, {detail}).",
         "This release asks for something that this account does not know; look for a newer release, or report it.",
     )
+
+
+def _has_ids(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows)
 
 
 def _date_of(headers: Mapping[str, str]) -> int | None:

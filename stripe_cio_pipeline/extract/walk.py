@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS
 from stripe_cio_pipeline.extract.pressure import Refusal
@@ -10,23 +10,25 @@ from stripe_cio_pipeline.extract.slices import Edge, Slice, SlicePlan
 from stripe_cio_pipeline.extract.transport import Answer, Transport, wrong_request
 from stripe_cio_pipeline.extract.writer import Writer
 
+Page = TypeVar("Page")
 
-class ListBook(Protocol):
+
+class ListBook(Protocol[Page]):
     """What takes the pages of one list."""
 
     plan: SlicePlan
 
-    async def complete(self, answer: Answer) -> None:
-        """Fetch what the page's objects lack, before the page counts as arrived."""
+    async def prepare(self, answer: Answer) -> Page:
+        """Make of an answer what will be stored, and fetch what it lacks. A page that fails here has not arrived."""
 
-    def keep(self, answer: Answer) -> None:
-        """Gather a page's rows. Must not wait: the plan has just taken the page, and a commit saves both or neither."""
+    def keep(self, page: Page) -> None:
+        """Gather a page. Must not wait nor fail: the plan has just taken it, and a commit saves both or neither."""
 
 
 async def walk(
     transport: Transport,
     writer: Writer,
-    book: ListBook,
+    book: ListBook[Page],
     path: str,
     parameters: dict[str, object],
     *,
@@ -37,7 +39,7 @@ async def walk(
     After a failure no new request goes out, those under way are kept, and then it is raised: what is in the plan's
     frontier is still to be read. `on_aged_out` is told of a slice whose starting event Stripe no longer keeps.
     """
-    under_way: dict[asyncio.Task[Answer | Refusal], Slice] = {}
+    under_way: dict[asyncio.Task[tuple[Edge, Page] | Refusal], Slice] = {}
     failure: BaseException | None = None
     try:
         while True:
@@ -54,24 +56,25 @@ async def walk(
             for task in done:
                 piece = under_way.pop(task)
                 try:
-                    answer = task.result()
+                    arrived = task.result()
                 except Exception as error:
                     book.plan.give_back(piece)
                     failure = failure or error
                     continue
-                if isinstance(answer, Refusal):
+                if isinstance(arrived, Refusal):
                     await writer.dismiss()
-                    if piece.after is not None and (answer.aged_out or answer.param == "starting_after"):
+                    if piece.after is not None and (arrived.aged_out or arrived.param == "starting_after"):
                         # The object to start after is gone. Its second is read once more from the slice's own bounds.
                         book.plan.restart(piece)
-                        if answer.aged_out and on_aged_out is not None:
+                        if arrived.aged_out and on_aged_out is not None:
                             await on_aged_out(piece)
                     else:
                         book.plan.give_back(piece)
-                        failure = failure or wrong_request(answer, path)
+                        failure = failure or wrong_request(arrived, path)
                     continue
-                book.plan.take(piece, edge_of(answer), room - len(under_way))
-                book.keep(answer)
+                edge, page = arrived
+                book.plan.take(piece, edge, room - len(under_way))
+                book.keep(page)
                 writer.arrived()
     finally:
         for task in under_way:
@@ -81,14 +84,12 @@ async def walk(
 
 
 async def _ask(
-    transport: Transport, writer: Writer, book: ListBook, path: str, parameters: dict[str, object]
-) -> Answer | Refusal:
+    transport: Transport, writer: Writer, book: ListBook[Page], path: str, parameters: dict[str, object]
+) -> tuple[Edge, Page] | Refusal:
     await writer.admit()
     try:
         answer = await transport.list(path, parameters, limit=PAGE_ROWS)
-        if isinstance(answer, Answer):
-            await book.complete(answer)
-        return answer
+        return answer if isinstance(answer, Refusal) else (edge_of(answer), await book.prepare(answer))
     except BaseException:
         await writer.dismiss()
         raise
