@@ -14,6 +14,7 @@ from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_add
 from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
 from stripe_cio_pipeline.deliver.ledger import Group
 from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
+from stripe_cio_pipeline.deliver.memory import limit_memory, megabytes_for
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES
@@ -118,6 +119,7 @@ def deliver(
         return DeliveryReport(None)
     with warehouse.connect() as connection:
         planned = _count(connection, current)
+        megabytes = megabytes_for(connection, current)
     held = planned.get("hold", 0)
     total = sum(planned.values())
     tally = _Tally()
@@ -129,7 +131,7 @@ def deliver(
             progress(DeliveryNote(total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
     context = _Context(warehouse, settings, policy, current, run_id, patience or Patience(), now)
-    lookups = context.lookups(is_idle=total == held)
+    lookups = context.lookups(megabytes, is_idle=total == held)
     pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
     if total > held or lookups:
@@ -139,6 +141,7 @@ def deliver(
             run_id,
             in_flight=policy.customerio.in_flight,
             unrecorded=_unrecorded(policy),
+            megabytes=megabytes,
             now=now,
             told=told,
         )
@@ -167,12 +170,12 @@ class _Context:
     patience: Patience
     now: Callable[[], float]
 
-    def lookups(self, *, is_idle: bool) -> list[tuple[str, str, str]]:
+    def lookups(self, megabytes: int, *, is_idle: bool) -> list[tuple[str, str, str]]:
         """List whose internal id is to be looked up; where nothing is sent, the same list is asked for only once."""
         if self.settings.customerio_app_api_key is None:
             return []
         with self.warehouse.connect() as connection:
-            connection.execute(_SQL["settings_for_delivery"])
+            limit_memory(connection, megabytes)
             wanted = unknown_ids(connection, self.plan_id)
             mark = hashlib.sha256(repr(wanted).encode()).hexdigest()
             if wanted and read_cursor(connection, _LOOKED_UP) != mark:
@@ -234,7 +237,7 @@ def reject_oversize(warehouse: Warehouse, sending: Sending, plan_id: str) -> Non
     """Reject what Customer.io could only refuse, and name the field that makes it so large."""
     while True:
         with warehouse.connect() as connection:
-            connection.execute(_SQL["settings_for_delivery"])
+            limit_memory(connection, sending.megabytes)
             rows = connection.execute(
                 _SQL["oversize"], {"plan_id": plan_id, "max_bytes": MAX_OPERATION_BYTES}
             ).fetchall()

@@ -39,7 +39,6 @@ class Chunk:
 
 def chunks(connection: Connection, plan_id: str, phase: Phase, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """Cut what is due in a phase into stretches of about `chunk_bytes` of operations."""
-    connection.execute(_SQL["settings_for_delivery"])
     rows = connection.execute(_SQL[f"windows_{phase}"], {"plan_id": plan_id, "span": SPAN}).fetchall()
     found: list[Chunk] = []
     for span, items, size in rows:
@@ -53,7 +52,6 @@ def chunks(connection: Connection, plan_id: str, phase: Phase, chunk_bytes: int 
 
 def read_batches(connection: Connection, plan_id: str, phase: Phase, chunk: Chunk) -> Iterator[Batch]:
     """Read a stretch and pack it. Only changes of attributes are stamped: events carry the time of their own."""
-    connection.execute(_SQL["settings_for_delivery"])
     # Not `execute`: DuckDB 2 would copy its rows once more on the way to Arrow.
     table = connection.sql(
         _SQL[f"read_{phase}"],

@@ -79,7 +79,6 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str) -
         _record_calls(connection, group, plan_id, run_id)
     if not group.settled:
         return
-    connection.execute(_SQL["settings_for_delivery"])
     span = _hand_over(connection, group)
     parameters = {"plan_id": plan_id, **span}
     run = {"run_id": run_id}

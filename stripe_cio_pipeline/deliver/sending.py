@@ -16,6 +16,7 @@ from ulid import ULID
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
 from stripe_cio_pipeline.deliver.due import Chunk, Phase, chunks, read_batches
 from stripe_cio_pipeline.deliver.ledger import GROUP_ITEMS, Group, Settled, record
+from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import (
     Accepted,
     Again,
@@ -49,6 +50,7 @@ class Sending:
         *,
         in_flight: int,
         unrecorded: int,
+        megabytes: int,
         now: Callable[[], float],
         told: Callable[[Group], None],
     ) -> None:
@@ -56,6 +58,7 @@ class Sending:
         self._plan_id = plan_id
         self.run_id = run_id
         self._in_flight = in_flight
+        self.megabytes = megabytes
         self._now = now
         self._told = told
         self._room = asyncio.Semaphore(max(unrecorded, in_flight))
@@ -103,6 +106,7 @@ class Sending:
 
     def _survey(self, phase: Phase) -> list[Chunk]:
         with self._warehouse.connect() as connection:
+            limit_memory(connection, self.megabytes)
             return chunks(connection, self._plan_id, phase)
 
     async def _fill(self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk]) -> None:
@@ -116,6 +120,7 @@ class Sending:
 
     def _read(self, phase: Phase, stretch: Chunk) -> list[Batch]:
         with self._warehouse.connect() as connection:
+            limit_memory(connection, self.megabytes)
             batches = list(read_batches(connection, self._plan_id, phase, stretch))
         if not self.left_due:
             return batches
@@ -215,6 +220,7 @@ class Sending:
             group = self._group.take()
             if group:
                 with self._warehouse.transaction() as connection:
+                    limit_memory(connection, self.megabytes)
                     record(connection, group, plan_id=self._plan_id, run_id=self.run_id)
                 self._told(group)
             return group.ended

@@ -4,4 +4,4 @@ set threads = 2;
 -- JSON of many people is much alike: zstd takes half the time of the default and a fifth of its space.
 set force_compression = 'zstd';
 -- A plan is read in stretches and the ledger written in groups: more memory would only keep what is read once.
-set memory_limit = '128MB';
+set memory_limit = '{megabytes}MB';

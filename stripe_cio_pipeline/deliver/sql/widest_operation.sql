@@ -1,0 +1,1 @@
+select coalesce(max(strlen(operation)), 0) from customerio.plan where plan_id = ?
