@@ -9,7 +9,9 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import duckdb
 import stamina
@@ -31,11 +33,26 @@ _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 app = typer.Typer(
     name="stripe-cio",
     help="Keep Customer.io in step with Stripe. Try it without any account: stripe-cio demo.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{version('stripe-cio-pipeline')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
@@ -71,7 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
-        outcome = typer.main.get_command(app).main(list(arguments), prog_name="stripe-cio", standalone_mode=False)
+        command = typer.main.get_command(app)
+        outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
     except PipelineError as error:
         return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
     except typer.TyperException as error:
