@@ -117,27 +117,21 @@ class Settings(BaseSettings):
         if not key.startswith(("rk_test_", "rk_live_", "sk_test_", "sk_live_", "rkcs_test_", "sk_org_")):
             raise SettingsError(
                 "STRIPE_API_KEY does not look like a Stripe secret or restricted key.",
-                "It must begin with rk_test_, rk_live_, sk_test_ or sk_live_; "
-                "a publishable key (pk_) cannot read.",
+                "It must begin with rk_test_, rk_live_, sk_test_ or sk_live_; a publishable key (pk_) cannot read.",
             )
         return key
 
     def require_customerio(self) -> tuple[str, str]:
         """Give site id and Track API key. Raises SettingsError."""
         site = self.customerio_site_id.get_secret_value().strip() if self.customerio_site_id else ""
-        key = (
-            self.customerio_track_api_key.get_secret_value().strip() if self.customerio_track_api_key else ""
-        )
+        key = self.customerio_track_api_key.get_secret_value().strip() if self.customerio_track_api_key else ""
         missing = [
-            name
-            for name, value in (("CUSTOMERIO_SITE_ID", site), ("CUSTOMERIO_TRACK_API_KEY", key))
-            if not value
+            name for name, value in (("CUSTOMERIO_SITE_ID", site), ("CUSTOMERIO_TRACK_API_KEY", key)) if not value
         ]
         if missing:
             raise SettingsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
-                "Both stand in Customer.io under Settings, Account settings, API credentials, "
-                "Tracking API keys.",
+                "Both stand in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
             )
         return site, key
 
@@ -148,8 +142,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as invalid:
         findings = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
-            for error in invalid.errors()
+            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in invalid.errors()
         )
         raise SettingsError(
             f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."
