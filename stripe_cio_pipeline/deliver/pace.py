@@ -10,7 +10,7 @@ _RECOVERY = 1.1
 
 
 class Pace:
-    """Lets one call through at a time, `requests_per_second` at most, without bursts.
+    """Lets calls through evenly, `requests_per_second` at most, and never more than two at once.
 
     A 429 halves the rate and holds every call back for as long as the server asked; each success after that brings a
     tenth of it back, up to the configured rate.
@@ -55,4 +55,5 @@ class Pace:
 
 
 def _evenly(rate: float) -> AsyncLimiter:
-    return AsyncLimiter(1, 1 / rate)
+    # Two, not one: a timer that wakes late must not cost the time that it was late.
+    return AsyncLimiter(2, 2 / rate)
