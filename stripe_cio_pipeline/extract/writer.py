@@ -1,7 +1,7 @@
 """Group commit: pages gathered while the last transaction ran go into the warehouse together.
 
 A page costs a few milliseconds to store, opening and closing the warehouse several times as much. So pages wait for
-each other a third of a second at most. Nothing holds the file while it waits for the network, and no request goes out
+each other half a second at most. Nothing holds the file while it waits for the network, and no request goes out
 while more than `window` pages are asked for and not yet durable: that many a crash can repeat, and no more.
 """
 
@@ -23,10 +23,10 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 Result = TypeVar("Result")
 
 #: Pages that may be asked for and not yet durable, over all object types.
-WINDOW_PAGES = 128
-GATHER_SECONDS = 0.3
+WINDOW_PAGES = 256
+GATHER_SECONDS = 0.5
 #: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
-GATHER_ROWS = 4_000
+GATHER_ROWS = 8_000
 #: While at least so many rows are there already when a commit ends, the next one follows without closing the file, for
 #: so long at most: others want it too.
 HOLD_ROWS = 500
