@@ -61,22 +61,6 @@ class Output:
             table.add_row(*row)
         self.console.print(table)
 
-    def report(self, value: Any) -> None:
-        """Write a report out field by field: plain values as lines, rows of one kind as tables."""
-        for field in dataclasses.fields(value):
-            found, title = getattr(value, field.name), field.name.replace("_", " ")
-            match found:
-                case [first, *_] if dataclasses.is_dataclass(first):
-                    names = [column.name for column in dataclasses.fields(first)]
-                    rows = ([getattr(row, name) for name in names] for row in found)
-                    self.table(title, [name.replace("_", " ") for name in names], rows)
-                case Mapping() if found:
-                    self.table(title, ("", ""), found.items())
-                case None | () | [] | {} | "":
-                    continue
-                case _:
-                    self.say(f"{title}: {readable(found)}")
-
     def progress(self) -> Progress:
         """Give a progress bar for a part that takes long; it leaves no trace when it has ended."""
         return Progress(
