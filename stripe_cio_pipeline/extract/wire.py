@@ -1,13 +1,11 @@
 """The SDK's httpx client, made fit for hundreds of pages a second.
 
-Three things cost more than the request itself and are avoided here: the SDK parses every body with the standard library
-into ordered dicts (2 ms a page); httpcore's pool looks at the socket of every open connection for every request; and
-httpcore looks for the optional package sniffio some ten times per request, which Python answers from the disk.
+Two things cost more than the request itself and are avoided here: the SDK parses every body with the standard library
+into ordered dicts (2 ms a page), and httpcore's pool looks at the socket of every open connection for every request.
+A third is avoided by depending on sniffio: where it is missing, httpcore looks for it on the disk ten times per request.
 """
 
-import importlib.util
 import ssl
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,9 +31,6 @@ class WireClient(stripe.HTTPXClient):
         self._patience = timeout
         self._certificates: ssl.SSLContext | None = None
         self._idle: list[httpx.AsyncClient] = []
-        if importlib.util.find_spec("sniffio") is None:
-            # Python remembers that a package is there, never that it is not.
-            sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
