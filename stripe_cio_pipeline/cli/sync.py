@@ -14,6 +14,7 @@ from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_mo
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
+from stripe_cio_pipeline.plan import approve as approve_one
 from stripe_cio_pipeline.plan import preview
 from stripe_cio_pipeline.settings import Settings
 
@@ -26,12 +27,22 @@ def sync(
     approve: Annotated[
         bool, typer.Option("--approve", help="Let this run's plan through even where a guard stops it.")
     ] = False,
+    approve_plan: Annotated[
+        str | None,
+        typer.Option(
+            "--approve-plan",
+            metavar="PLAN",
+            help="Let exactly this plan through, by the id that the guard gave; what came since asks again.",
+        ),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Compute and compare everybody anew.")] = False,
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
     """Run one full tick: read Stripe, model, plan, deliver. It is the same Dagster job that the schedule runs."""
     session = open_session(as_json=as_json, wait=wait)
+    if approve_plan is not None:
+        approve_one(session.warehouse, approve_plan)
     reports, outcome = run_and_show(session, approve=approve, dry_run=dry_run, full=full)
     exit_code = int(outcome["exit_code"])
     output = session.output

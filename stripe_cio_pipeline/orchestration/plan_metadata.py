@@ -69,8 +69,10 @@ def tell_of_guard(plan: Plan) -> dict[str, Any]:
     }
     if verdict.stopped:
         told["what to do"] = (
-            "Look at the plan. To send it, start sync with approve: true for make_plan in the launchpad, or run "
-            "stripe-cio sync --approve. To be asked less often, raise the limits under guard in stripe_cio.yaml."
+            "Look at the plan. To send exactly it, start sync with the run config "
+            f"ops: {{deliver_to_customerio: {{config: {{approve_plan: {plan.plan_id}}}}}}} in the launchpad, or run "
+            f"stripe-cio sync --approve-plan {plan.plan_id}. To be asked less often, raise the limits under guard in "
+            "stripe_cio.yaml."
         )
     return told
 
@@ -88,7 +90,8 @@ def guard_stop(plan: Plan) -> GuardStop:
     found = " ".join(finding.message for finding in plan.guard.findings)
     return GuardStop(
         f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found}",
-        "Look at it with stripe-cio plan; if it is right, run stripe-cio sync --approve.",
+        f"Look at it with stripe-cio plan; if it is right, run stripe-cio sync --approve-plan {plan.plan_id} "
+        "(or --approve, for whatever the next run plans).",
     )
 
 

@@ -147,3 +147,21 @@ def test_no_command_shows_a_key_or_lets_an_address_into_its_errors(story: Story)
 
 def test_everything_that_was_written_stands_under_the_home_folder(story: Story) -> None:
     assert {path.name for path in story.folder.iterdir()} == {".stripe_cio", "stripe_cio.yaml"}
+
+
+def test_exactly_one_plan_can_be_approved_by_its_id(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.create_customer(email="customer-1@example.com")
+    seen = cli("sync", "--json").json["plan"]["id"]
+    other = cli("sync", "--approve-plan", "0" * 32, "--json")
+    assert (other.exit_code, sandbox.customerio.people()) == (1, [])
+    assert seen in other.words
+    sandbox.stripe.create_customer(email="customer-2@example.com")
+    sandbox.clock.advance(minutes=2)
+    grown = cli("sync", "--approve-plan", seen, "--json")
+    assert (grown.exit_code, sandbox.customerio.people()) == (3, []), "somebody came whom nobody has approved"
+    assert cli("sync", "--approve-plan", grown.json["plan"]["id"], "--json").exit_code == 0
+    assert len(sandbox.customerio.people()) == 2
+
+
+def test_an_approval_where_nothing_was_planned_says_so(cli, sandbox: Sandbox) -> None:
+    assert cli("sync", "--approve-plan", "0" * 32).exit_code == 1
