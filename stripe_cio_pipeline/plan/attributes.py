@@ -22,12 +22,21 @@ class Attribute:
 
     @property
     def json_member(self) -> str:
-        """SQL that gives `"name":value`, or null for null.
+        """SQL of two values to be concatenated: `,"name":` and the value, both null where there is none.
 
-        Written by type, because packing a struct, turning it into JSON and taking the nulls out takes twice as long.
+        Written by type, because packing a struct, turning it into JSON and taking the nulls out takes twice as long. The
+        constant apart from the value spares a string in between, which is a third of the time.
         """
-        key = "'" + f'"{self.name}":'.replace("'", "''") + "'"
-        return f"{key} || {self._value(self.column)}"
+        key = "'" + f',"{self.name}":'.replace("'", "''") + "'"
+        value = self._value(self.column)
+        # An object of nulls alone is none.
+        present = value if self._is_nested else self.column
+        return f"case when {present} is not null then {key} end, {value}"
+
+    @property
+    def _is_nested(self) -> bool:
+        known = self.type in _AS_THEY_ARE or self.type.startswith("DECIMAL") or self.type == "VARCHAR"
+        return not known and not self.type.endswith("[]")
 
     def _value(self, column: str) -> str:
         if self.type in _AS_THEY_ARE:

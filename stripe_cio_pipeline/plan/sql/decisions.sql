@@ -86,7 +86,6 @@ select
         case when d.decision.reason = 'id_in_use' then d.id_holder end,
         case when d.decision.reason = 'joined_another_person' then d.joined end,
         case when d.decision.reason = 'owner_replaced' then d.former end
-    ) as other,
-    row_number() over () as position
+    ) as other
 from decided as d
 where d.decision.action <> 'keep' or d.decision.reason <> 'unchanged'

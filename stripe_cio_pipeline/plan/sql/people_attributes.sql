@@ -3,6 +3,6 @@
 create or replace temp view people_attributes as
 select
     person_id,
-    '{{' || concat_ws(',', {attributes}) || '}}' as attributes,
+    '{{' || substr(concat({attributes}), 2) || '}}' as attributes,
     hash({columns}) as content
 from looked_at

@@ -1,13 +1,17 @@
--- Decisions as operations. Whoever waits or stays as they are has none.
+-- Decisions as operations. Whoever waits or stays as they are has none. The position comes from the row's own number, because
+-- counting rows would keep a second processor waiting.
 create or replace temp view planned_people as
-with worded as (
+with first_decision as (
+    select min(rowid) as first from decisions
+),
+worded as (
     -- All attributes, for people who are linked or created.
     select
         d.person_id,
         d.action,
         d.reason,
         d.other,
-        d.position,
+        d.rowid - f.first + 1 as position,
         d.source_event_id,
         identify_operation(
             if(t.strategy = 'metadata' or d.email is null, 'id', 'email'),
@@ -17,6 +21,7 @@ with worded as (
         '{}' as before,
         p.attributes as after
     from decisions as d
+    cross join first_decision as f
     cross join terms as t
     join people_attributes as p on p.person_id = d.person_id
     where d.sets = 'all'
@@ -27,12 +32,13 @@ with worded as (
         d.action,
         d.reason,
         d.other,
-        d.position,
+        d.rowid - f.first + 1 as position,
         d.source_event_id,
         update_operation(d.kind, d.value, x.after),
         x.before,
         x.after
     from decisions as d
+    cross join first_decision as f
     join changes as x on x.person_id = d.person_id
     where d.sets = 'changes'
     union all
@@ -42,7 +48,7 @@ with worded as (
         d.action,
         d.reason,
         d.other,
-        d.position,
+        d.rowid - f.first + 1 as position,
         d.source_event_id,
         case
             when d.sets = 'id' then update_operation(d.change_kind, d.change_value, one_attribute('id', d.id))
@@ -66,6 +72,7 @@ with worded as (
             when d.reason = 'lead_merged' then one_attribute('email', '')
         end
     from decisions as d
+    cross join first_decision as f
     where d.action in ('identify', 'update', 'delete', 'suppress', 'merge', 'hold')
         and (d.sets is null or d.sets not in ('all', 'changes'))
 )

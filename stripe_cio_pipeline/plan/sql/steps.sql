@@ -1,5 +1,5 @@
 -- What may be done about the identifiers of people whom Customer.io knows.
-create or replace temp table steps as
+create or replace temp view steps as
 with options as (
     select
         f.*,
