@@ -7,6 +7,7 @@ that the end is a field of Stripe's object: `items.data[].price.unit_amount`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, cast
 
 import sqlglot
@@ -373,6 +374,8 @@ def _expression(tree: object) -> exp.Expression:
     return cast("exp.Expression", tree)
 
 
+# Parsing is most of the work, and a file is asked about once for each model that reads it. Trees are only read.
+@lru_cache(maxsize=64)
 def _parsed(file: ModelFile) -> exp.Expression:
     try:
         return _expression(sqlglot.parse_one(file.query, dialect="duckdb"))

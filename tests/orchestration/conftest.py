@@ -9,11 +9,16 @@ import pytest
 
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.lineage import Traced
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
+
+
+#: Most tests are not about lineage.
+NOT_TRACED = Traced()
 
 
 @pytest.fixture
@@ -38,14 +43,19 @@ class World:
     policy: Policy
     warehouse: Warehouse
 
-    def definitions(self) -> dg.Definitions:
-        return build_definitions(Layout(policy=self.policy), PipelineResource())
+    def definitions(self, traced: Traced | None = NOT_TRACED) -> dg.Definitions:
+        """Build what would be loaded. Its lineage is traced where that is what the test is about (None)."""
+        return build_definitions(Layout(policy=self.policy), PipelineResource(), traced)
 
     def run(
-        self, *assets: str, job: str = "sync", config: dict[str, object] | None = None
+        self,
+        *assets: str,
+        job: str = "sync",
+        config: dict[str, object] | None = None,
+        traced: Traced | None = NOT_TRACED,
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or of all assets those that are named, as the UI does."""
-        definitions = self.definitions()
+        definitions = self.definitions(traced)
         selected = [dg.AssetKey(name.split("/")) for name in assets] or None
         found = definitions.resolve_implicit_global_asset_job_def() if selected else definitions.resolve_job_def(job)
         ops = {name: {"config": value} for name, value in (config or {}).items()}

@@ -1,12 +1,20 @@
 """Materializing from the UI: everything, a part, in any order, at any time."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from stripe_cio_pipeline.orchestration.environment import read_environment
+from stripe_cio_pipeline.orchestration.factory import build_definitions
+from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
 from stripe_cio_pipeline.orchestration.run import run_sync
+from stripe_cio_pipeline.policy import parse_policy
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.warehouse import Warehouse
 from tests.orchestration.conftest import World
 
 APPROVED = {"make_plan": {"approve": True}}
@@ -42,11 +50,41 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
     return str(user_failure.description) if user_failure else str(found.step_failure_data.error)
 
 
-def test_everything_is_materialized_in_one_run_and_every_check_passes(world: World) -> None:
-    result = world.run(*EVERYTHING, config=APPROVED)
-    assert result.success
-    assert set(materialized(result)) == set(EVERYTHING)
-    checks = checked(result)
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One run of everything on a new warehouse: what it told, and what its checks found."""
+
+    success: bool
+    told: dict[str, dict[str, Any]]
+    checks: dict[str, dg.AssetCheckEvaluation]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Many tests look at one such run; none of them changes anything."""
+    folder = tmp_path_factory.mktemp("whole")
+    policy = parse_policy({"identity": {"settle_seconds": 0}})
+    with Sandbox(seed=7, customers=12, history_days=60, customerio=CustomerioSwitches.gentle()) as sandbox:
+        found = {**sandbox.environment(), "STRIPE_CIO_HOME": str(folder)}
+        settings = read_environment("OUR_", {f"OUR_{name}": value for name, value in found.items()})
+        opened = Opened(settings, policy, Warehouse(settings.warehouse_location))
+        definitions = build_definitions(Layout(policy=policy), GivenPipeline(opened))
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={
+                    "ops": {name: {"config": value} for name, value in APPROVED.items()},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+            )
+    return Whole(result.success, materialized(result), checked(result))
+
+
+def test_everything_is_materialized_in_one_run_and_every_check_passes(whole: Whole) -> None:
+    assert whole.success
+    assert set(whole.told) == set(EVERYTHING)
+    checks = whole.checks
     assert len(checks) == 10
     assert [name for name, found in checks.items() if not found.passed] == []
 
@@ -57,8 +95,8 @@ def test_the_job_sync_leaves_reconciliation_and_verification_to_their_own_schedu
     assert set(materialized(result)) == set(EVERYTHING) - {"stripe/reconciliation", "customerio/verification"}
 
 
-def test_numbers_that_the_ui_plots_stand_on_every_materialization(world: World) -> None:
-    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+def test_numbers_that_the_ui_plots_stand_on_every_materialization(whole: Whole) -> None:
+    told = whole.told
     for name in ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons"):
         assert {"dagster/row_count", "read", "added", "changed", "deleted", "requests", "seconds"} <= set(
             told[f"stripe/{name}"]
@@ -103,8 +141,8 @@ def test_nothing_that_is_shown_names_a_person_or_a_key(world: World) -> None:
     assert not [name for name in names if name != "None" and name in shown]
 
 
-def test_column_lineage_leads_from_the_sink_to_columns_that_stripe_assets_show(world: World) -> None:
-    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+def test_column_lineage_leads_from_the_sink_to_columns_that_stripe_assets_show(whole: Whole) -> None:
+    told = whole.told
     sink = told["customerio/people"]["dagster/column_lineage"].deps_by_column["mrr"]
     assert [(dep.asset_key.to_user_string(), dep.column_name) for dep in sink] == [("model/people", "mrr")]
     sources = told["model/people"]["dagster/column_lineage"].deps_by_column["mrr"]
@@ -127,15 +165,15 @@ def test_column_lineage_leads_from_the_sink_to_columns_that_stripe_assets_show(w
                 assert dep.column_name in shown, f"{source}.{dep.column_name}"
 
 
-def test_every_table_shows_its_columns(world: World) -> None:
-    told = materialized(world.run(*EVERYTHING, config=APPROVED))
+def test_every_table_shows_its_columns(whole: Whole) -> None:
+    told = whole.told
     for name in EVERYTHING:
         if name not in {"stripe/reconciliation", "customerio/verification"}:
             assert told[name]["dagster/column_schema"].columns, name
 
 
-def test_the_plan_shows_pictures_and_what_changes_for_whom(world: World) -> None:
-    told = materialized(world.run(*EVERYTHING, config=APPROVED))["customerio/plan"]
+def test_the_plan_shows_pictures_and_what_changes_for_whom(whole: Whole) -> None:
+    told = whole.told["customerio/plan"]
     assert told["picture"].startswith("![The plan by reason and by attribute](data:image/svg+xml;base64,")
     assert "| identify | cus_" in told["preview"]
     assert re.search(r"email: – → \S\S?…@", told["preview"])
@@ -148,7 +186,7 @@ def test_a_plan_that_the_guard_stops_is_shown_and_not_sent(world: World) -> None
     assert not guard.passed
     assert guard.severity == dg.AssetCheckSeverity.ERROR
     assert "first load" in str(guard.description)
-    assert "approve: true" in str(guard.metadata["what to do"].value)
+    assert f"approve_plan: {guard.metadata['plan_id'].value}" in str(guard.metadata["what to do"].value)
     assert "customerio/plan" in materialized(result)
     assert "customerio/people" not in materialized(result)
     assert not [person for person in world.sandbox.customerio.people() if person.id]
