@@ -16,7 +16,6 @@ from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
 
-
 #: Most tests are not about lineage.
 NOT_TRACED = Traced()
 
