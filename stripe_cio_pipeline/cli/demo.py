@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -224,18 +225,26 @@ def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:
     with warehouse.reading() as connection:
         found = connection.execute(_SQL["demo_busiest"]).fetchone()
     person = found[0] if found else "cus_..."
-    shown = os.path.relpath(home)
     output.say()
     output.say("What to look at next", "bold")
-    output.say(f"  export STRIPE_CIO_HOME={shown}")
-    for command, what in (
-        (f"stripe-cio explain {person}", "all that happened to one person"),
-        ("stripe-cio status", "what the warehouse of this demo knows"),
-        ("stripe-cio dev", "these runs in the Dagster UI, with lineage"),
-        ("stripe-cio lineage mrr", "which Stripe fields feed an attribute"),
-        ("stripe-cio dev --sandbox", "the UI on a living sandbox: materialize, switch on the sensor"),
+    output.say(f"  export STRIPE_CIO_HOME={os.path.relpath(home)}")
+    program = _program()
+    for arguments, what in (
+        (f"explain {person}", "all that happened to one person"),
+        ("status", "what the warehouse of this demo knows"),
+        ("dev", "these runs in the Dagster UI, with lineage"),
+        ("lineage mrr", "which Stripe fields feed an attribute"),
+        ("dev --sandbox", "the UI on a living sandbox: materialize, switch on the sensor"),
     ):
-        output.say(f"  {command:<40}{what}")
+        output.say(f"  {program} {arguments:<29}{what}")
+
+
+def _program() -> str:
+    """Name this program as the user can call it: after `make demo` it is in `.venv/bin`, which no PATH knows."""
+    beside = Path(sys.executable).with_name("stripe-cio")
+    if shutil.which("stripe-cio") is None and beside.exists():
+        return os.path.relpath(beside)
+    return "stripe-cio"
 
 
 def _configured(sandbox: Sandbox, home: Path) -> tuple[Settings, Policy, Warehouse]:
