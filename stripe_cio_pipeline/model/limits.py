@@ -103,15 +103,15 @@ def apply_limits(
     ]
     if not checks:
         return tuple(findings)
-    counted = ", ".join(
-        f"count(*) filter (where {broken}), min(person_id) filter (where {broken})" for _, _, broken in checks
-    )
-    row = connection.execute(f"select {counted} from {table}").fetchone() or ()  # noqa: S608
-    for index, (column, limit, broken) in enumerate(checks):
-        people, example = int(row[2 * index]), row[2 * index + 1]
-        if people:
+    # Nearly always nothing is over a limit: one pass asks whether anything is, and only what is gets counted.
+    asked = ", ".join(f"bool_or({broken})" for _, _, broken in checks)
+    answers = connection.execute(f"select {asked} from {table}").fetchone() or ()  # noqa: S608
+    for (column, limit, broken), is_broken in zip(checks, answers, strict=True):
+        if is_broken:
+            counted = f"select count(*), min(person_id) from {table} where {broken}"  # noqa: S608
+            people, example = connection.execute(counted).fetchone() or (0, None)
             action = _act(connection, table, column, limit, broken, oversize_value)
-            findings.append(LimitFinding(column.name, limit, action, people, example, _ADVICE[limit]))
+            findings.append(LimitFinding(column.name, limit, action, int(people), example, _ADVICE[limit]))
     return tuple(findings)
 
 

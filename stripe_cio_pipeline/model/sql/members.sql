@@ -7,7 +7,7 @@ with trimmed as (
     select id as customer_id, created, coalesce(deleted, false) as deleted, trim(email, e' \t\r\n') as email
     from customers
 ),
-addressed as (
+addressed as materialized (
     select
         customer_id,
         created,
@@ -25,49 +25,58 @@ addressed as (
         end as email_key
     from trimmed
 ),
+shared as (
+    select email_key
+    from addressed
+    group by email_key
+    having count(email_key) > 1
+),
+-- Only who shares an email has to be compared with somebody.
+sharing as (
+    select *
+    from addressed
+    semi join shared using (email_key)
+),
 living as (
     select distinct customer_id
     from subscriptions
     where status in ('active', 'trialing', 'past_due')
+        and customer_id in (select customer_id from sharing)
 ),
 paying as (
     select customer_id, max(created) as paid_at
     from charges
     where status = 'succeeded'
+        and customer_id in (select customer_id from sharing)
     group by customer_id
 ),
 ranked as (
     select
-        a.customer_id,
-        a.email_key,
-        if(a.email_key is null, null, a.email) as email,
-        a.deleted,
-        o.person_id is not null as was_owner,
-        l.customer_id is not null as is_living,
-        p.paid_at,
+        s.customer_id,
+        s.email_key,
+        s.email,
         row_number() over owner_first as rank,
-        count(*) over (partition by coalesce(a.email_key, a.customer_id), a.email_key is null) as size,
-        first_value(a.customer_id) over owner_first as person_id,
+        first_value(s.customer_id) over owner_first as person_id,
         first_value(case
-            when a.deleted then 'deleted'
+            when s.deleted then 'deleted'
             when o.person_id is not null then 'was_owner'
             when l.customer_id is not null then 'live_subscription'
             when p.paid_at is not null then 'most_recent_payment'
             else 'oldest'
-        end) over owner_first as owner_reason
-    from addressed as a
-    left join model.owners as o on o.email_key = a.email_key and o.person_id = a.customer_id
-    left join living as l on l.customer_id = a.customer_id
-    left join paying as p on p.customer_id = a.customer_id
+        end) over owner_first as reason
+    from sharing as s
+    left join model.owners as o on o.email_key = s.email_key and o.person_id = s.customer_id
+    left join living as l on l.customer_id = s.customer_id
+    left join paying as p on p.customer_id = s.customer_id
     window owner_first as (
-        partition by coalesce(a.email_key, a.customer_id), a.email_key is null
+        partition by s.email_key
         order by
-            a.deleted,
+            s.deleted,
             o.person_id is null,
             l.customer_id is null,
             p.paid_at desc nulls last,
-            a.created nulls last,
-            a.customer_id
+            s.created nulls last,
+            s.customer_id
         rows between unbounded preceding and unbounded following
     )
 )
@@ -77,9 +86,15 @@ select
     if(rank = 1, 'owner', 'member') as role,
     email,
     email_key,
-    case
-        when email_key is null then 'no_usable_email'
-        when size = 1 then 'only_customer'
-        else owner_reason
-    end as reason
+    reason
 from ranked
+union all
+select
+    customer_id,
+    customer_id as person_id,
+    'owner' as role,
+    if(email_key is null, null, email) as email,
+    email_key,
+    if(email_key is null, 'no_usable_email', 'only_customer') as reason
+from addressed
+anti join shared using (email_key)
