@@ -5,9 +5,7 @@ import os
 import dagster as dg
 
 from stripe_cio_pipeline.component import StripeCustomerIoComponent
-
-#: Set to `running`, schedules and sensor begin switched on; meant for a sandbox.
-AUTOMATION = "STRIPE_CIO_AUTOMATION"
+from stripe_cio_pipeline.orchestration.development import AUTOMATION
 
 defs: dg.Definitions = dg.build_defs_for_component(
     StripeCustomerIoComponent(owners=["team:growth"], running=os.environ.get(AUTOMATION) == "running")

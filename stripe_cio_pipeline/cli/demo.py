@@ -18,7 +18,7 @@ from stripe_cio_pipeline.cli.demo_proof import Proof, prove
 from stripe_cio_pipeline.cli.demo_truth import read_truth
 from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import Reports
-from stripe_cio_pipeline.cli.session import Json, Session
+from stripe_cio_pipeline.cli.session import Json, Session, fresh_home
 from stripe_cio_pipeline.cli.sync import run_and_show
 from stripe_cio_pipeline.orchestration.development import prepare_home
 from stripe_cio_pipeline.policy import Policy, parse_policy
@@ -137,7 +137,7 @@ def demo(
     """Show the whole pipeline against a sandbox: sync, let days pass, sync again, and prove the result."""
     output = Output(as_json=as_json)
     started = time.monotonic()
-    home = _fresh_home(Path(os.environ.get("STRIPE_CIO_HOME") or ".stripe_cio").absolute() / "demo")
+    home = fresh_home(Path(os.environ.get("STRIPE_CIO_HOME") or ".stripe_cio").absolute() / "demo")
     customers = min(customers, 100) if fast else customers
     with _own_environment():
         with output.console.status(f"Starting the sandbox: a Stripe with {customers:,} customers, a Customer.io ..."):
@@ -265,13 +265,6 @@ def _configured(sandbox: Sandbox, home: Path) -> tuple[Settings, Policy, Warehou
         "the demo's policy",
     )
     return settings, policy, Warehouse(settings.warehouse_location)
-
-
-def _fresh_home(home: Path) -> Path:
-    """Give an empty folder: an earlier demo's warehouse belongs to an account that is gone."""
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    return home
 
 
 @contextlib.contextmanager

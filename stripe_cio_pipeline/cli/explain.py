@@ -101,13 +101,27 @@ def lineage(
 
 
 def _ways(sources: Iterable[ColumnSource]) -> Iterator[tuple[str, str, str]]:
-    """Put together what takes the same way through the models."""
-    ways: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    """Put together what takes the same way through the models. `--json` has every column on the way."""
+    ways: dict[tuple[str, str], list[str]] = {}
     for source in sources:
-        ways.setdefault((source.table, source.through), []).append(source.field)
-    for (table, through), fields in sorted(ways.items()):
-        steps = " → ".join(step.removeprefix("model.") for step in through)
-        yield table.removeprefix("stripe."), "\n".join(dict.fromkeys(fields)), steps
+        *models, last = [step.removeprefix("model.") for step in source.through]
+        steps = [*dict.fromkeys(step.partition(".")[0] for step in models), last]
+        ways.setdefault((source.table, " → ".join(steps)), []).append(source.field)
+    for (table, steps_shown), fields in sorted(ways.items()):
+        yield table.removeprefix("stripe."), "\n".join(_shorten(fields)), steps_shown
+
+
+def _shorten(fields: Iterable[str]) -> Iterator[str]:
+    """Write fields of one parent as `parent.{one, another}`."""
+    leaves: dict[str, dict[str, None]] = {}
+    for field in fields:
+        parent, _, leaf = field.rpartition(".")
+        leaves.setdefault(parent, {})[leaf] = None
+    for parent, names in leaves.items():
+        if not parent:
+            yield from names
+        else:
+            yield f"{parent}.{next(iter(names)) if len(names) == 1 else '{' + ', '.join(names) + '}'}"
 
 
 def _fields(sources: Iterable[ColumnSource]) -> str:

@@ -1,14 +1,17 @@
 """`dev` and `sandbox`: the two commands that stay until they are stopped."""
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.cli.session import fresh_home
+from stripe_cio_pipeline.policy import FILE_NAME
 from stripe_cio_pipeline.sandbox import Sandbox
 from stripe_cio_pipeline.sandbox.__main__ import run
-from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.settings import Settings, load_settings
 
 
 def dev(
@@ -21,6 +24,7 @@ def dev(
 ) -> None:
     """Open the Dagster UI, with storage under STRIPE_CIO_HOME. Schedules and the sensor are stopped by default."""
     # Dagster takes a second to import, and no other command but sync needs it.
+    from stripe_cio_pipeline.orchestration.development import AUTOMATION
     from stripe_cio_pipeline.orchestration.development import dev as serve
 
     output = Output(as_json=False)
@@ -29,12 +33,36 @@ def dev(
         environment: dict[str, str] = {}
         if sandbox is not None:
             sandbox.clock.run(days_per_minute=1)
-            home = settings.home.absolute() / "sandbox"
+            home = fresh_home(settings.home.absolute() / "sandbox")
+            environment = {
+                **sandbox.environment(),
+                **_policy(settings, home),
+                "STRIPE_CIO_HOME": str(home),
+                "STRIPE_CIO_WAREHOUSE": "",
+                # Nobody can be mailed by a sandbox, so this instance has everything switched on.
+                AUTOMATION: "running",
+            }
             settings = settings.model_copy(update={"home": home})
-            environment = {**sandbox.environment(), "STRIPE_CIO_HOME": str(home), "STRIPE_CIO_WAREHOUSE": ""}
         output.say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", "bold")
-        output.say("Materialize all runs one sync. Automation switches on the sensor and the schedules.")
+        if with_sandbox:
+            output.say("The sensor and the schedules are on: a sync runs whenever something has happened at Stripe.")
+        else:
+            output.say("Materialize all runs one sync. Automation switches on the sensor and the schedules.")
         raise typer.Exit(serve(settings, host=host, port=port, environment=environment))
+
+
+def _policy(settings: Settings, home: Path) -> dict[str, str]:
+    """Point at a policy for watching, unless the user has one to try out."""
+    if settings.config is not None or Path(FILE_NAME).exists():
+        return {}
+    file = home / FILE_NAME
+    file.write_text(
+        "guard: {first_load: send, max_changed_share: 1.0}\n"
+        "identity: {settle_seconds: 5}\n"
+        "stripe: {poll_seconds: 15}\n",
+        encoding="utf-8",
+    )
+    return {"STRIPE_CIO_CONFIG": str(file)}
 
 
 def sandbox(context: typer.Context) -> None:

@@ -1,6 +1,8 @@
 """What nearly every command needs: the environment, the policy file, the warehouse."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,3 +44,10 @@ def open_session(*, as_json: bool = False, wait: float = LOCK_WAIT_SECONDS) -> S
         Warehouse(settings.warehouse_location, lock_wait_seconds=wait),
         Output(as_json=as_json),
     )
+
+
+def fresh_home(home: Path) -> Path:
+    """Give an empty folder for a sandbox's warehouse: that of an earlier one belongs to an account that is gone."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    return home

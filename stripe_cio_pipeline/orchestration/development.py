@@ -11,6 +11,9 @@ from types import FrameType
 
 from stripe_cio_pipeline.settings import Settings
 
+#: The variable which, set to `running`, lets schedules and sensor begin switched on; meant for a sandbox.
+AUTOMATION = "STRIPE_CIO_AUTOMATION"
+
 _FILES = ("dagster.yaml", "workspace.yaml")
 
 #: `dagster dev` says at every start that there is `dg dev` too, which is the same and wants a project.
