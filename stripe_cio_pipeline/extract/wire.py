@@ -1,7 +1,7 @@
 """The SDK's httpx client, made fit for hundreds of pages a second.
 
 Two things cost more than the request itself and are avoided here: the SDK parses every body with the standard library
-into ordered dicts (2 ms a page), and httpcore's pool looks at the socket of every open connection for every request.
+into ordered dicts (2 ms a page), and httpcore looks at the socket of every pooled connection for every request.
 A third is avoided by depending on sniffio: where it is missing, httpcore looks for it on the disk ten times per request.
 """
 
