@@ -24,8 +24,8 @@ class Attribute:
     def json_member(self) -> str:
         """SQL of two values to be concatenated: `,"name":` and the value, both null where there is none.
 
-        Written by type, because packing a struct, turning it into JSON and taking the nulls out takes twice as long. The
-        constant apart from the value spares a string in between, which is a third of the time.
+        Written by type, because packing a struct, turning it into JSON and taking the nulls out takes twice as long.
+        The constant apart from the value spares a string in between, which is a third of the time.
         """
         key = "'" + f',"{self.name}":'.replace("'", "''") + "'"
         value = self._value(self.column)

@@ -161,6 +161,7 @@ class _Planning:
         members = ", ".join(attribute.json_member for attribute in self._attributes)
         columns = ", ".join(attribute.column for attribute in self._attributes)
         execute(SQL["people_attributes"].format(attributes=members, columns=columns))
+        execute(SQL["compared"])
         paths = [f'$."{name}"' for name in self._names]
         execute(SQL["changes"], {"names": self._names, "paths": paths})
         for statement in ("candidates", "wanted", "addresses", "id_holders", "joined_people"):
@@ -281,6 +282,7 @@ class _Planning:
         """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
         connection.execute(SQL["settle_ledger"])
+        connection.execute(SQL["new_owners_all" if self.full else "new_owners"])
         connection.execute(SQL["record_owners"])
         connection.execute(SQL["remember_due"])
         if _one(connection, SQL["count_removed"]):

@@ -4,17 +4,7 @@ select p.person_id
 from looked_at as p
 anti join ledger as l on l.person_id = p.person_id
 union
-select person_id from changes
-union
-select p.person_id
-from looked_at as p
-join ledger as l on l.person_id = p.person_id
-cross join terms as t
-where l.state <> 'linked'
-    or l.former is not null
-    or p._rejected is not null
-    or lower(p.email) is distinct from l.email_key
-    or (t.strategy <> 'email' and p.id is distinct from l.id)
+select person_id from compared
 union
 select p.person_id
 from looked_at as p

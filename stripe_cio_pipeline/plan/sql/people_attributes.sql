@@ -3,6 +3,9 @@
 create or replace temp view people_attributes as
 select
     person_id,
+    id,
+    lower(email) as email_key,
+    _rejected is not null as is_oversize,
     '{{' || substr(concat({attributes}), 2) || '}}' as attributes,
     hash({columns}) as content
 from looked_at
