@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from stripe_cio_pipeline.plan import Plan, make_plan
@@ -73,6 +74,21 @@ from customerio.plan as p
 left join customerio.people as l on l.person_id = p.person_id
 where p.action not in ('hold', 'event')
 """
+
+
+class InMemory(Warehouse):
+    """A warehouse that stays open: every piece of work has a connection of its own, and no file is opened for it."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self._root = duckdb.connect(":memory:", config={"threads": 1})
+
+    def _open(self, *, read_only: bool) -> Connection:
+        return self._root.cursor()
+
+    @property
+    def exists(self) -> bool:
+        return True
 
 
 @dataclass
@@ -235,13 +251,9 @@ class Desk:
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path) -> Callable[[], Desk]:
-    number = 0
-
+def open_desk() -> Callable[[], Desk]:
     def opened() -> Desk:
-        nonlocal number
-        number += 1
-        desk = Desk(Warehouse(tmp_path / f"desk{number}.duckdb", lock_wait_seconds=5))
+        desk = Desk(InMemory())
         desk.set_policy()
         return desk
 
@@ -251,3 +263,10 @@ def open_desk(tmp_path: Path) -> Callable[[], Desk]:
 @pytest.fixture
 def desk(open_desk: Callable[[], Desk]) -> Desk:
     return open_desk()
+
+
+@pytest.fixture
+def desk_on_disk(tmp_path: Path) -> Desk:
+    desk = Desk(Warehouse(tmp_path / "desk.duckdb", lock_wait_seconds=5))
+    desk.set_policy()
+    return desk
