@@ -125,7 +125,7 @@ def test_sandbox_options_are_those_of_the_sandbox(cli) -> None:
 def test_lineage_needs_nothing_and_names_fields(cli) -> None:
     one = cli("lineage", "mrr")
     assert one.exit_code == 0
-    assert "items.data[].price.unit_amount" in one.out
+    assert "unit_amount_decimal, unit_amount}" in one.words
     assert "recurring.monthly_amount" in one.out
     every = cli("lineage", "--json").json["attributes"]
     assert every["email"][0]["field"] == "email"
