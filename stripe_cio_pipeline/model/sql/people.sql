@@ -3,22 +3,30 @@
 --
 -- Everything counts that any of a person's customers has; who the person is comes from the owner. Times are unix seconds.
 -- Money is in units of `currency`, the person's main one; amounts in other currencies are listed apart and never added to it.
-with profiles as (
+with merged as (
+    -- Customers that are one person with another one, its owner. Everybody else is a person alone.
+    select customer_id, person_id
+    from members
+    where role <> 'owner'
+),
+
+-- What they add to their owners.
+profiles as (
     select
-        members.person_id,
+        merged.person_id,
         min(customers.created) as created,
-        list_sort(list(customers.id)) as customer_ids,
-        coalesce(bool_or(customers.delinquent and not customers.deleted), false) as delinquent,
+        list(customers.id) as customer_ids,
+        bool_or(customers.delinquent and not customers.deleted) as delinquent,
         bool_and(customers.deleted) as deleted,
         max(customers.deleted_at) as deleted_at
-    from members
-    inner join customers on members.customer_id = customers.id
-    group by members.person_id
+    from merged
+    inner join customers on merged.customer_id = customers.id
+    group by merged.person_id
 ),
 
 owned_subscriptions as (
     select
-        members.person_id,
+        coalesce(merged.person_id, subscriptions.customer_id) as person_id,
         subscriptions.*,
         recurring.* exclude (subscription_id),
         -- The subscription that speaks for a person: one in use before one in trouble before one that is over.
@@ -34,7 +42,7 @@ owned_subscriptions as (
             else 7
         end as preference
     from subscriptions
-    inner join members on subscriptions.customer_id = members.customer_id
+    left join merged on subscriptions.customer_id = merged.customer_id
     left join recurring on subscriptions.id = recurring.subscription_id
 ),
 
@@ -59,9 +67,9 @@ subscribers as (
                 canceled_at := canceled_at,
                 is_over := preference >= 8
             ),
-            -- The youngest of the most preferred; the id decides between two of one second.
-            (preference, -start_date, id)
-        ) as main
+            -- The youngest of the most preferred.
+            ordered(preference * 10000000000 - coalesce(start_date, 0), id)
+        ) as subscription
     from owned_subscriptions
     group by person_id
 ),
@@ -106,38 +114,38 @@ payments as (
 
 paid as (
     select
-        members.person_id,
+        coalesce(merged.person_id, payments.customer_id) as person_id,
         payments.currency,
         sum(payments.amount_kept) as amount_kept,
         arg_max(
             struct_pack(paid_at := payments.paid_at, amount := payments.amount, card := payments.card),
-            (payments.paid_at, payments.id)
+            ordered(payments.paid_at, payments.id)
         ) as last
     from payments
-    inner join members on payments.customer_id = members.customer_id
-    group by members.person_id, payments.currency
+    left join merged on payments.customer_id = merged.customer_id
+    group by all
 ),
 
 due as (
     select
-        members.person_id,
+        coalesce(merged.person_id, invoices.customer_id) as person_id,
         invoices.currency,
         sum(invoices.amount_remaining) as amount,
         sum(invoices.attempt_count) filter (where invoices.attempted) as failed_payment_count,
         min(invoices.next_payment_attempt) as next_payment_attempt,
-        arg_min(invoices.hosted_invoice_url, (invoices.created, invoices.id)) as url
+        arg_min(invoices.hosted_invoice_url, ordered(invoices.created, invoices.id)) as url
     from invoices
-    inner join members on invoices.customer_id = members.customer_id
+    left join merged on invoices.customer_id = merged.customer_id
     where invoices.status = 'open' and invoices.amount_remaining > 0
-    group by members.person_id, invoices.currency
+    group by all
 ),
 
 balances as (
-    select members.person_id, customers.currency, sum(customers.balance) as balance
+    select coalesce(merged.person_id, customers.id) as person_id, customers.currency, sum(customers.balance) as balance
     from customers
-    inner join members on customers.id = members.customer_id
+    left join merged on customers.id = merged.customer_id
     where customers.balance <> 0 and not customers.deleted
-    group by members.person_id, customers.currency
+    group by all
 ),
 
 -- The main currency: the owner's, else the main subscription's, else the last payment's.
@@ -145,7 +153,8 @@ owners as (
     select
         owner.*,
         members.email as usable_email,
-        coalesce(owner.currency, subscribers.main.currency, latest.currency) as main_currency,
+        subscribers.* exclude (person_id),
+        coalesce(owner.currency, subscribers.subscription.currency, latest.currency) as main_currency,
         minor_units(main_currency) as units
     from members
     inner join customers as owner on members.person_id = owner.id
@@ -185,34 +194,37 @@ select
     owners.usable_email as email,
     owners.name as name,
     owners.phone as phone,
-    profiles.created as created_at,
+    least(owners.created, profiles.created) as created_at,
     owners.id as stripe_customer_id,
-    profiles.customer_ids as stripe_customer_ids,
+    case
+        when profiles.person_id is null then [owners.id]
+        else list_sort(list_append(profiles.customer_ids, owners.id))
+    end as stripe_customer_ids,
     owners.country as country,
     owners."language" as "language",
     owners.main_currency as currency,
-    profiles.delinquent as delinquent,
+    coalesce(owners.delinquent and not owners.deleted, false) or coalesce(profiles.delinquent, false) as delinquent,
     coalesce(balances.balance / owners.units, 0) as balance,
-    subscribers.main.plan as plan,
-    nullif(subscribers.plans, []) as plans,
-    subscribers.main.status as subscription_status,
-    subscribers.main.id as subscription_id,
-    subscribers.subscriber_since as subscriber_since,
-    cast(subscribers.main.quantity as bigint) as quantity,
-    subscribers.main.billing_interval as billing_interval,
+    owners.subscription.plan as plan,
+    nullif(owners.plans, []) as plans,
+    owners.subscription.status as subscription_status,
+    owners.subscription.id as subscription_id,
+    owners.subscriber_since as subscriber_since,
+    cast(owners.subscription.quantity as bigint) as quantity,
+    owners.subscription.billing_interval as billing_interval,
     coalesce(round(recurring_amounts.amount) / owners.units, 0) as mrr,
     other_money.mrr as mrr_other_currencies,
-    subscribers.main.trial_end as trial_ends_at,
-    case when not subscribers.main.is_over then subscribers.main.current_period_end end as current_period_ends_at,
-    case when not subscribers.main.is_over then subscribers.main.cancel_at_period_end end as cancel_at_period_end,
+    owners.subscription.trial_end as trial_ends_at,
+    case when not owners.subscription.is_over then owners.subscription.current_period_end end as current_period_ends_at,
+    case when not owners.subscription.is_over then owners.subscription.cancel_at_period_end end as cancel_at_period_end,
     case
-        when subscribers.main.is_over then null
-        when subscribers.main.cancel_at_period_end
-            then coalesce(subscribers.main.cancel_at, subscribers.main.current_period_end)
-        else subscribers.main.cancel_at
+        when owners.subscription.is_over then null
+        when owners.subscription.cancel_at_period_end
+            then coalesce(owners.subscription.cancel_at, owners.subscription.current_period_end)
+        else owners.subscription.cancel_at
     end as cancels_at,
-    subscribers.main.canceled_at as canceled_at,
-    subscribers.main.coupon as coupon,
+    owners.subscription.canceled_at as canceled_at,
+    owners.subscription.coupon as coupon,
     coalesce(paid.amount_kept / owners.units, 0) as lifetime_value,
     other_money.lifetime_value as lifetime_value_other_currencies,
     paid.last.paid_at as last_payment_at,
@@ -227,11 +239,12 @@ select
         coalesce(owners.card_exp_year, paid.last.card.exp_year), coalesce(owners.card_exp_month, paid.last.card.exp_month)
     ) as card_expires_at,
     owners.livemode as stripe_livemode,
-    case when profiles.deleted then profiles.deleted_at end as stripe_deleted_at
+    case
+        when owners.deleted and coalesce(profiles.deleted, true) then greatest(owners.deleted_at, profiles.deleted_at)
+    end as stripe_deleted_at
 from owners
 cross join identity
-inner join profiles on owners.id = profiles.person_id
-left join subscribers on owners.id = subscribers.person_id
+left join profiles on owners.id = profiles.person_id
 left join balances on owners.id = balances.person_id and owners.main_currency = balances.currency
 left join recurring_amounts
     on owners.id = recurring_amounts.person_id and owners.main_currency = recurring_amounts.currency
