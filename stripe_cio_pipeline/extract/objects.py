@@ -196,9 +196,10 @@ def select(names: Collection[str] | None) -> tuple[StripeObject, ...]:
 
 def id_of(value: Any) -> str | None:
     """Give the id in a field that is an id, an expanded object, or null."""
-    if isinstance(value, Mapping):
-        value = value.get("id")
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        return value or None
+    inner = value.get("id") if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, str) and inner else None
 
 
 def at_path(payload: Any, path: str) -> Any:

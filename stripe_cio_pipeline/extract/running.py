@@ -89,15 +89,15 @@ async def open_session(
     thresholds = gc.get_threshold()
     limit = policy.stripe.monthly_reads if policy.stripe.on_budget == "pause" else None
     meter = Meter(state.budget.used_30_days, limit)
-    budget = Budget(policy.stripe, live=livemode)
+    budget = Budget(policy.stripe, live=livemode, clock=asyncio.get_running_loop().time)
     async with Transport(
         key, settings.stripe_api_base, settings.stripe_account, budget, meter, patience=patience, now=now()
     ) as transport:
         writer = Writer(warehouse, meter, window=window)
         session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
         committing = asyncio.create_task(writer.run())
-        # A page is tens of thousands of objects and no cycle among them; looking for one takes longer than parsing it.
-        gc.set_threshold(10_000, *thresholds[1:])
+        # A page is thousands of objects and no cycle among them; looking for one would take a tenth of the time.
+        gc.set_threshold(200_000, *thresholds[1:])
         try:
             await _bind(session, settings, state)
             yield session, state

@@ -44,4 +44,4 @@ def canonical(payload: Any) -> bytes:
 
 def content_hash(text: bytes) -> str:
     """Hash a canonical payload: 128 bits of SHA-256 in hexadecimal, as `left(sha256(payload), 32)` in DuckDB."""
-    return hashlib.sha256(text).hexdigest()[:32]
+    return hashlib.sha256(text, usedforsecurity=False).hexdigest()[:32]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+import sniffio
 import stamina
 import stripe
 
@@ -106,12 +107,15 @@ class Transport:
         self.named_account: str | None = None
 
     async def __aenter__(self) -> Self:
+        # httpcore asks twenty times per request which library runs it; this is how to answer at once.
+        self._told = sniffio.current_async_library_cvar.set("asyncio")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.close_async()
+        sniffio.current_async_library_cvar.reset(self._told)
 
     async def list(self, path: str, parameters: Mapping[str, Any], *, limit: int = PAGE_ROWS) -> Answer | Refusal:
         """Ask for one page. The answer's body has `data`, a list, and `has_more`.

@@ -14,7 +14,6 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 import stripe
 
-
 #: What httpx's client would add to the SDK's headers.
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 
