@@ -27,7 +27,9 @@ BOOKKEEPING = ("_seq", "_source_event_id", "_rejected")
 #: Memory that computing one person takes, measured: joins of wide rows cannot be moved to disk while they run.
 BYTES_PER_PERSON = 8_000
 
-_SCOPE = "select customer_id from scope"
+_IN_SCOPE = "{key} in (select customer_id from scope)"
+#: A hash alone is three times as fast as looking everybody up: only who is in another part than their person is.
+_IN_PART = "(hash({{key}}) % {parts:d} = {part:d}) <> ({{key}} in (select customer_id from astray))"
 
 EVENT_COLUMNS = ("event_id", "type", "customer_id", "created", "name", "data")
 
@@ -172,6 +174,7 @@ class _Build:
     def _all_people(self, seq: int) -> tuple[int, tuple[LimitFinding, ...]]:
         """Compute everybody anew, in parts, so that memory does not grow with the number of people."""
         connection = self._connection
+        connection.execute(_ACTS["write_fast"])
         members = self._models.members
         with located(members):
             tables.create(connection, "model.members", members.query)
@@ -179,11 +182,13 @@ class _Build:
         parts = max(1, math.ceil(tables.count(connection, "model.members") / size))
         for part in range(parts):
             if parts > 1:
-                connection.execute(_ACTS["part_scope"], {"parts": parts, "part": part})
-                self._show_scope("view")
-                tables.part_where(connection, "view", "members", "customer_id", _SCOPE)
+                connection.execute(_ACTS["create_astray"], {"parts": parts, "part": part})
+                condition = _IN_PART.format(parts=parts, part=part)
+                self._show_part("view", condition)
+                tables.part_where(connection, "view", "members", condition.format(key="customer_id"))
             self._compute(seq, "model.people", append=part > 0)
         self._show_everything("view")
+        connection.execute(_ACTS["write_small"])
         return tables.count(connection, "model.people"), self._hold_to_limits("model.people")
 
     def _changed_people(self, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
@@ -194,7 +199,7 @@ class _Build:
         size = -1
         while size != (size := tables.count(connection, "scope")):
             connection.execute(_ACTS["widen_scope"])
-        self._show_scope("table")
+        self._show_part("table", _IN_SCOPE)
         members = self._models.members
         with located(members):
             tables.create(connection, "members", members.query)
@@ -206,8 +211,8 @@ class _Build:
         self._show_everything("table")
         return customers, tables.count(connection, "new_people"), findings
 
-    def _show_scope(self, kind: str) -> None:
-        """Put the rows of the customers in scope before the full tables.
+    def _show_part(self, kind: str, condition: str) -> None:
+        """Put the rows of the customers that meet a condition before the full tables.
 
         As tables where they are few, since each is read several times; as views where they are many, since a temporary
         table stays in memory until the transaction ends.
@@ -217,7 +222,7 @@ class _Build:
             names = {column.name for column in tables.columns_of(connection, f"from model.{file.name}")}
             key = "id" if file.name == "customers" else "customer_id"
             if key in names:
-                tables.part_where(connection, kind, file.name, key, _SCOPE)
+                tables.part_where(connection, kind, file.name, condition.format(key=key))
 
     def _show_everything(self, kind: str) -> None:
         tables.hide(self._connection, kind, (*(file.name for file in self._models.objects), "members"))

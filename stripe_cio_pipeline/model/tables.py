@@ -53,11 +53,10 @@ def delete_where(connection: Connection, table: str, column: str, values: str) -
     connection.execute(f"delete from {table} where {quoted(column)} in ({values})")  # noqa: S608
 
 
-def part_where(connection: Connection, kind: str, name: str, column: str, values: str) -> None:
+def part_where(connection: Connection, kind: str, name: str, condition: str) -> None:
     """Put a part of a typed table before the full one, as a `table` or a `view`."""
     connection.execute(
-        f"create or replace temp {kind} {name} as "  # noqa: S608
-        f"select * from model.{name} where {quoted(column)} in ({values})"
+        f"create or replace temp {kind} {name} as select * from model.{name} where {condition}"  # noqa: S608
     )
 
 

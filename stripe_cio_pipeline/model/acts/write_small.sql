@@ -1,0 +1,1 @@
+reset disabled_compression_methods
