@@ -27,10 +27,11 @@ WINDOW_PAGES = 256
 GATHER_SECONDS = 0.5
 #: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
 GATHER_ROWS = 8_000
-#: While at least so many rows are there already when a commit ends, the next one follows without closing the file, for
-#: so long at most: others want it too.
+#: While at least so many rows are there already when a commit ends, the next one follows without closing the file: for
+#: so long at most, because others want it too, and for so many rows, because until then they are in memory.
 HOLD_ROWS = 500
-HOLD_SECONDS = 1.0
+HOLD_SECONDS = 3.0
+CLOSE_ROWS = 32_000
 
 
 class Book(Protocol):
@@ -139,13 +140,15 @@ class Writer:
             with ExitStack() as held:
                 connection = await self._in_thread(partial(self._open, held))
                 until = self._monotonic() + HOLD_SECONDS
+                written = 0
                 while self._waiting():
+                    written += self._gathered_rows()
                     pages = sum(book.gathered_pages for book in self._books)
                     entries = [book.close_page() for book in self._books if book.gathered_pages]
                     await self._in_thread(partial(self._write, connection, entries))
                     self.commits += 1
                     await self.dismiss(pages)
-                    if self._gathered_rows() < HOLD_ROWS or self._monotonic() > until:
+                    if self._gathered_rows() < HOLD_ROWS or written >= CLOSE_ROWS or self._monotonic() > until:
                         break
                 await self._in_thread(held.close)
 
