@@ -1,4 +1,6 @@
 -- A plan of {people} people who are linked for the first time, with a dozen attributes each, as planning writes it.
+set force_compression = 'zstd';
+
 insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)
 values ('benchmark', 'benchmark', now()::timestamp, '{{}}', '{{"stopped": false, "findings": []}}');
 

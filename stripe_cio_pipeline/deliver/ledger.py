@@ -13,8 +13,8 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
-#: DuckDB keeps rows in groups of 122,880. A whole one is written once, and two at once by two threads; a part of one is
-#: written again with every later commit: a million people in groups of 40,000 cost three times as much as in these.
+#: DuckDB keeps rows in groups of 122,880. A whole one is written once; a part of one is written again with every later
+#: commit: a million people in groups of 40,000 cost three times as much as in these.
 GROUP_ITEMS = 2 * 122_880
 
 

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ulid import ULID
@@ -36,7 +37,7 @@ BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
 _PACKED_AHEAD = 16
 #: How long an answer may wait to be written down together with others.
-_LINGER_SECONDS = 1.0
+_LINGER_SECONDS = 2.0
 
 
 class Sending:
@@ -62,6 +63,8 @@ class Sending:
         self._now = now
         self._told = told
         self._room = asyncio.Semaphore(max(unrecorded, in_flight))
+        # The other half is for calls that go out while these are written down.
+        self._enough = max(1, unrecorded // 2)
         self._group = Group()
         self._answered = asyncio.Event()
         self._all_sent = False
@@ -110,10 +113,15 @@ class Sending:
             return chunks(connection, self._plan_id, phase)
 
     async def _fill(self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk]) -> None:
+        begin: int | None = None
         for stretch in stretches:
             if self.stopped_by is not None:
                 break
-            for batch in await asyncio.to_thread(self._read, phase, stretch):
+            whole = stretch if begin is None else replace(stretch, first=begin)
+            batches = await asyncio.to_thread(self._read, phase, whole)
+            # The last has room for more: it is read again with what comes next, for calls are what is scarce.
+            begin = batches.pop().positions[0] if batches and stretch is not stretches[-1] else None
+            for batch in batches:
                 await queue.put(batch)
         for _ in range(self._in_flight):
             await queue.put(None)
@@ -199,7 +207,7 @@ class Sending:
         """Wait for answers, and a little longer for as many as are cheap to write down at once."""
         loop = asyncio.get_running_loop()
         deadline = None
-        while not self._all_sent and self._group.items < GROUP_ITEMS and not self._room.locked():
+        while not (self._all_sent or self._group.ended >= self._enough or self._group.items >= GROUP_ITEMS):
             if self._group and deadline is None:
                 deadline = loop.time() + _LINGER_SECONDS
             remaining = None if deadline is None else deadline - loop.time()

@@ -47,7 +47,7 @@ select
     case
         when moved.is_removed then '{}'
         when known.attributes is null and not contains(moved.after, ':null') then moved.after
-        when not contains(moved.after[2:], '{')
+        when not contains(substring(moved.after, 2), '{')
             then json_merge_patch(coalesce(known.attributes, '{}'), coalesce(moved.after, '{}'))
         else json_merge_patch(
             coalesce(known.attributes, '{}'),

@@ -1,4 +1,4 @@
-select position, operation[2:] || chr(30) as item
+select position, substring(operation, 2) || chr(30) as item
 from customerio.plan
 where
     plan_id = $plan_id

@@ -1,5 +1,6 @@
 -- Operations without their opening brace, each closed by a separator: packed without touching them one by one.
-select position, operation[2:] || chr(30) as item
+-- A slice, `operation[2:]`, would take three times as long as everything else here.
+select position, substring(operation, 2) || chr(30) as item
 from customerio.plan
 where
     plan_id = $plan_id
