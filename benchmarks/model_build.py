@@ -1,12 +1,13 @@
 """How long the model takes: everything from raw payloads, people.sql alone, and a thousand changes.
 
-    python benchmarks/model_build.py [--people 1000000] [--threads 2] [--memory 4GB] [--folder DIR]
+    python benchmarks/model_build.py [--people 1000000 | --small] [--threads 2] [--memory 1GB] [--folder DIR]
 
 Makes its own account in DuckDB. What a machine can do differs, so each figure also stands as a ratio to something
 measured in the same run: taking six fields out of each customer's payload, or copying `model.people`.
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,11 +68,14 @@ def timed(what: str, act: Callable[[], object], unit: float | None = None) -> fl
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--people", type=int, default=1_000_000)
+    arguments.add_argument("--small", action="store_true", help="20,000 people")
     arguments.add_argument("--changes", type=int, default=1_000)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--memory", default=None)
     arguments.add_argument("--folder", type=Path, default=None)
     chosen = arguments.parse_args()
+    if chosen.small:
+        chosen.people = 20_000
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         warehouse = Bench(Path(folder) / "warehouse.duckdb", memory_limit=chosen.memory)
         warehouse.threads = chosen.threads
@@ -110,6 +114,8 @@ def main() -> None:
         touch()
         timed(f"{chosen.changes:,} changed objects", again, parse)
         timed("nothing changed", again)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"peak memory of the process: {peak:,.0f} MiB (DuckDB's limit: {chosen.memory or 'its default'})")
 
 
 if __name__ == "__main__":
