@@ -46,6 +46,22 @@ def test_updates_go_before_events_and_events_in_their_order(desk) -> None:
     assert [row["event_id"] for row in desk.rows()] == [None, "evt_early", "evt_late"]
 
 
+def test_where_many_have_moved_everybody_is_looked_at_and_the_plan_is_the_same(desk, monkeypatch) -> None:
+    desk.customer("cus_a", email="customer-1@example.com")
+    desk.customer("cus_b", email="customer-2@example.com")
+    desk.sync()
+    desk.customer("cus_a", mrr=5)
+    assert desk.plan() == ["cus_a attributes_changed"]
+    part = desk.last
+    monkeypatch.setattr("stripe_cio_pipeline.plan.planning.MANY", 1)
+    desk.customer("cus_b", name="moved")
+    desk.plan()
+    desk.customer("cus_b", name="cus_b")
+    assert desk.plan() == ["cus_a attributes_changed"]
+    assert (part.full, desk.last.full) == (False, True)
+    assert (part.plan_id, part.counts) == (desk.last.plan_id, desk.last.counts)
+
+
 def test_events_from_before_the_beginning_and_of_other_types_stay_here(desk) -> None:
     desk.set_policy(events={"since": "2027-01-15T08:00:00Z", "forward": ["invoice.paid"]})
     desk.customer("cus_a", email="customer-1@example.com")
