@@ -26,7 +26,7 @@ from stripe_cio_pipeline.extract.objects import (
 from stripe_cio_pipeline.extract.scrub import canonical, content_hash
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Tally, read_payloads
+from stripe_cio_pipeline.extract.store import Tally, arrow_table, read_payloads
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import Entry
@@ -224,18 +224,11 @@ def _write_events(connection: Connection, session: Session, events: Iterable[Rea
     new = [event for event in latest.values() if event.row.id not in known]
     if not new:
         return 0
-    columns = dict(zip(EventRow._fields, zip(*(event.row for event in new), strict=True), strict=True))
-    types = {"created": pa.int64(), "livemode": pa.bool_()}
-    arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
-    arrays["run_id"] = pa.array([session.run_id] * len(new), pa.string())
-    arrays["seq"] = pa.array([seq] * len(new), pa.int64())
-    _execute(connection, pa.table(arrays), "insert_events")
+    rows = [event.row for event in new]
+    _execute(connection, arrow_table(EventRow._fields, rows, {"run_id": session.run_id, "seq": seq}), "insert_events")
     signals = list(_touched(connection, [signal for event in new for signal in event.signals]))
     if signals:
-        columns = dict(zip(SignalRow._fields, zip(*signals, strict=True), strict=True))
-        types = {"created": pa.int64(), "usable": pa.bool_()}
-        arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
-        _execute(connection, pa.table(arrays), "insert_signals")
+        _execute(connection, arrow_table(SignalRow._fields, signals, {}), "insert_signals")
     session.tally("events", Tally(added=len(new)))
     return len(new)
 

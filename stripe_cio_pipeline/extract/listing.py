@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from typing import Literal
 
-import pyarrow as pa
-
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
 from stripe_cio_pipeline.extract.history import RowPage, keep_absent_fields, prepare_rows
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Row, check_mode, read_known, write_rows
+from stripe_cio_pipeline.extract.store import Row, arrow_table, check_mode, read_known, write_rows
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -118,11 +116,7 @@ def note_listed(connection: Connection, kind: StripeObject, rows: Iterable[Row],
     """Note rows as being in Stripe, with what was found about them."""
     listed = [(kind.name, row.id, row.created, row.content_hash, findings.get(row.id)) for row in rows]
     names = ("object", "id", "created", "content_hash", "finding")
-    columns = dict(zip(names, zip(*listed, strict=True), strict=True))
-    arrivals = pa.table(
-        {name: pa.array(values, pa.int64() if name == "created" else pa.string()) for name, values in columns.items()}
-    )
-    connection.register("arrivals", arrivals)
+    connection.register("arrivals", arrow_table(names, listed, {}))
     try:
         connection.execute(_SQL["delete_listed"], [kind.name])
         connection.execute(_SQL["insert_listed"])

@@ -209,20 +209,29 @@ def _ids(rows: Sequence[Row]) -> pa.Table:
 
 
 def _table(rows: Sequence[Row], seq: int, run_id: str) -> pa.Table:
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    named = dict(zip(Row._fields, columns, strict=True))
-    arrays: dict[str, Any] = {name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in named.items()}
-    arrays["run_id"] = pa.array([run_id] * len(rows), pa.string())
-    arrays["seq"] = pa.array([seq] * len(rows), pa.int64())
-    return pa.table(arrays)
+    return arrow_table(Row._fields, rows, {"run_id": run_id, "seq": seq})
+
+
+def arrow_table(names: Sequence[str], rows: Sequence[Sequence[Any]], same: Mapping[str, Any]) -> pa.Table:
+    """Make of rows, whose values are in the order of `names`, a table for DuckDB; `same` has what all rows share."""
+    columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=True))
+    columns |= {name: [value] * len(rows) for name, value in same.items()}
+    fields = [pa.field(name, _TYPES.get(name, pa.string()), metadata=_MARKS.get(name)) for name in columns]
+    arrays = [pa.array(values, field.type) for field, values in zip(fields, columns.values(), strict=True)]
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
 _TYPES: Mapping[str, Any] = {
     "created": pa.int64(),
     "as_of": pa.int64(),
+    "seq": pa.int64(),
     "livemode": pa.bool_(),
     "deleted": pa.bool_(),
+    "usable": pa.bool_(),
 }
+
+#: Marked as JSON, DuckDB takes a payload as it is; as text, it would parse it once more.
+_MARKS: Mapping[str, Any] = {"payload": {"ARROW:extension:name": "arrow.json", "ARROW:extension:metadata": ""}}
 
 
 def _with_arrivals(connection: Connection, arrivals: pa.Table, statement: str) -> list[tuple[Any, ...]]:
