@@ -9,6 +9,8 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
+        #: Every request with its parameters, in the order of answering, while this is a list.
+        self.log: list[str] | None = None
         self._lock = threading.Lock()
 
     def add(self, name: str, amount: int = 1) -> None:
@@ -16,9 +18,11 @@ class Counters:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + amount
 
-    def request(self, method: str, endpoint: str, status: int) -> None:
+    def request(self, method: str, endpoint: str, status: int, address: str = "") -> None:
         """Count one answered request in the totals and under its endpoint and status."""
         with self._lock:
+            if self.log is not None:
+                self.log.append(f"{method} {address}")
             for name in (
                 "requests",
                 method,

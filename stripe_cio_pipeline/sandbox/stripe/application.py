@@ -57,10 +57,11 @@ class _Stripe:
     async def _serve(self, scope: Scope, send: Send) -> None:
         account, switches = self._account, self._account.switches
         method, path = scope["method"], scope["path"]
+        address = f"{path}?{scope['query_string'].decode()}"
         headers = dict(scope["headers"])
         fault = account.faults.draw(path)
         if fault is not None and fault.kind == "reset_before":
-            account.counters.request(method, self._answers.endpoint(path), 0)
+            account.counters.request(method, self._answers.endpoint(path), 0, address)
             await reset(scope)
             return
         delay = switches.latency_seconds + (fault.seconds if fault is not None else 0.0)
@@ -89,7 +90,7 @@ class _Stripe:
             # A slip of the sandbox, not a fault that was asked for: it must not look like one.
             _log.exception("the sandbox failed to answer %s %s", method, path)
             status, body = 500, b'{"error":{"message":"The sandbox itself failed; its log says why.","type":"sandbox"}}'
-        account.counters.request(method, endpoint, status)
+        account.counters.request(method, endpoint, status, address)
         answer = [
             (b"request-id", request_id.encode()),
             (b"stripe-version", version.encode()),
