@@ -14,7 +14,7 @@ from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_add
 from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
 from stripe_cio_pipeline.deliver.ledger import Group
 from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
-from stripe_cio_pipeline.deliver.memory import limit_memory, megabytes_for
+from stripe_cio_pipeline.deliver.memory import limit_memory, needs_of
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES
@@ -119,7 +119,7 @@ def deliver(
         return DeliveryReport(None)
     with warehouse.connect() as connection:
         planned = _count(connection, current)
-        megabytes = megabytes_for(connection, current)
+        needs = needs_of(connection, current, MAX_OPERATION_BYTES)
     held = planned.get("hold", 0)
     total = sum(planned.values())
     tally = _Tally()
@@ -131,7 +131,7 @@ def deliver(
             progress(DeliveryNote(total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
     context = _Context(warehouse, settings, policy, current, run_id, patience or Patience(), now)
-    lookups = context.lookups(megabytes, is_idle=total == held)
+    lookups = context.lookups(needs.megabytes, is_idle=total == held)
     pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
     if total > held or lookups:
@@ -141,11 +141,13 @@ def deliver(
             run_id,
             in_flight=policy.customerio.in_flight,
             unrecorded=_unrecorded(policy),
-            megabytes=megabytes,
+            megabytes=needs.megabytes,
             now=now,
             told=told,
         )
         try:
+            if needs.has_unsendable:
+                reject_unsendable(warehouse, sending, current)
             asyncio.run(_send(context, sending, pace, planned, lookups))
             problem = sending.stopped_by
         except CustomerioUnavailable as unreachable:
@@ -193,7 +195,6 @@ async def _send(
     lookups: list[tuple[str, str, str]],
 ) -> None:
     settings, now = context.settings, context.now
-    reject_oversize(context.warehouse, sending, context.plan_id)
     client = partial(
         track_api,
         settings,
@@ -233,7 +234,7 @@ async def _send_phases(sending: Sending, track: Api, planned: Mapping[str, int])
         await sending.run(track, Phase.EVENTS)
 
 
-def reject_oversize(warehouse: Warehouse, sending: Sending, plan_id: str) -> None:
+def reject_unsendable(warehouse: Warehouse, sending: Sending, plan_id: str) -> None:
     """Reject what Customer.io could only refuse, and name the field that makes it so large."""
     while True:
         with warehouse.connect() as connection:

@@ -31,7 +31,7 @@ from stripe_cio_pipeline.deliver.outcome import (
 )
 from stripe_cio_pipeline.deliver.packing import Batch
 from stripe_cio_pipeline.errors import CustomerioError
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Warehouse
 
 BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
@@ -87,7 +87,7 @@ class Sending:
     async def run(self, track: Api, phase: Phase) -> None:
         """Send everything that is due in a phase, and return when it is answered and written down."""
         self._track = track
-        stretches = await asyncio.to_thread(self._survey, phase)
+        stretches, begun = await asyncio.to_thread(self._survey, phase)
         if not stretches:
             return
         queue: asyncio.Queue[Batch | None] = asyncio.Queue(_PACKED_AHEAD)
@@ -96,7 +96,9 @@ class Sending:
             async with asyncio.TaskGroup() as recording:
                 recording.create_task(self._keep_recording())
                 async with asyncio.TaskGroup() as sending:
-                    sending.create_task(self._fill(queue, phase, stretches))
+                    sending.create_task(self._fill(queue, phase, stretches, begun))
+                    # Whatever is sent is no longer held.
+                    del begun
                     for _ in range(self._in_flight):
                         sending.create_task(self._drain(queue))
                 self._all_sent = True
@@ -107,29 +109,35 @@ class Sending:
             # After an interruption too: what was answered must not be sent again.
             self.write_rest()
 
-    def _survey(self, phase: Phase) -> list[Chunk]:
+    def _survey(self, phase: Phase) -> tuple[list[Chunk], list[Batch]]:
+        """Give the stretches of a phase, and the first of them read: most plans have no other."""
         with self._warehouse.connect() as connection:
             limit_memory(connection, self.megabytes)
-            return chunks(connection, self._plan_id, phase)
+            stretches = chunks(connection, self._plan_id, phase)
+            return stretches, self._pack(connection, phase, stretches[0]) if stretches else []
 
-    async def _fill(self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk]) -> None:
-        begin: int | None = None
-        for stretch in stretches:
-            if self.stopped_by is not None:
-                break
-            whole = stretch if begin is None else replace(stretch, first=begin)
-            batches = await asyncio.to_thread(self._read, phase, whole)
+    async def _fill(
+        self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk], batches: list[Batch]
+    ) -> None:
+        for following in [*stretches[1:], None]:
             # The last has room for more: it is read again with what comes next, for calls are what is scarce.
-            begin = batches.pop().positions[0] if batches and stretch is not stretches[-1] else None
-            for batch in batches:
-                await queue.put(batch)
+            begin = batches.pop().positions[0] if batches and following is not None else None
+            while batches:
+                await queue.put(batches.pop(0))
+            if following is None or self.stopped_by is not None:
+                break
+            stretch = following if begin is None else replace(following, first=begin)
+            batches = await asyncio.to_thread(self._read, phase, stretch)
         for _ in range(self._in_flight):
             await queue.put(None)
 
     def _read(self, phase: Phase, stretch: Chunk) -> list[Batch]:
         with self._warehouse.connect() as connection:
             limit_memory(connection, self.megabytes)
-            batches = list(read_batches(connection, self._plan_id, phase, stretch))
+            return self._pack(connection, phase, stretch)
+
+    def _pack(self, connection: Connection, phase: Phase, stretch: Chunk) -> list[Batch]:
+        batches = list(read_batches(connection, self._plan_id, phase, stretch))
         if not self.left_due:
             return batches
         fresh = []

@@ -1,1 +1,5 @@
-select coalesce(max(strlen(operation)), 0) from customerio.plan where plan_id = ?
+select
+    coalesce(max(strlen(operation)), 0) as widest,
+    coalesce(bool_or(action <> 'hold' and coalesce(strlen(operation) > $max_bytes, true)), false) as has_unsendable
+from customerio.plan
+where plan_id = $plan_id
