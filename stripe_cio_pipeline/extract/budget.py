@@ -7,8 +7,8 @@ limiter in `Stripe-Rate-Limited-Reason`, that pace is cut, and comes back step b
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiolimiter import AsyncLimiter
 
@@ -102,6 +102,7 @@ class Budget:
         self._account = Pace(granted * self._share, self._clock)
         self._endpoints: dict[str, Pace] = {}
         self._latency: dict[str, float] = {}
+        self._completion: dict[str, float] = {}
         self.throttled = 0
 
     @property
@@ -122,9 +123,14 @@ class Budget:
         started = self._clock()
         yield
         # Only answered requests come here: a broken connection says nothing about latency.
-        seconds = self._clock() - started
-        known = self._latency.get(endpoint, seconds)
-        self._latency[endpoint] = known + 0.2 * (seconds - known)
+        _smooth(self._latency, endpoint, self._clock() - started)
+
+    @contextmanager
+    def completion(self, endpoint: str) -> Iterator[None]:
+        """Measure how long an answer takes to be completed by requests to other endpoints, beside its own latency."""
+        started = self._clock()
+        yield
+        _smooth(self._completion, endpoint, self._clock() - started)
 
     def throttle(self, endpoint: str, reason: str) -> None:
         """Take Stripe's `Stripe-Rate-Limited-Reason` to heart."""
@@ -137,13 +143,22 @@ class Budget:
         # `resource-specific` limits one object: waiting for the retry is all that helps.
 
     def in_flight(self, endpoint: str) -> int:
-        """How many requests keep the endpoint's pace at its measured latency, with a half as much again in reserve."""
+        """How many requests keep the endpoint's pace at its measured latency, with a half as much again in reserve.
+
+        Answers that are being completed count beside them: they are no requests to this endpoint any more.
+        """
         pace = self._pace(endpoint)
         needed = math.ceil(pace.rate * self._latency.get(endpoint, 0.3) * 1.5) + 2
         most = min(pace.most_in_flight, self._account.most_in_flight)
-        return min(most, max(MIN_IN_FLIGHT, min(needed, MAX_IN_FLIGHT)))
+        completing = math.ceil(pace.rate * self._completion.get(endpoint, 0.0) * 1.5)
+        return min(most, max(MIN_IN_FLIGHT, min(needed, MAX_IN_FLIGHT))) + min(completing, MAX_IN_FLIGHT)
 
     def _pace(self, endpoint: str) -> Pace:
         if endpoint not in self._endpoints:
             self._endpoints[endpoint] = Pace(self.endpoint_rate, self._clock)
         return self._endpoints[endpoint]
+
+
+def _smooth(means: dict[str, float], endpoint: str, seconds: float) -> None:
+    known = means.get(endpoint, seconds)
+    means[endpoint] = known + 0.2 * (seconds - known)

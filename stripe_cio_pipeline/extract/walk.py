@@ -89,7 +89,10 @@ async def _ask(
     await writer.admit()
     try:
         answer = await transport.list(path, parameters, limit=PAGE_ROWS)
-        return answer if isinstance(answer, Refusal) else (edge_of(answer), await book.prepare(answer))
+        if isinstance(answer, Refusal):
+            return answer
+        with transport.budget.completion(path):
+            return edge_of(answer), await book.prepare(answer)
     except BaseException:
         await writer.dismiss()
         raise

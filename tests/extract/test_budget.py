@@ -146,3 +146,14 @@ def test_pause_stops_before_the_request_that_is_too_much_and_keeps_what_was_read
     stage.policy = fast_policy()
     stage.extract()
     stage.assert_in_step()
+
+
+def test_answers_that_other_requests_complete_leave_their_place_to_new_requests() -> None:
+    clock = Clock()
+    paces = budget(clock)
+    alone = paces.in_flight(INVOICES)
+    with paces.completion(INVOICES):
+        clock.now += 0.3
+    # 20 requests a second, each completed for 0.3 s, and half as much again.
+    assert paces.in_flight(INVOICES) == alone + 9
+    assert paces.in_flight(CUSTOMERS) == alone
