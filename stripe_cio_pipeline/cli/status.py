@@ -95,9 +95,7 @@ def show_status(output: Output, found: Status) -> None:
                 row["live"],
                 row["deleted"],
                 row["newest"],
-                "complete"
-                if row["slices"] == row["slices_finished"]
-                else f"{row['slices_finished']} of {row['slices']} slices",
+                _history(row),
             )
             for row in found.objects
         ),
@@ -132,6 +130,17 @@ def show_status(output: Output, found: Status) -> None:
         )
     else:
         output.good("Nothing is rejected.")
+
+
+def _history(row: dict[str, Any]) -> str:
+    """Say how far an object type's history is. Events have none: they are followed from the first run on."""
+    match row["history"]:
+        case "finished":
+            return "complete"
+        case "listing":
+            return f"{row['rows_listed']:,} rows so far"
+        case _:
+            return "" if row["object"] == "events" else "not begun"
 
 
 def _rows(connection: Connection, statement: str, *parameters: object) -> list[dict[str, Any]]:

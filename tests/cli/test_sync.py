@@ -1,5 +1,7 @@
 """The days of an installation, by its commands: look, be stopped, approve, change, send again, look back."""
 
+import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.cli.status import read_status, show_status
+from stripe_cio_pipeline.extract.frontier import HistoryMark, write_mark
+from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.warehouse import Warehouse
 
 POLICY = "identity: {settle_seconds: 0}\nstripe: {limits: {endpoint: 500, account: 2000}}\n"
 
@@ -132,10 +139,32 @@ def test_status_tells_account_objects_ledger_and_reads(story: Story) -> None:
     found = answer.json
     assert found["bindings"]["stripe.account"] == story.sandbox.stripe.switches.account_id
     assert {row["object"] for row in found["objects"]} >= {"customers", "subscriptions", "invoices", "events"}
+    assert {row["object"]: row["history"] for row in found["objects"]} == {
+        **dict.fromkeys(
+            ("charges", "coupons", "customers", "invoices", "prices", "products", "subscriptions"), "finished"
+        ),
+        "events": None,
+    }
     assert found["people"]["linked"] == story.answers["approved"].json["customerio"]["accepted"]
     assert found["reads"]["used_30_days"] == story.sandbox.stripe.counters.gets
     assert found["rejections"] == []
     assert "Nothing is rejected" in story.answers["status for people"].out
+
+
+def test_status_tells_how_far_each_history_is(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    with warehouse.transaction() as connection:
+        write_mark(connection, "customers", HistoryMark("finished", 1, 3, 250), "run")
+        write_mark(connection, "invoices", HistoryMark("listing", 1, 12, 1_200), "run")
+    out = io.StringIO()
+    with warehouse.reading() as connection, contextlib.redirect_stdout(out):
+        found = read_status(connection, parse_policy({}), now=0.0)
+        show_status(Output(as_json=False), found)
+    said = {line.strip("│ ").partition(" ")[0]: line.strip("│ ") for line in out.getvalue().splitlines()}
+    assert said["customers"].endswith("complete")
+    assert said["invoices"].endswith("1,200 rows so far")
+    assert said["charges"].endswith("not begun")
+    assert "begun" not in said["events"]
 
 
 def test_no_command_shows_a_key_or_lets_an_address_into_its_errors(story: Story) -> None:
