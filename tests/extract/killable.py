@@ -41,10 +41,10 @@ def main() -> None:
         time.sleep(chance.uniform(0.01, float(longest)))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        killed += 1
         if not os.WIFSIGNALED(status):
             # It was done before the blow fell: nothing is left to kill.
             break
+        killed += 1
     run(path, address, key, int(window), killed)
     print(killed)
 
