@@ -37,11 +37,9 @@ def lived(make_world: MakeWorld) -> World:
     return world
 
 
-@pytest.mark.parametrize(
-    "name", ["cus_000001", "cus_member", "Customer-1@example.com", "evt_1", "evt_2", " cus_000001 "]
-)
-def test_a_person_is_found_by_any_name(lived: World, name: str) -> None:
-    assert told(lived, name).person_id == "cus_000001"
+def test_a_person_is_found_by_any_name(lived: World) -> None:
+    names = ["cus_000001", "cus_member", "Customer-1@example.com", "evt_1", "evt_2", " cus_000001 "]
+    assert {name: told(lived, name).person_id for name in names} == dict.fromkeys(names, "cus_000001")
 
 
 def test_every_write_shows_before_after_cause_run_and_outcome(lived: World) -> None:
