@@ -13,9 +13,10 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
-#: DuckDB keeps rows in groups of 122,880. A whole one is written once; a part of one is written again with every later
-#: commit: a million people in groups of 40,000 cost three times as much as in these.
-GROUP_ITEMS = 2 * 122_880
+#: DuckDB keeps rows in groups of so many. A whole one is written once; a part of one is written again with every later
+#: commit: a million people in groups of 40,000 cost three times as much as in whole ones.
+GROUP_ITEMS = 122_880
+_MOST_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ class Group:
         """How many places in the plan were answered."""
         return sum(len(batch.positions) for batch in self.settled)
 
-    def take(self, most: int = GROUP_ITEMS) -> "Group":
-        """Give everything, or the first `most` items where there are more; the rest stays here."""
+    def take(self) -> "Group":
+        """Give one or two whole groups of items where there are so many, else everything; the rest stays here."""
         taken = Group([], self.calls, self.ended)
         self.calls, self.ended = [], 0
-        room = most
+        room = GROUP_ITEMS * max(1, min(self.items // GROUP_ITEMS, _MOST_GROUPS))
         while self.settled and room > 0:
             batch = self.settled.pop(0)
             if len(batch.positions) > room:
