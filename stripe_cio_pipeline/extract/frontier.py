@@ -37,10 +37,22 @@ def load_slices(connection: Connection, name: str) -> tuple[Slice, ...]:
 def save_slices(connection: Connection, name: str, slices: tuple[Slice, ...], rows_read: int, run_id: str) -> None:
     """Replace the slices that are still to be read, in the transaction that stores their pages."""
     connection.execute(_SQL["delete_slices"], [name])
-    for piece in slices:
-        low = _OPEN_FROM if piece.created_from is None else piece.created_from
-        before = _OPEN_BEFORE if piece.created_before is None else piece.created_before
-        connection.execute(_SQL["insert_slice"], [name, low, before, piece.after, rows_read, run_id])
+    if not slices:
+        return
+    # One statement for all: this thread waits for the reading one at each.
+    connection.execute(
+        _SQL["insert_slices"],
+        {
+            "object": name,
+            "created_from": [_OPEN_FROM if piece.created_from is None else piece.created_from for piece in slices],
+            "created_before": [
+                _OPEN_BEFORE if piece.created_before is None else piece.created_before for piece in slices
+            ],
+            "starting_after": [piece.after for piece in slices],
+            "rows_read": rows_read,
+            "run_id": run_id,
+        },
+    )
 
 
 def read_mark(connection: Connection, name: str) -> HistoryMark | None:
