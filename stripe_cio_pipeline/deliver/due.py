@@ -16,7 +16,7 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
 #: Spans are counted first, so that a chunk is bounded by bytes whatever lies where in the plan.
 SPAN = 1_024
-CHUNK_BYTES = 12_000_000
+CHUNK_BYTES = 8_000_000
 _ROWS_AT_ONCE = 5 * 2_048
 #: An operation's own text, so that with its timestamp it stays within Customer.io's 32,000 bytes.
 MAX_OPERATION_BYTES = MAX_ITEM_BYTES - STAMP_BYTES
