@@ -97,7 +97,7 @@ async def open_session(
         session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
         committing = asyncio.create_task(writer.run())
         # A page is thousands of objects and no cycle among them; looking for one would take a tenth of the time.
-        gc.set_threshold(200_000, *thresholds[1:])
+        gc.set_threshold(30_000, *thresholds[1:])
         try:
             await _bind(session, settings, state)
             yield session, state

@@ -31,7 +31,7 @@ GATHER_ROWS = 8_000
 #: so long at most, because others want it too, and for so many rows, because until then they are in memory.
 HOLD_ROWS = 500
 HOLD_SECONDS = 3.0
-CLOSE_ROWS = 32_000
+CLOSE_ROWS = 24_000
 
 
 class Book(Protocol):

@@ -127,5 +127,5 @@ class LongAccount(Account):
 
 TestLongLives = pytest.mark.gauntlet(pytest.mark.timeout(3_600)(LongAccount.TestCase))
 TestLongLives.settings = settings(
-    deadline=None, max_examples=60, stateful_step_count=40, suppress_health_check=_CHECKS, print_blob=True
+    deadline=None, max_examples=30, stateful_step_count=40, suppress_health_check=_CHECKS, print_blob=True
 )
