@@ -35,7 +35,7 @@ demo: .venv ## the whole pipeline against a sandbox of its own: no account, no k
 	@$(BIN)/stripe-cio demo
 
 test: .venv ## the test suite
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS)
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal
 
 lint: .venv ## ruff
 	@$(BIN)/ruff check .
