@@ -69,9 +69,10 @@ def tell_of_guard(plan: Plan) -> dict[str, Any]:
     }
     if verdict.stopped:
         told["what to do"] = (
-            "Look at the plan. To send exactly it, start sync with the run config "
-            f"ops: {{deliver_to_customerio: {{config: {{approve_plan: {plan.plan_id}}}}}}} in the launchpad, or run "
-            f"stripe-cio sync --approve-plan {plan.plan_id}. To be asked less often, raise the limits under guard in "
+            "Look at the plan. To send exactly it, materialize the assets behind it (people and events) with the "
+            f"run config ops: {{deliver_to_customerio: {{config: {{approve_plan: {plan.plan_id}}}}}}}, or run "
+            f"stripe-cio sync --approve-plan {plan.plan_id}. To send whatever a new run plans, start sync with "
+            "ops: {make_plan: {config: {approve: true}}}. To be asked less often, raise the limits under guard in "
             "stripe_cio.yaml."
         )
     return told
