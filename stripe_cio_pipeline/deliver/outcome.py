@@ -97,14 +97,18 @@ def judge(answer: Answer, items: int) -> Outcome:
     if (stop := refusal(answer)) is not None:
         return Stop(stop)
     if status in _PASSING or status >= 500:
-        pause = None if answer.retry_after is None else min(max(answer.retry_after, 0.0), _LONGEST_PAUSE)
-        return Again(f"it answered {status}", pause)
+        return _later(answer)
     return Stop(
         CustomerioError(
             f"Customer.io answered {status} to a batch, which this release does not know.",
             "Look at CUSTOMERIO_TRACK_URL; nothing of the batch is counted as accepted, and it is still due.",
         )
     )
+
+
+def _later(answer: Answer) -> Again:
+    pause = None if answer.retry_after is None else min(max(answer.retry_after, 0.0), _LONGEST_PAUSE)
+    return Again(f"it answered {answer.status}", pause)
 
 
 def judge_read(answer: Answer) -> Outcome:
@@ -121,8 +125,7 @@ def judge_read(answer: Answer) -> Outcome:
     if (stop := refusal(answer)) is not None:
         return Stop(stop)
     if status in _PASSING or status >= 500:
-        pause = None if answer.retry_after is None else min(max(answer.retry_after, 0.0), _LONGEST_PAUSE)
-        return Again(f"it answered {status}", pause)
+        return _later(answer)
     return Stop(
         CustomerioError(
             f"Customer.io answered {status} to a read.",

@@ -42,22 +42,15 @@ async def prepare_rows(session: Session, kind: StripeObject, answer: Answer) -> 
     return RowPage([row_of(kind, payload, as_of=answer.date, source="list") for payload in payloads], doubtful)
 
 
-class HistoryBook:
-    """Gathers pages of one object type's list, and writes them with the frontier that they leave."""
+class PageBook:
+    """Gathers the pages of one object type's list until they are written together."""
 
-    def __init__(self, session: Session, kind: StripeObject, plan: SlicePlan, mark: HistoryMark) -> None:
-        self.plan = plan
+    def __init__(self, session: Session, kind: StripeObject) -> None:
         self._session = session
         self._kind = kind
-        self._mark = mark
-        self._pages = mark.pages
-        self._rows_read = mark.rows
         self._gathered: list[Row] = []
         self._gathered_pages = 0
         self._doubtful: set[str] = set()
-        self._started_at = session.monotonic()
-        self._rows_before = mark.rows
-        self._oldest: int | None = None
 
     @property
     def gathered_rows(self) -> int:
@@ -75,11 +68,34 @@ class HistoryBook:
         check_mode(page.rows, self._session.livemode)
         return page
 
-    def keep(self, page: RowPage) -> None:
-        """Gather a page."""
+    def _gather(self, page: RowPage) -> None:
         self._gathered.extend(page.rows)
         self._doubtful |= page.doubtful
         self._gathered_pages += 1
+
+    def _take(self) -> tuple[list[Row], set[str]]:
+        """Hand over the rows and which of them are doubtful, and begin anew."""
+        rows, self._gathered, self._gathered_pages = self._gathered, [], 0
+        doubtful, self._doubtful = self._doubtful, set()
+        return rows, doubtful
+
+
+class HistoryBook(PageBook):
+    """Gathers pages of one object type's list, and writes them with the frontier that they leave."""
+
+    def __init__(self, session: Session, kind: StripeObject, plan: SlicePlan, mark: HistoryMark) -> None:
+        super().__init__(session, kind)
+        self.plan = plan
+        self._mark = mark
+        self._pages = mark.pages
+        self._rows_read = mark.rows
+        self._started_at = session.monotonic()
+        self._rows_before = mark.rows
+        self._oldest: int | None = None
+
+    def keep(self, page: RowPage) -> None:
+        """Gather a page."""
+        self._gather(page)
         self._pages += 1
         self._rows_read += len(page.rows)
         self._oldest = _older(self._oldest, page.rows)
@@ -88,8 +104,7 @@ class HistoryBook:
 
     def close_page(self) -> Entry:
         """Hand over pages and frontier."""
-        rows, self._gathered, self._gathered_pages = self._gathered, [], 0
-        doubtful, self._doubtful = self._doubtful, set()
+        rows, doubtful = self._take()
         frontier = self.plan.frontier()
         mark = HistoryMark(
             "finished" if self.plan.finished else "listing", self._mark.began, self._pages, self._rows_read

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
-from stripe_cio_pipeline.extract.history import RowPage, keep_absent_fields, prepare_rows
+from stripe_cio_pipeline.extract.history import PageBook, RowPage, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Row, arrow_table, check_mode, read_known, write_rows
-from stripe_cio_pipeline.extract.transport import Answer
+from stripe_cio_pipeline.extract.store import Row, arrow_table, read_known, write_rows
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -18,50 +17,27 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 Finding = Literal["missing", "changed"]
 
 
-class ListingBook:
+class ListingBook(PageBook):
     """Gathers pages of a reconcile: compares them, notes them as listed, and repairs unless it is a dry run."""
 
     def __init__(self, session: Session, kind: StripeObject, *, tampered: frozenset[str], dry_run: bool) -> None:
+        super().__init__(session, kind)
         self.plan = SlicePlan((Slice(),))
-        self._session = session
-        self._kind = kind
         self._tampered = tampered
         self._dry_run = dry_run
-        self._gathered: list[Row] = []
-        self._doubtful: set[str] = set()
-        self._gathered_pages = 0
         self._rows_read = 0
         self.repaired = 0
 
-    @property
-    def gathered_rows(self) -> int:
-        """Rows that wait to be written."""
-        return len(self._gathered)
-
-    @property
-    def gathered_pages(self) -> int:
-        """Pages that wait to be written."""
-        return self._gathered_pages
-
-    async def prepare(self, answer: Answer) -> RowPage:
-        """Make rows of a page, whole ones of our mode."""
-        page = await prepare_rows(self._session, self._kind, answer)
-        check_mode(page.rows, self._session.livemode)
-        return page
-
     def keep(self, page: RowPage) -> None:
         """Gather a page."""
-        self._gathered.extend(page.rows)
-        self._doubtful |= page.doubtful
-        self._gathered_pages += 1
+        self._gather(page)
         self._rows_read += len(page.rows)
         self._session.read[self._kind.name] = self._rows_read
         self._session.note("reconcile", self._kind.name, rows=self._rows_read, requests=self.plan.pages)
 
     def close_page(self) -> Entry:
         """Hand over pages."""
-        rows, self._gathered, self._gathered_pages = self._gathered, [], 0
-        doubtful, self._doubtful = self._doubtful, set()
+        rows, doubtful = self._take()
 
         def write(connection: Connection, seq: int) -> None:
             session, kind = self._session, self._kind
