@@ -20,9 +20,10 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, nex
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
-#: Columns of `model.people` that are never sent: when the row was computed, the newest Stripe event behind it, and the
-#: attribute for whose sake the person is not to be sent at all.
-BOOKKEEPING = ("_seq", "_source_event_id", "_rejected")
+#: Columns of `model.people` that are never sent: when the row became what it is, the newest Stripe event behind it, the
+#: attribute for whose sake the person is not to be sent at all, and a hash of the row as it was computed (null where a
+#: limit changed the row after that).
+BOOKKEEPING = ("_seq", "_source_event_id", "_rejected", "_hash")
 
 #: Memory that computing one person takes: joins of wide rows cannot be moved to disk while they run. A million people
 #: with a subscription, an invoice and a charge each were computed in two parts within 1 GB; this is half as much again.
@@ -173,14 +174,45 @@ class _Build:
             tables.hide(connection, "view", [raw])
 
     def _all_people(self, seq: int) -> tuple[int, tuple[LimitFinding, ...]]:
-        """Compute everybody anew, in parts, so that memory does not grow with the number of people."""
+        """Compute everybody anew. Gives the people computed, and what the limits found."""
+        connection = self._connection
+        size = self._part_size or max(10_000, tables.memory_limit(connection) // BYTES_PER_PERSON)
+        parts = max(1, math.ceil(tables.count(connection, "model.customers") / size))
+        with located(self._models.members):
+            are_comparable = parts == 1 and self._is_of_this_form("members", self._models.members.query)
+        if are_comparable:
+            query = self._people_query(seq)
+            if self._is_of_this_form("people", query):
+                return self._replace_differing(query)
+        return self._write_in_parts(seq, parts)
+
+    def _is_of_this_form(self, name: str, query: str) -> bool:
+        """Whether a table stands there already that has a query's columns, so that rows can be compared."""
+        known = tables.columns_of_table(self._connection, "model", name)
+        return bool(known) and known == tables.columns_of(self._connection, query)
+
+    def _replace_differing(self, query: str) -> tuple[int, tuple[LimitFinding, ...]]:
+        """Compute everybody at once, and write the rows that differ from those that stand there."""
+        connection, members = self._connection, self._models.members
+        with located(members):
+            connection.execute(_ACTS["compare_members"].replace("members_of_the_model", f"(\n{members.query})"))
+        connection.execute(_ACTS["moved_people"])
+        connection.execute(_ACTS["move_members"])
+        with located(self._models.people):
+            connection.execute(_ACTS["compare_people"].replace("people_of_the_model", f"({query})"))
+        self._hold_to_one_row_each("(from compared_people where is_computed)")
+        connection.execute(_ACTS["differing_people"])
+        findings = self._hold_to_limits("new_people")
+        connection.execute(_ACTS["replace_people"])
+        return tables.count(connection, "compared_people where is_computed"), findings
+
+    def _write_in_parts(self, seq: int, parts: int) -> tuple[int, tuple[LimitFinding, ...]]:
+        """Compute and write everybody, in parts, so that memory does not grow with the number of people."""
         connection = self._connection
         connection.execute(_ACTS["write_fast"])
         members = self._models.members
         with located(members):
             tables.create(connection, "model.members", members.query)
-        size = self._part_size or max(10_000, tables.memory_limit(connection) // BYTES_PER_PERSON)
-        parts = max(1, math.ceil(tables.count(connection, "model.members") / size))
         for part in range(parts):
             if parts > 1:
                 connection.execute(_ACTS["create_astray"], {"parts": parts, "part": part})
@@ -190,6 +222,7 @@ class _Build:
             self._compute(seq, "model.people", append=part > 0)
         self._show_everything("view")
         connection.execute(_ACTS["write_small"])
+        self._hold_to_one_row_each("model.people")
         return tables.count(connection, "model.people"), self._hold_to_limits("model.people")
 
     def _changed_people(self, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
@@ -207,6 +240,7 @@ class _Build:
         connection.execute(_ACTS["former_people"])
         connection.execute(_ACTS["replace_members"])
         self._compute(seq, "new_people", append=False)
+        self._hold_to_one_row_each("new_people")
         findings = self._hold_to_limits("new_people")
         connection.execute(_ACTS["replace_people"])
         self._show_everything("table")
@@ -230,6 +264,12 @@ class _Build:
 
     def _compute(self, seq: int, target: str, *, append: bool) -> None:
         """Run the helpers and people.sql over what is shown."""
+        query = self._people_query(seq)
+        with located(self._models.people):
+            (tables.insert if append else tables.create)(self._connection, target, query)
+
+    def _people_query(self, seq: int) -> str:
+        """Show the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
         for helper in self._models.helpers:
             with located(helper):
@@ -237,12 +277,16 @@ class _Build:
         connection.execute(_ACTS["newest_events"])
         with located(people):
             columns = tables.columns_of(connection, people.query)
-            check_columns(people, columns)
-            query = _with_bookkeeping(people, seq, ", ".join(map(as_attribute, columns)))
-            (tables.insert if append else tables.create)(connection, target, query)
+        check_columns(people, columns)
+        return (
+            _ACTS["bookkept_people"]
+            .replace("$seq", str(seq))
+            .replace("$names", ", ".join("people." + tables.quoted(column.name) for column in columns))
+            .replace("$attributes", ", ".join(map(as_attribute, columns)))
+            .replace("people_of_the_model", people.query)
+        )
 
     def _hold_to_limits(self, target: str) -> tuple[LimitFinding, ...]:
-        self._hold_to_one_row_each(target)
         columns = tables.columns_of(self._connection, f"from {target}")
         attributes = tuple(column for column in columns if column.name not in BOOKKEEPING)
         return apply_limits(self._connection, target, attributes, self._policy.customerio.oversize_value)
@@ -295,11 +339,3 @@ class _Build:
             findings=findings,
             seconds=elapsed(),
         )
-
-
-def _with_bookkeeping(people: ModelFile, seq: int, attributes: str) -> str:
-    return (
-        f"select {attributes}, {seq:d}::bigint as _seq, newest_events.newest.source_event_id as _source_event_id, "  # noqa: S608
-        f"null::varchar as _rejected from (\n{people.query}) as people "
-        f"left join newest_events on people.person_id = newest_events.person_id"
-    )

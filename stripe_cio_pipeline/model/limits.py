@@ -137,10 +137,11 @@ def _checks(column: Column) -> list[tuple[str, str]]:
 
 
 def _act(connection: Connection, table: str, column: Column, limit: str, broken: str, oversize_value: str) -> str:
+    # Without its hash, the row is looked at again whenever everybody is computed: what is told here is told again then.
     name = quoted(column.name)
     if limit == "value_bytes" and oversize_value == "reject":
         connection.execute(
-            f"update {table} set _rejected = ? where _rejected is null and {broken}",  # noqa: S608
+            f"update {table} set _rejected = coalesce(_rejected, ?), _hash = null where {broken}",  # noqa: S608
             [column.name],
         )
         return "rejected"
@@ -149,8 +150,8 @@ def _act(connection: Connection, table: str, column: Column, limit: str, broken:
         sizes = f"range({VALUE_BYTES // 4}, {VALUE_BYTES + 1})"
         fitting = f"list_filter({sizes}, lambda size: strlen(left({name}, size)) <= {VALUE_BYTES})"
         connection.execute(
-            f"update {table} set {name} = left({name}, list_max({fitting})) where {broken}"  # noqa: S608
+            f"update {table} set {name} = left({name}, list_max({fitting})), _hash = null where {broken}"  # noqa: S608
         )
         return "truncated"
-    connection.execute(f"update {table} set {name} = null where {broken}")  # noqa: S608
+    connection.execute(f"update {table} set {name} = null, _hash = null where {broken}")  # noqa: S608
     return "dropped"

@@ -25,6 +25,16 @@ def columns_of(connection: Connection, query: str) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name, kind, *_ in connection.execute(f"describe\n{query}").fetchall())
 
 
+def columns_of_table(connection: Connection, schema: str, name: str) -> tuple[Column, ...]:
+    """Give names and types of a table's columns, none where there is no such table."""
+    found = connection.execute(
+        "select column_name, data_type from duckdb_columns() where database_name = current_database() "
+        "and schema_name = ? and table_name = ? order by column_index",
+        [schema, name],
+    ).fetchall()
+    return tuple(Column(column, kind) for column, kind in found)
+
+
 def memory_limit(connection: Connection) -> int:
     """Give DuckDB's memory limit in bytes. DuckDB tells it as text such as `286.1 MiB`."""
     row = connection.execute("select current_setting('memory_limit')").fetchone()

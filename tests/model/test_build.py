@@ -1,13 +1,14 @@
 """Building over everything, and over what changed: both give the same."""
 
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.model import build
+from stripe_cio_pipeline.model import build, copy_models
 from stripe_cio_pipeline.policy import Policy
 from tests.model.account import Account, Payload
 from tests.model.cases import apart
@@ -245,6 +246,74 @@ def test_any_sequence_of_changes_gives_the_same_as_building_anew(
 
     assert account.rows(PEOPLE) == changed
     assert account.rows("from model.members order by customer_id") == members
+
+    with account.warehouse.transaction() as connection:
+        connection.execute("drop table model.people; drop table model.members")
+    account.build(full=True)
+
+    assert account.rows(PEOPLE) == changed
+    assert account.rows("from model.members order by customer_id") == members
+
+
+def test_everybody_anew_leaves_rows_that_are_the_same_as_they_stand(account: Account, tmp_path: Path) -> None:
+    account.put("customers", customer(1), customer(2), customer(3, email="customer-2@example.com"))
+    account.put("subscriptions", subscription(1, "cus_1", quantity=2))
+    account.build()
+    before = account.people()
+    edited = (tmp_path / "models" / "people.sql").resolve()
+    copy_models(edited.parent)
+    edited.write_text(edited.read_text().replace("owners.name as name", "'Customer of ' || owners.currency as name"))
+    account.put("customers", customer(1, currency=None))
+
+    report = account.build({"models": {"folder": str(edited.parent)}})
+
+    assert (report.full, report.people, report.changed) == (True, 2, 2)
+    after = account.people()
+    assert after["cus_2"]["name"] == "Customer of usd"
+    assert after["cus_2"]["_seq"] > before["cus_2"]["_seq"]
+
+    account.build({"models": {"folder": str(edited.parent)}}, full=True)
+
+    assert account.people() == after
+
+
+def test_everybody_anew_drops_who_is_no_person_any_more(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.build()
+    before = account.people()
+    account.put("customers", customer(2, email="customer-1@example.com"))
+
+    report = account.build(full=True)
+
+    assert (report.people, set(account.people())) == (1, {"cus_1"})
+    assert account.person("cus_1")["_seq"] > before["cus_1"]["_seq"]
+
+
+def test_everybody_anew_moves_people_whose_deletion_no_attribute_tells(account: Account, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "people.sql").write_text("select id as person_id, email from customers")
+    account.put("customers", customer(1), customer(2))
+    account.build({"models": {"folder": str(folder)}})
+    before = account.people()
+    account.put("customers", customer(2), deleted=True)
+
+    account.build({"models": {"folder": str(folder)}}, full=True)
+
+    after = account.people()
+    assert after["cus_1"] == before["cus_1"]
+    assert after["cus_2"]["_seq"] > before["cus_2"]["_seq"]
+
+
+def test_everybody_anew_says_again_what_is_over_a_limit(account: Account) -> None:
+    account.put("customers", customer(1, name="n" * 1200), customer(2))
+    account.build()
+
+    for policy, action, name in (({}, "dropped", None), ({"oversize_value": "truncate"}, "truncated", "n" * 1000)):
+        report = account.build({"customerio": policy}, full=True)
+
+        assert [(found.column, found.action, found.people) for found in report.findings] == [("name", action, 1)]
+        assert account.person("cus_1")["name"] == name
 
 
 def test_people_computed_in_parts_are_the_same(account: Account) -> None:
