@@ -19,7 +19,7 @@ def main() -> None:
     customers = 20_000 if arguments(__doc__ or "").small else 200_000
     with sandbox(customers) as stage:
         peer = sdk_rows_per_second(stage, 5.0)
-        warehouse = Warehouse(stage.folder / "warehouse.duckdb", memory_limit="100MB")
+        warehouse = Warehouse(stage.folder / "warehouse.duckdb")
         before = resource.getrusage(resource.RUSAGE_SELF)
         started = time.perf_counter()
         report = extract(warehouse, stage.settings, parse_policy(UNLIMITED), run_id="benchmark", objects=["customers"])

@@ -18,7 +18,7 @@ UNLIMITED = {"stripe": {"limits": {"endpoint": 100_000, "account": 100_000}, "mo
 def main() -> None:
     customers = 100_000 if arguments(__doc__ or "").small else 1_000_000
     with sandbox(customers) as stage:
-        warehouse = Warehouse(stage.folder / "warehouse.duckdb", memory_limit="64MB")
+        warehouse = Warehouse(stage.folder / "warehouse.duckdb")
         policy = parse_policy(UNLIMITED)
         started = time.perf_counter()
         report = extract(warehouse, stage.settings, policy, run_id="history", objects=["customers"])

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
 from stripe_cio_pipeline.extract import shapes
+from stripe_cio_pipeline.extract.arrivals import execute_with, insert, table_of, table_of_ids
 from stripe_cio_pipeline.extract.certainty import SignalKind
 from stripe_cio_pipeline.extract.frontier import save_slices
 from stripe_cio_pipeline.extract.objects import (
@@ -26,7 +25,7 @@ from stripe_cio_pipeline.extract.objects import (
 from stripe_cio_pipeline.extract.scrub import canonical, content_hash
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Tally, arrow_table, read_payloads
+from stripe_cio_pipeline.extract.store import Tally, read_payloads
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import Entry
@@ -225,10 +224,10 @@ def _write_events(connection: Connection, session: Session, events: Iterable[Rea
     if not new:
         return 0
     rows = [event.row for event in new]
-    _execute(connection, arrow_table(EventRow._fields, rows, {"run_id": session.run_id, "seq": seq}), "insert_events")
+    insert(connection, _SQL["insert_events"], EventRow._fields, rows, {"run_id": session.run_id, "seq": seq})
     signals = list(_touched(connection, [signal for event in new for signal in event.signals]))
     if signals:
-        _execute(connection, arrow_table(SignalRow._fields, signals, {}), "insert_signals")
+        execute_with(connection, table_of(SignalRow._fields, signals, {}), _SQL["insert_signals"])
     session.tally("events", Tally(added=len(new)))
     return len(new)
 
@@ -263,13 +262,5 @@ def _shows(kind: StripeObject, payload: dict[str, Any], touched_id: str) -> bool
 
 
 def _known_events(connection: Connection, ids: list[str]) -> set[str]:
-    found = _execute(connection, pa.table({"id": pa.array(ids, pa.string())}), "known_events")
+    found = execute_with(connection, table_of_ids(ids), _SQL["known_events"])
     return {row[0] for row in found}
-
-
-def _execute(connection: Connection, arrivals: pa.Table, statement: str) -> list[tuple[Any, ...]]:
-    connection.register("arrivals", arrivals)
-    try:
-        return connection.execute(_SQL[statement]).fetchall()
-    finally:
-        connection.unregister("arrivals")

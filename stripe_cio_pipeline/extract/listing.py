@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from stripe_cio_pipeline.extract.arrivals import execute_with, table_of
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook
 from stripe_cio_pipeline.extract.history import PageBook, RowPage, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Row, arrow_table, read_known, write_rows
+from stripe_cio_pipeline.extract.store import Row, read_known, write_rows
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -92,12 +93,9 @@ def note_listed(connection: Connection, kind: StripeObject, rows: Iterable[Row],
     """Note rows as being in Stripe, with what was found about them."""
     listed = [(kind.name, row.id, row.created, row.content_hash, findings.get(row.id)) for row in rows]
     names = ("object", "id", "created", "content_hash", "finding")
-    connection.register("arrivals", arrow_table(names, listed, {}))
-    try:
-        connection.execute(_SQL["delete_listed"], [kind.name])
-        connection.execute(_SQL["insert_listed"])
-    finally:
-        connection.unregister("arrivals")
+    arrivals = table_of(names, listed, {})
+    execute_with(connection, arrivals, _SQL["delete_listed"], [kind.name])
+    execute_with(connection, arrivals, _SQL["insert_listed"])
 
 
 def compare(

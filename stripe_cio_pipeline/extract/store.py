@@ -5,7 +5,7 @@ name. This is the one place where SQL is put together from text: a name cannot b
 file would drift apart, and the names are constants of `objects.OBJECTS`, never input.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from stripe_cio_pipeline.errors import BindingError
+from stripe_cio_pipeline.extract.arrivals import execute_with, insert, table_of, table_of_ids
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.scrub import canonical, content_hash
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -158,20 +159,19 @@ def write_rows(
             buried += row.deleted
     changed = _keep_payloads(connection, kind, changed)
     if changed:
-        _with_arrivals(connection, _ids(changed), _of(kind, "delete_replaced"))
+        execute_with(connection, table_of_ids(row.id for row in changed), _of(kind, "delete_replaced"))
     fresh = added + changed
-    if fresh:
-        _with_arrivals(connection, _table(fresh, seq, run_id), _of(kind, "insert_rows"))
+    insert(connection, _of(kind, "insert_rows"), Row._fields, fresh, {"run_id": run_id, "seq": seq})
     # A table without newer as_of needs no touch; during history there are none.
     confirmed = [row for row in same if row.as_of != known[row.id].as_of or row.source != known[row.id].source]
     if confirmed:
-        _with_arrivals(connection, _table(confirmed, seq, run_id), _of(kind, "confirm_rows"))
+        execute_with(connection, _confirmations(confirmed), _of(kind, "confirm_rows"))
     return Tally(len(added), len(changed), buried, len(same), stale)
 
 
 def read_known(connection: Connection, kind: StripeObject, ids: Iterable[str]) -> dict[str, Known]:
     """Look up what is stored for some ids."""
-    found = _with_arrivals(connection, pa.table({"id": pa.array(list(ids), pa.string())}), _of(kind, "stored_rows"))
+    found = execute_with(connection, table_of_ids(ids), _of(kind, "stored_rows"))
     return {row[0]: Known(*row[1:]) for row in found}
 
 
@@ -204,39 +204,5 @@ def _of(kind: StripeObject, act: str) -> str:
     return _SQL[act].replace("{table}", kind.name)
 
 
-def _ids(rows: Sequence[Row]) -> pa.Table:
-    return pa.table({"id": pa.array([row.id for row in rows], pa.string())})
-
-
-def _table(rows: Sequence[Row], seq: int, run_id: str) -> pa.Table:
-    return arrow_table(Row._fields, rows, {"run_id": run_id, "seq": seq})
-
-
-def arrow_table(names: Sequence[str], rows: Sequence[Sequence[Any]], same: Mapping[str, Any]) -> pa.Table:
-    """Make of rows, whose values are in the order of `names`, a table for DuckDB; `same` has what all rows share."""
-    columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=True))
-    columns |= {name: [value] * len(rows) for name, value in same.items()}
-    fields = [pa.field(name, _TYPES.get(name, pa.string()), metadata=_MARKS.get(name)) for name in columns]
-    arrays = [pa.array(values, field.type) for field, values in zip(fields, columns.values(), strict=True)]
-    return pa.table(arrays, schema=pa.schema(fields))
-
-
-_TYPES: Mapping[str, Any] = {
-    "created": pa.int64(),
-    "as_of": pa.int64(),
-    "seq": pa.int64(),
-    "livemode": pa.bool_(),
-    "deleted": pa.bool_(),
-    "usable": pa.bool_(),
-}
-
-#: Marked as JSON, DuckDB takes a payload as it is; as text, it would parse it once more.
-_MARKS: Mapping[str, Any] = {"payload": {"ARROW:extension:name": "arrow.json", "ARROW:extension:metadata": ""}}
-
-
-def _with_arrivals(connection: Connection, arrivals: pa.Table, statement: str) -> list[tuple[Any, ...]]:
-    connection.register("arrivals", arrivals)
-    try:
-        return connection.execute(statement).fetchall()
-    finally:
-        connection.unregister("arrivals")
+def _confirmations(rows: Sequence[Row]) -> pa.Table:
+    return table_of(("id", "as_of", "source"), [(row.id, row.as_of, row.source) for row in rows], {})

@@ -23,7 +23,7 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 Result = TypeVar("Result")
 
 #: Pages that may be asked for and not yet durable, over all object types.
-WINDOW_PAGES = 256
+WINDOW_PAGES = 192
 GATHER_SECONDS = 0.5
 #: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
 GATHER_ROWS = 8_000
