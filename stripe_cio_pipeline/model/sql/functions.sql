@@ -15,17 +15,26 @@ create or replace temp macro minor_units(currency) as
 -- division gives the nearest double, which prints exactly up to 15 digits.
 create or replace temp macro major(amount, currency) as amount / minor_units(currency);
 
+-- A price's amount, which Stripe gives with up to twelve decimals. What is too large to be one is none.
+create or replace temp macro price_amount(value) as
+    case when abs(try_cast(value as double)) < 1e14 then try_cast(value as double) end;
+
 -- An amount of a billing interval as the amount of a month: a year has 12 months, 52 weeks and 365 days. Rounded to a
--- millionth of a minor unit, so that thirds add up again.
+-- millionth of a minor unit, so that thirds add up again. All in doubles, because a decimal of 38 digits takes twenty times
+-- as long to divide or to round; what is added up is made a decimal before (`exactly`).
 create or replace temp macro monthly(amount, billing_interval, interval_count) as
-    cast(
+    round(
         case billing_interval
             when 'month' then amount / interval_count
             when 'year' then amount / (12 * interval_count)
             when 'week' then amount * 52.0 / (12 * interval_count)
             when 'day' then amount * 365.0 / (12 * interval_count)
-        end as decimal(38, 6)
+        end,
+        6
     );
+
+-- An amount to be added to others: decimals add up to the same in whatever order, which doubles do not.
+create or replace temp macro exactly(amount) as cast(amount as decimal(38, 6));
 
 -- The id of something that Stripe gives as an id or, expanded, as the object itself.
 create or replace temp macro expanded_id(value) as

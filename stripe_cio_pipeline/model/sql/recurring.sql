@@ -1,21 +1,30 @@
 -- One row per subscription: plan, interval, coupon and what it brings in a month, in minor units of its currency. The main
 -- item is the first that is not metered.
-with items as (
+with several as (
+    -- What items add up to. Most subscriptions have one, and nothing to add up: to group them all takes twice the time.
     select
         subscription_id,
-        sum(monthly_amount) as monthly_amount,
-        arg_min(
-            struct_pack(
-                plan := plan,
-                billing_interval := billing_interval,
-                interval_count := interval_count
-            ),
-            case when metered then 1000 else 0 end + position
-        ) as main,
-        list(plan) as plans,
-        sum(quantity) filter (where not metered) as quantity
+        cast(sum(exactly(monthly_amount)) as double) as monthly_amount,
+        arg_min(position, case when metered then 1000 else 0 end + position) as main_position,
+        list_sort(list(distinct plan) filter (where plan is not null)) as plans,
+        cast(sum(quantity) filter (where not metered) as bigint) as quantity
     from recurring_items
+    where subscription_id in (select subscription_id from subscription_items where position > 1)
     group by subscription_id
+),
+
+items as (
+    select
+        main.subscription_id,
+        main.plan,
+        main.billing_interval,
+        main.interval_count,
+        coalesce(several.monthly_amount, main.monthly_amount) as monthly_amount,
+        coalesce(several.plans, case when main.plan is not null then [main.plan] end) as plans,
+        coalesce(several.quantity, case when not main.metered then main.quantity end) as quantity
+    from recurring_items as main
+    left join several on main.subscription_id = several.subscription_id
+    where several.subscription_id is null or main.position = several.main_position
 ),
 
 coupons as (
@@ -35,27 +44,28 @@ coupons as (
 
 select
     items.subscription_id,
-    items.main.plan as plan,
+    items.plan as plan,
     items.plans,
     items.quantity,
-    case items.main.interval_count
-        when 1 then items.main.billing_interval
-        else items.main.interval_count || ' ' || items.main.billing_interval || 's'
+    case items.interval_count
+        when 1 then items.billing_interval
+        else items.interval_count || ' ' || items.billing_interval || 's'
     end as billing_interval,
     coupons.coupon,
     case
         when coupons.steps is null then items.monthly_amount
-        else cast(
+        else round(
             reduced(
                 items.monthly_amount,
                 list_transform(
                     coupons.steps,
                     lambda step: struct_pack(
                         percent := step.percent,
-                        amount := monthly(step.amount, items.main.billing_interval, items.main.interval_count)
+                        amount := monthly(step.amount, items.billing_interval, items.interval_count)
                     )
                 )
-            ) as decimal(38, 6)
+            ),
+            6
         )
     end as monthly_amount
 from items

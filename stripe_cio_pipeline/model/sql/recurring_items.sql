@@ -32,10 +32,10 @@ priced as (
             else
                 case
                     when items.currency = items.subscription_currency then items.unit_amount
-                    else try_cast(
+                    else price_amount(
                         json_extract_string(
                             prices.currency_options, '$.' || items.subscription_currency || '.unit_amount_decimal'
-                        ) as decimal(26, 12)
+                        )
                     )
                 end
                 * try_cast(

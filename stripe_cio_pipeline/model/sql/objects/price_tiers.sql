@@ -24,10 +24,6 @@ select
     position,
     coalesce(lag(tier.up_to) over (partition by id order by position), 0) as above,
     tier.up_to as up_to,
-    coalesce(
-        try_cast(tier.unit_amount_decimal as decimal(26, 12)), try_cast(tier.unit_amount as decimal(26, 12)), 0
-    ) as unit_amount,
-    coalesce(
-        try_cast(tier.flat_amount_decimal as decimal(26, 12)), try_cast(tier.flat_amount as decimal(26, 12)), 0
-    ) as flat_amount
+    coalesce(price_amount(tier.unit_amount_decimal), price_amount(tier.unit_amount), 0) as unit_amount,
+    coalesce(price_amount(tier.flat_amount_decimal), price_amount(tier.flat_amount), 0) as flat_amount
 from unnested

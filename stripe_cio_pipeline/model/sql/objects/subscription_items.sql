@@ -55,10 +55,10 @@ select
     lower(coalesce(item.price.currency, item.plan.currency)) as currency,
     lower(coalesce(currency, item.price.currency, item.plan.currency)) as subscription_currency,
     coalesce(
-        try_cast(item.price.unit_amount_decimal as decimal(26, 12)),
-        try_cast(item.price.unit_amount as decimal(26, 12)),
-        try_cast(item.plan.amount_decimal as decimal(26, 12)),
-        try_cast(item.plan.amount as decimal(26, 12))
+        price_amount(item.price.unit_amount_decimal),
+        price_amount(item.price.unit_amount),
+        price_amount(item.plan.amount_decimal),
+        price_amount(item.plan.amount)
     ) as unit_amount,
     coalesce(item.price.billing_scheme, item.plan.billing_scheme, 'per_unit') as billing_scheme,
     coalesce(item.price.tiers_mode, item.plan.tiers_mode) as tiers_mode,
