@@ -26,7 +26,7 @@ from stripe_cio_pipeline.deliver.app_reads import (
 )
 from stripe_cio_pipeline.deliver.client import Api, Call, Patience, app_api
 from stripe_cio_pipeline.deliver.comparing import drifted, refused_identifiers
-from stripe_cio_pipeline.deliver.ledger import Group, record
+from stripe_cio_pipeline.deliver.ledger import record_calls
 from stripe_cio_pipeline.deliver.workspace import REGION_BINDING, read_bindings
 from stripe_cio_pipeline.errors import CustomerioError
 from stripe_cio_pipeline.policy import Policy
@@ -131,7 +131,7 @@ def verify(
         asyncio.run(verification.look(client, mark))
     finally:
         with warehouse.transaction() as connection:
-            record(connection, Group(calls=calls), plan_id="", run_id=run_id)
+            record_calls(connection, calls, plan_id="", run_id=run_id)
     return verification.report(len(calls), time.monotonic() - began)
 
 
@@ -219,7 +219,10 @@ class _Verification:
     async def _compare(self, app: Api, kind: str, people: list[_Known]) -> None:
         shown: dict[str, Profile] = {}
         pages = list(hundreds([person.name for person in people]))
-        for page in await asyncio.gather(*(read_people(app, kind, page) for page in pages)):
+        # All are waited for: one that went on after a failure would use a connection that is closed by then.
+        for page in await asyncio.gather(*(read_people(app, kind, page) for page in pages), return_exceptions=True):
+            if isinstance(page, BaseException):
+                raise page
             shown |= {_name(kind, profile): profile for profile in page}
         absent = [person for person in people if _folded(kind, person.name) not in shown]
         if len(absent) == len(people) and len(people) > 1 and not self._counts["checked"]:

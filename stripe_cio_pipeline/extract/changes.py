@@ -24,6 +24,7 @@ from stripe_cio_pipeline.extract.store import (
     tombstone,
     write_rows,
 )
+from stripe_cio_pipeline.extract.tasks import abandon
 from stripe_cio_pipeline.extract.transport import wrong_request
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
@@ -123,8 +124,7 @@ async def read_again(
                     raise error
             session.note("changes", kind.name, rows=len(readings) - len(waiting), requests=len(readings))
     finally:
-        for task in under_way:
-            task.cancel()
+        await abandon(under_way)
     # Whoever looks at the signals next must find these settled.
     await session.writer.commit_now()
     session.writer.close_book(book)

@@ -1,6 +1,5 @@
 """History: everything that Stripe lists of an object type, in slices, resumable at every page."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
 from stripe_cio_pipeline.extract.store import Row, check_mode, read_payloads, row_of, write_rows
+from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Answer, wrong_request
 from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import Entry
@@ -190,13 +190,20 @@ def covered_share(frontier: tuple[Slice, ...], oldest: int | None, now: float) -
 
 async def complete_all(session: Session, kind: StripeObject, payloads: list[dict[str, Any]]) -> None:
     """Fetch all of every list inside the objects where Stripe gave only its beginning."""
-    await asyncio.gather(*(_complete(session, kind, nested, payload) for nested in kind.nested for payload in payloads))
+    await together(
+        _complete(session, kind, nested, payload)
+        for nested in kind.nested
+        for payload in payloads
+        if _is_cut(payload.get(nested.field))
+    )
+
+
+def _is_cut(inner: Any) -> bool:
+    return isinstance(inner, dict) and bool(inner.get("has_more"))
 
 
 async def _complete(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
-    inner = payload.get(nested.field)
-    if not isinstance(inner, dict) or not inner.get("has_more"):
-        return
+    inner = payload[nested.field]
     # Expanded as inside the parent, so that an object is the same however it was read.
     prefix = f"{nested.field}.data."
     expands = [f"data.{path.removeprefix(prefix)}" for path in kind.expands if path.startswith(prefix)]

@@ -15,6 +15,7 @@ from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.running import open_session
 from stripe_cio_pipeline.extract.slices import Slice
 from stripe_cio_pipeline.extract.state import State, read_state
+from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Patience, Transport, wrong_request
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
@@ -192,7 +193,7 @@ async def _probe(
             return ProbeFinding(path, permission, True, "")
 
         asked = [(kind.path, kind.permission) for kind in OBJECTS] + [(EVENTS_PATH, EVENTS_PERMISSION)]
-        return tuple(await asyncio.gather(*(one(path, permission) for path, permission in asked)))
+        return tuple(await together(one(path, permission) for path, permission in asked))
 
 
 def _is_ours(row: tuple[int, ...] | None) -> bool:

@@ -31,10 +31,11 @@ from stripe_cio_pipeline.extract.changes import follow_signals
 from stripe_cio_pipeline.extract.feed import WATERMARK, FeedBook, read_feed
 from stripe_cio_pipeline.extract.history import read_history
 from stripe_cio_pipeline.extract.meter import Meter
-from stripe_cio_pipeline.extract.objects import EVENTS_PATH, PAGE_ROWS, StripeObject
+from stripe_cio_pipeline.extract.objects import EVENTS_PATH, OBJECTS, PAGE_ROWS, StripeObject
 from stripe_cio_pipeline.extract.progress import ObjectFailure, Progress
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.state import State, read_state
+from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Patience, Transport
 from stripe_cio_pipeline.extract.writer import WINDOW_PAGES, Writer
 from stripe_cio_pipeline.policy import Policy
@@ -218,10 +219,7 @@ async def each(
         finally:
             session.seconds[kind.name] = session.seconds.get(kind.name, 0.0) + session.monotonic() - started
 
-    done = await asyncio.gather(*(one(kind) for kind in selected), return_exceptions=True)
-    for error in done:
-        if isinstance(error, BaseException):
-            raise error
+    await together(one(kind) for kind in selected)
     await session.writer.commit_now()
 
 
@@ -231,6 +229,9 @@ def _note_failure(session: Session, name: str, error: PipelineError) -> None:
 
 def raise_together(session: Session) -> None:
     """Raise what failed: the error itself if it is one, else one of the same class that tells all."""
+    # In the order of the objects, not of the failures: the same trouble is told in the same words.
+    order = {kind.name: place for place, kind in enumerate(OBJECTS)}
+    session.failures.sort(key=lambda failed: order.get(failed[0].object, len(order)))
     first = session.failures[0][1]
     if len(session.failures) == 1 or not isinstance(first, PipelineError):
         raise first

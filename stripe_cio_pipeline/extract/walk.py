@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.slices import Edge, Slice, SlicePlan
+from stripe_cio_pipeline.extract.tasks import abandon
 from stripe_cio_pipeline.extract.transport import Answer, Transport, wrong_request
 from stripe_cio_pipeline.extract.writer import Writer
 
@@ -77,8 +78,7 @@ async def walk(
                 book.keep(page)
                 writer.arrived()
     finally:
-        for task in under_way:
-            task.cancel()
+        await abandon(under_way)
     if failure is not None:
         raise failure
 

@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 from stripe_cio_pipeline.errors import StripeCredentialsError
@@ -67,3 +69,12 @@ def test_a_probe_with_a_wrong_key_says_that_the_key_is_wrong(stage: Stage) -> No
     settings = Settings(stripe_api_key="rk_test_wrong", stripe_api_base=stage.settings.stripe_api_base)
     with pytest.raises(StripeCredentialsError, match="STRIPE_API_KEY"):
         probe(settings, stage.policy, patience=QUICK)
+
+
+def test_a_probe_that_is_refused_leaves_no_connection_open(stage: Stage) -> None:
+    settings = Settings(stripe_api_key="rk_test_wrong", stripe_api_base=stage.settings.stripe_api_base)
+    for _ in range(5):
+        with pytest.raises(StripeCredentialsError):
+            probe(settings, stage.policy, patience=QUICK)
+    # Python warns of an open socket when it collects it, and a warning fails a test here.
+    gc.collect()
