@@ -11,15 +11,15 @@ from functools import partial
 import orjson
 
 from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_address, track_api
-from stripe_cio_pipeline.deliver.due import MAX_OPERATION_BYTES, Phase
 from stripe_cio_pipeline.deliver.ledger import Group
 from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
-from stripe_cio_pipeline.deliver.memory import limit_memory, needs_of
+from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
-from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES
+from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES, MAX_OPERATION_BYTES
 from stripe_cio_pipeline.deliver.rejections import release_rejections
 from stripe_cio_pipeline.deliver.sending import Sending
+from stripe_cio_pipeline.deliver.survey import Phase, Survey, survey
 from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
 from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable, GuardStop
 from stripe_cio_pipeline.plan import approve as approve_plan
@@ -118,37 +118,33 @@ def deliver(
     if current is None:
         return DeliveryReport(None)
     with warehouse.connect() as connection:
-        planned = _count(connection, current)
-        needs = needs_of(connection, current, MAX_OPERATION_BYTES)
-    held = planned.get("hold", 0)
-    total = sum(planned.values())
+        plan = survey(connection, current)
     tally = _Tally()
 
     def told(group: Group) -> None:
         tally.add(group)
         if progress is not None:
             accepted = tally.settled - tally.rejected
-            progress(DeliveryNote(total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
+            progress(DeliveryNote(plan.total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
     context = _Context(warehouse, settings, policy, current, run_id, patience or Patience(), now)
-    lookups = context.lookups(needs.megabytes, is_idle=total == held)
+    lookups = context.lookups(plan.megabytes, is_idle=plan.total == plan.held)
     pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
-    if total > held or lookups:
+    if plan.total > plan.held or lookups:
         sending = Sending(
             warehouse,
-            current,
+            plan,
             run_id,
             in_flight=policy.customerio.in_flight,
             unrecorded=_unrecorded(policy),
-            megabytes=needs.megabytes,
             now=now,
             told=told,
         )
         try:
-            if needs.has_unsendable:
+            if plan.has_unsendable:
                 reject_unsendable(warehouse, sending, current)
-            asyncio.run(_send(context, sending, pace, planned, lookups))
+            asyncio.run(_send(context, sending, pace, plan, lookups))
             problem = sending.stopped_by
         except CustomerioUnavailable as unreachable:
             problem = unreachable
@@ -157,7 +153,7 @@ def deliver(
     if problem is not None and not isinstance(problem, CustomerioUnavailable):
         raise problem
     with warehouse.transaction() as connection:
-        return _report(connection, context, planned, tally, pace.throttled, time.monotonic() - began, problem)
+        return _report(connection, context, plan.total, tally, pace.throttled, time.monotonic() - began, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +187,7 @@ async def _send(
     context: _Context,
     sending: Sending,
     pace: Pace,
-    planned: Mapping[str, int],
+    plan: Survey,
     lookups: list[tuple[str, str, str]],
 ) -> None:
     settings, now = context.settings, context.now
@@ -217,18 +213,17 @@ async def _send(
                 await look_up(app, context.warehouse, context.plan_id, lookups, context.run_id)
         if track.address == track_address(settings, workspace.region):
             track.on_call = None
-            await _send_phases(sending, track, planned)
+            await _send_phases(sending, track, plan)
             return
     async with client(region=workspace.region) as track:
-        await _send_phases(sending, track, planned)
+        await _send_phases(sending, track, plan)
 
 
-async def _send_phases(sending: Sending, track: Api, planned: Mapping[str, int]) -> None:
-    if planned.keys() & {"identify", "update"}:
-        await sending.run(track, Phase.PEOPLE)
-    if planned.keys() & {"delete", "suppress", "merge"}:
-        await sending.run(track, Phase.REMOVALS)
-    settled = -1 if "event" in planned else sending.settled
+async def _send_phases(sending: Sending, track: Api, plan: Survey) -> None:
+    for phase in (Phase.PEOPLE, Phase.REMOVALS):
+        if phase in plan.spans:
+            await sending.run(track, phase)
+    settled = -1 if Phase.EVENTS in plan.spans else sending.settled
     while sending.settled > settled and sending.stopped_by is None:
         settled = sending.settled
         await sending.run(track, Phase.EVENTS)
@@ -300,7 +295,7 @@ def _moment(now: Callable[[], float]) -> datetime:
 def _report(
     connection: Connection,
     context: _Context,
-    planned: Mapping[str, int],
+    planned: int,
     tally: _Tally,
     throttled: int,
     seconds: float,
@@ -325,7 +320,7 @@ def _report(
     )
     return DeliveryReport(
         plan_id=plan_id,
-        planned=sum(planned.values()),
+        planned=planned,
         accepted=tally.settled - tally.rejected,
         rejected=tally.rejected,
         held=left.get("hold", 0),

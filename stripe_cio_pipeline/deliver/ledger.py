@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import Any
 
 import pyarrow as pa
 
@@ -74,10 +75,13 @@ class Group:
         return taken
 
 
-def record(connection: Connection, group: Group, *, plan_id: str, run_id: str) -> None:
-    """Move the ledger by a group of answers, inside the caller's transaction."""
-    if group.calls:
-        _record_calls(connection, group, plan_id, run_id)
+def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, mark: int) -> None:
+    """Move the ledger by a group of answers, inside the caller's transaction.
+
+    `mark` is the last `seq` that is not this delivery's: whoever has a later one was written down by it, and is not in
+    the plan a second time.
+    """
+    record_calls(connection, group.calls, plan_id=plan_id, run_id=run_id)
     if not group.settled:
         return
     span = _hand_over(connection, group)
@@ -86,9 +90,8 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str) -
     connection.execute(_SQL["insert_writes"], {**parameters, **run})
     actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
     if actions - {"event"}:
+        is_known = _find_known(connection, {**parameters, "mark": mark})
         seq = {"seq": next_seq(connection)}
-        connection.execute(_SQL["create_known"], parameters)
-        is_known = connection.execute(_SQL["has_known"]).fetchone() is not None
         connection.execute(_SQL["insert_people"], {**parameters, **run, **seq})
         if is_known:
             connection.execute(_SQL["delete_older_people"], seq)
@@ -105,11 +108,23 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str) -
     connection.execute(_SQL["drop_answered"])
 
 
-def _record_calls(connection: Connection, group: Group, plan_id: str, run_id: str) -> None:
-    calls = [call for _, call in group.calls]
-    made = pa.table(
+def _find_known(connection: Connection, parameters: dict[str, Any]) -> bool:
+    """Set the ledger's rows of those who were answered aside; False where it has none."""
+    if connection.execute(_SQL["has_earlier"], {"mark": parameters["mark"]}).fetchone() is None:
+        connection.execute(_SQL["create_nobody_known"])
+        return False
+    connection.execute(_SQL["create_known"], parameters)
+    return connection.execute(_SQL["has_known"]).fetchone() is not None
+
+
+def record_calls(connection: Connection, made: list[tuple[str, Call]], *, plan_id: str, run_id: str) -> None:
+    """Keep calls, each with its request id, inside the caller's transaction."""
+    if not made:
+        return
+    calls = [call for _, call in made]
+    table = pa.table(
         {
-            "request_id": pa.array([request_id for request_id, _ in group.calls], pa.string()),
+            "request_id": pa.array([request_id for request_id, _ in made], pa.string()),
             "sent_at": pa.array([call.sent_at for call in calls], pa.float64()),
             "endpoint": pa.array([call.endpoint for call in calls], pa.string()),
             "items": pa.array([call.items for call in calls], pa.int64()),
@@ -119,7 +134,7 @@ def _record_calls(connection: Connection, group: Group, plan_id: str, run_id: st
             "attempt": pa.array([call.attempt for call in calls], pa.int32()),
         }
     )
-    connection.register("made_calls", made)
+    connection.register("made_calls", table)
     connection.execute(_SQL["insert_requests"], {"plan_id": plan_id, "run_id": run_id})
     connection.unregister("made_calls")
 
@@ -129,6 +144,7 @@ def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
     settled = group.settled
     batches = pa.table(
         {
+            "batch": pa.array(range(len(settled)), pa.int32()),
             "positions": _lists([batch.positions for batch in settled]),
             "request_id": pa.array([batch.request_id for batch in settled], pa.string()),
             "sent_at": pa.array([batch.sent_at for batch in settled], pa.float64()),
@@ -144,11 +160,11 @@ def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
             "message": pa.array([problem.message for _, problem in refused], pa.string()),
         }
     )
-    connection.register("answered_batches", batches)
-    connection.register("refused_items", problems)
+    connection.register("handed_batches", batches)
+    connection.register("handed_problems", problems)
     connection.execute(_SQL["create_answered"])
-    connection.unregister("answered_batches")
-    connection.unregister("refused_items")
+    connection.unregister("handed_batches")
+    connection.unregister("handed_problems")
     return {
         "first": min(min(batch.positions) for batch in settled),
         "last": max(max(batch.positions) for batch in settled),

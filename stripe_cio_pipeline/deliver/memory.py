@@ -1,7 +1,5 @@
 """How much memory DuckDB may take during a delivery."""
 
-from dataclasses import dataclass
-
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -12,21 +10,9 @@ _ROWS_AT_ONCE = 2_048
 _VECTORS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a plan needs: `megabytes` for DuckDB, and whether some operations are empty or too large to be sent."""
-
-    megabytes: int
-    has_unsendable: bool
-
-
-def needs_of(connection: Connection, plan_id: str, max_bytes: int) -> Needs:
-    """Measure a plan: little memory for what is usual, more where its widest operation is wide."""
-    limit_memory(connection, _LEAST_MEGABYTES)
-    parameters = {"plan_id": plan_id, "max_bytes": max_bytes}
-    row = connection.execute(_SQL["widest_operation"], parameters).fetchone()
-    widest, has_unsendable = (0, False) if row is None else (min(int(row[0]), 32_000), bool(row[1]))
-    return Needs(_LEAST_MEGABYTES + widest * _ROWS_AT_ONCE * _VECTORS // 1_000_000, has_unsendable)
+def megabytes_for(widest: int) -> int:
+    """Say what a plan needs whose widest operation has so many bytes: little for what is usual."""
+    return _LEAST_MEGABYTES + min(widest, 32_000) * _ROWS_AT_ONCE * _VECTORS // 1_000_000
 
 
 def limit_memory(connection: Connection, megabytes: int) -> None:

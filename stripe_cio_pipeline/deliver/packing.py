@@ -14,13 +14,16 @@ MAX_BODY_BYTES = 500_000
 MAX_ITEM_BYTES = 32_000
 SEPARATOR = b"\x1e"
 
-_OPENING = b'{"batch":[{'
+_OPENING = b'{"batch":['
 _CLOSING = b"]}"
-#: `"timestamp":1700000000,` behind the opening brace; eleven digits last until the year 5138.
-STAMP_BYTES = len(b'"timestamp":,') + 11
-#: What an item takes beside its own text without brace: brace, stamp, comma.
-_AROUND_ITEM = 1 + STAMP_BYTES + 1
-_AROUND_BODY = len(_OPENING) + len(_CLOSING)
+#: Unix seconds have ten digits until 2286.
+_LAST_STAMP = 9_999_999_999
+#: `"timestamp":1700000000,` behind the opening brace.
+STAMP_BYTES = len(b'"timestamp":%d,' % _LAST_STAMP)
+#: An operation's own text, so that with its timestamp it stays within what Customer.io takes.
+MAX_OPERATION_BYTES = MAX_ITEM_BYTES - STAMP_BYTES
+#: Around the items; the first has no comma before it, and each item's is counted with its separator.
+_AROUND_BODY = len(_OPENING) + len(_CLOSING) - len(SEPARATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,14 @@ class Batch:
         return len(self.positions)
 
     def body(self, timestamp: int) -> bytes:
-        """Encode the call. `timestamp` (unix seconds) is the moment of sending, which orders attribute updates."""
+        """Encode the call. `timestamp` (unix seconds) is the moment of sending, which orders attribute updates.
+
+        Raises ValueError for a time after 2286, for which no room was kept.
+        """
+        if timestamp > _LAST_STAMP:
+            raise ValueError(f"The clock gives {timestamp}, which is no time in unix seconds before 2286.")
         opening = b'{"timestamp":%d,' % timestamp if self.stamped else b"{"
-        return _OPENING[:-1] + opening + self.items.replace(SEPARATOR, b"," + opening) + _CLOSING
+        return _OPENING + opening + self.items.replace(SEPARATOR, b"," + opening) + _CLOSING
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Split in the middle. Needs at least two items."""
@@ -69,18 +77,19 @@ def pack(
     `text[ends[i]:ends[i + 1]]`. An item that alone would pass `max_bytes` must have been taken out before.
     """
     count = len(ends) - 1
+    before_item = len(b"{") + (STAMP_BYTES if stamped else 0)
     start = 0
     while start < count:
-        stop = _fitting(ends, start, count, max_bytes)
+        stop = _fitting(ends, start, count, max_bytes - _AROUND_BODY, before_item)
         if max_items is not None:
             stop = min(stop, start + max_items)
         yield Batch(bytes(text[ends[start] : ends[stop] - len(SEPARATOR)]), positions[start:stop], stamped)
         start = stop
 
 
-def _fitting(ends: Sequence[int], start: int, count: int, max_bytes: int) -> int:
+def _fitting(ends: Sequence[int], start: int, count: int, room: int, before_item: int) -> int:
     def size(stop: int) -> int:
-        return _AROUND_BODY + ends[stop] - ends[start] + (stop - start) * _AROUND_ITEM
+        return ends[stop] - ends[start] + (stop - start) * before_item
 
-    stop = bisect_right(range(start + 1, count + 1), max_bytes, key=size) + start
+    stop = bisect_right(range(start + 1, count + 1), room, key=size) + start
     return max(stop, start + 1)

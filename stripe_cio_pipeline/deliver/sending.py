@@ -15,7 +15,7 @@ from functools import partial
 from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
-from stripe_cio_pipeline.deliver.due import Chunk, Phase, chunks, read_batches
+from stripe_cio_pipeline.deliver.due import read_batches
 from stripe_cio_pipeline.deliver.ledger import GROUP_ITEMS, Group, Settled, record
 from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import (
@@ -30,8 +30,9 @@ from stripe_cio_pipeline.deliver.outcome import (
     judge,
 )
 from stripe_cio_pipeline.deliver.packing import Batch
+from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events
 from stripe_cio_pipeline.errors import CustomerioError
-from stripe_cio_pipeline.warehouse import Connection, Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq
 
 BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
@@ -46,20 +47,21 @@ class Sending:
     def __init__(
         self,
         warehouse: Warehouse,
-        plan_id: str,
+        plan: Survey,
         run_id: str,
         *,
         in_flight: int,
         unrecorded: int,
-        megabytes: int,
         now: Callable[[], float],
         told: Callable[[Group], None],
     ) -> None:
         self._warehouse = warehouse
-        self._plan_id = plan_id
+        self._plan = plan
         self.run_id = run_id
         self._in_flight = in_flight
-        self.megabytes = megabytes
+        self.megabytes = plan.megabytes
+        self._mark = 0
+        self._last_seq = -1
         self._now = now
         self._told = told
         self._room = asyncio.Semaphore(max(unrecorded, in_flight))
@@ -87,7 +89,8 @@ class Sending:
     async def run(self, track: Api, phase: Phase) -> None:
         """Send everything that is due in a phase, and return when it is answered and written down."""
         self._track = track
-        stretches, begun = await asyncio.to_thread(self._survey, phase)
+        self._last_seq = -1
+        stretches, begun = await asyncio.to_thread(self._begin, phase)
         if not stretches:
             return
         queue: asyncio.Queue[Batch | None] = asyncio.Queue(_PACKED_AHEAD)
@@ -109,15 +112,16 @@ class Sending:
             # After an interruption too: what was answered must not be sent again.
             self.write_rest()
 
-    def _survey(self, phase: Phase) -> tuple[list[Chunk], list[Batch]]:
+    def _begin(self, phase: Phase) -> tuple[list[Stretch], list[Batch]]:
         """Give the stretches of a phase, and the first of them read: most plans have no other."""
         with self._warehouse.connect() as connection:
             limit_memory(connection, self.megabytes)
-            stretches = chunks(connection, self._plan_id, phase)
+            is_people = phase is not Phase.EVENTS
+            stretches = self._plan.stretches(phase) if is_people else due_events(connection, self._plan.plan_id)
             return stretches, self._pack(connection, phase, stretches[0]) if stretches else []
 
     async def _fill(
-        self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Chunk], batches: list[Batch]
+        self, queue: asyncio.Queue[Batch | None], phase: Phase, stretches: list[Stretch], batches: list[Batch]
     ) -> None:
         for following in [*stretches[1:], None]:
             # The last has room for more: it is read again with what comes next, for calls are what is scarce.
@@ -131,13 +135,13 @@ class Sending:
         for _ in range(self._in_flight):
             await queue.put(None)
 
-    def _read(self, phase: Phase, stretch: Chunk) -> list[Batch]:
+    def _read(self, phase: Phase, stretch: Stretch) -> list[Batch]:
         with self._warehouse.connect() as connection:
             limit_memory(connection, self.megabytes)
             return self._pack(connection, phase, stretch)
 
-    def _pack(self, connection: Connection, phase: Phase, stretch: Chunk) -> list[Batch]:
-        batches = list(read_batches(connection, self._plan_id, phase, stretch))
+    def _pack(self, connection: Connection, phase: Phase, stretch: Stretch) -> list[Batch]:
+        batches = list(read_batches(connection, self._plan.plan_id, phase, stretch))
         if not self.left_due:
             return batches
         fresh = []
@@ -237,7 +241,12 @@ class Sending:
             if group:
                 with self._warehouse.transaction() as connection:
                     limit_memory(connection, self.megabytes)
-                    record(connection, group, plan_id=self._plan_id, run_id=self.run_id)
+                    if last_seq(connection) != self._last_seq:
+                        # The phase's first group, or somebody else has written meanwhile.
+                        self._mark = last_seq(connection)
+                    record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
+                    reached = last_seq(connection)
+                self._last_seq = reached
                 self._told(group)
             return group.ended
 

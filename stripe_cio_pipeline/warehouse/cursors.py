@@ -21,8 +21,13 @@ def write_cursor(connection: Connection, name: str, value: str, run_id: str | No
     connection.execute(_SQL["insert_cursor"], [name, value, now, run_id])
 
 
+def last_seq(connection: Connection) -> int:
+    """Give the last transaction number that was taken, 0 before the first."""
+    return int(read_cursor(connection, "seq") or 0)
+
+
 def next_seq(connection: Connection) -> int:
     """Take the next transaction number: rows written now carry it, and readers ask for what came after theirs."""
-    number = int(read_cursor(connection, "seq") or 0) + 1
+    number = last_seq(connection) + 1
     write_cursor(connection, "seq", str(number))
     return number

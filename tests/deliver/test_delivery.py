@@ -2,6 +2,7 @@
 
 import pytest
 
+from stripe_cio_pipeline.deliver import DeliveryNote
 from stripe_cio_pipeline.errors import (
     BindingError,
     CustomerioCredentialsError,
@@ -9,7 +10,9 @@ from stripe_cio_pipeline.errors import (
     CustomerioUnavailable,
     GuardStop,
 )
+from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
+from stripe_cio_pipeline.warehouse import next_seq
 from tests.deliver.conftest import MakeWorld, World, event, hold, identify, removal, update
 
 
@@ -208,3 +211,23 @@ def test_events_are_recorded_with_their_ulid(make_world: MakeWorld) -> None:
         ("evt_1", "accepted", "invoice_paid", 1_800_000_000),
         ("evt_2", "accepted", "invoice_paid", 1_800_000_100),
     ]
+
+
+def test_whoever_is_changed_by_others_while_calls_go_out_stays_one_person(make_world: MakeWorld) -> None:
+    world = make_world(gentle=True, policy=parse_policy({"customerio": {"requests_per_second": 20, "in_flight": 1}}))
+    people = 300
+    world.deliver(*(identify(number) for number in range(people)))
+    world.workspace.settle()
+    notes: list[DeliveryNote] = []
+
+    def change_everybody(note: DeliveryNote) -> None:
+        if not notes:
+            with world.warehouse.transaction() as connection:
+                connection.execute("update customerio.people set seq = ?", [next_seq(connection)])
+        notes.append(note)
+
+    filler = {f"field_{index}": "x" * 900 for index in range(22)}
+    world.deliver(*(update(number, {}, **filler) for number in range(people)), progress=change_everybody)
+
+    assert len(notes) > 1, "everything was written down at once"
+    assert world.ask("select count(*), count(distinct person_id) from customerio.people") == [(people, people)]

@@ -4,16 +4,18 @@ from functools import partial
 
 import pytest
 
-from stripe_cio_pipeline.deliver import sending
-from stripe_cio_pipeline.deliver.due import Phase, chunks, read_batches
+from stripe_cio_pipeline.deliver import survey as surveying
+from stripe_cio_pipeline.deliver.due import read_batches
 from stripe_cio_pipeline.deliver.packing import MAX_BODY_BYTES
+from stripe_cio_pipeline.deliver.survey import Phase, cut, survey
 from stripe_cio_pipeline.warehouse import Warehouse
 from tests.deliver.conftest import MakeWorld
 
 #: More than are read at once, in operations whose lengths differ.
 PEOPLE = 11_000
-#: What is left in a full call is less than an operation, and what was kept for timestamps of a later century.
-FULL = MAX_BODY_BYTES * 0.99
+#: The longest operation with its timestamp: what is left in a full call is less.
+LONGEST = 350
+FULL = MAX_BODY_BYTES - LONGEST
 
 
 def plan_many(warehouse: Warehouse) -> None:
@@ -40,7 +42,7 @@ def plan_many(warehouse: Warehouse) -> None:
 def test_calls_are_filled_across_what_is_read_at_once_and_keep_the_plans_order(warehouse: Warehouse) -> None:
     plan_many(warehouse)
     with warehouse.connect() as connection:
-        (whole,) = chunks(connection, "p", Phase.PEOPLE)
+        (whole,) = survey(connection, "p").stretches(Phase.PEOPLE)
         batches = list(read_batches(connection, "p", Phase.PEOPLE, whole))
         operations = dict(connection.execute("select position, operation from customerio.plan").fetchall())
 
@@ -57,7 +59,7 @@ def test_calls_are_filled_across_stretches_and_everybody_is_sent_once(
 ) -> None:
     world = make_world(gentle=True, acceptor_only=True)
     plan_many(world.warehouse)
-    monkeypatch.setattr(sending, "chunks", partial(chunks, chunk_bytes=300_000))
+    monkeypatch.setattr(surveying, "cut", partial(cut, stretch_bytes=300_000))
 
     report = world.deliver()
 

@@ -4,12 +4,15 @@ import json
 from array import array
 from itertools import accumulate, pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_cio_pipeline.deliver.packing import SEPARATOR, STAMP_BYTES, Batch, pack
 
 STAMP = 1_800_000_000
+#: The last moment that ten digits hold.
+LAST = 9_999_999_999
 WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
 
 
@@ -33,7 +36,7 @@ def test_every_item_is_sent_once_in_order_within_the_limit(words: list[str], lim
     assert [item["note"] for item in sent] == words
     assert all(item.get("timestamp") == (STAMP if stamped else None) for item in sent)
     assert [position for batch in batches for position in batch.positions] == list(range(len(words)))
-    assert all(len(batch.body(99_999_999_999)) <= limit for batch in batches)
+    assert all(len(batch.body(LAST)) <= limit for batch in batches)
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -43,7 +46,7 @@ def test_no_batch_has_room_for_the_next_item(words: list[str], limit: int) -> No
 
     for batch, following in pairwise(batches):
         first = following.items.split(SEPARATOR)[0]
-        assert len(batch.body(99_999_999_999)) + len(first) + STAMP_BYTES + 2 > limit
+        assert len(batch.body(LAST)) + len(first) + STAMP_BYTES + 2 > limit
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -59,6 +62,28 @@ def test_halves_and_picks_keep_items_with_their_places(words: list[str], data: s
     notes = [item["note"] for item in json.loads(picked.body(STAMP))["batch"]]
     assert notes == [words[index] for index in chosen]
     assert list(picked.positions) == chosen
+
+
+def test_a_call_is_filled_to_the_last_byte() -> None:
+    words = ["a", "bb", "ccc"]
+    (whole,) = packed(words, 1_000)
+    size = len(whole.body(LAST))
+
+    assert len(packed(words, size)) == 1
+    assert [len(batch) for batch in packed(words, size - 1)] == [2, 1]
+
+
+def test_events_keep_no_room_for_a_timestamp_that_they_do_not_get() -> None:
+    words = ["a", "bb", "ccc"]
+    (whole,) = packed(words, 1_000, stamped=False)
+
+    assert len(packed(words, len(whole.body(STAMP)), stamped=False)) == 1
+
+
+def test_a_clock_beyond_ten_digits_is_refused() -> None:
+    (batch,) = packed(["a"], 1_000)
+    with pytest.raises(ValueError, match="before 2286"):
+        batch.body(LAST + 1)
 
 
 def test_a_cap_on_items_holds_too() -> None:

@@ -1,9 +1,10 @@
--- The ledger's rows of those who were answered. On a first load there are none, and only ids are read to see that.
+-- The ledger's rows of those who were answered, from before the delivery: a plan names each person once.
 create temp table known as
 select *
 from customerio.people
 where
-    person_id in (
+    seq <= $mark
+    and person_id in (
         select plan.person_id
         from customerio.plan as plan
         inner join answered on answered.position = plan.position and answered.reason is null

@@ -1,2 +1,2 @@
 delete from customerio.plan
-where plan_id = $plan_id and position between $first and $last and position in (select position from answered)
+where plan_id = $plan_id and position between $first and $last and position in (select position from answered_items)

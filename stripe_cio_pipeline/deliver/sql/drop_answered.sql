@@ -1,1 +1,4 @@
-drop table answered
+drop view answered;
+drop table answered_items;
+drop table answered_batches;
+drop table refused_items;

@@ -5,13 +5,23 @@
 insert into customerio.people (
     person_id, state, id, email, cio_id, attributes, linked_at, accepted_at, reason, run_id, seq
 )
-with moved as (
+with unlinked as (
+    -- The one whose id becomes another's. Apart from the rest, which is spared reading every operation for it.
+    select position
+    from customerio.plan
+    where
+        plan_id = $plan_id
+        and position between $first and $last
+        and action = 'merge'
+        and (operation ->> '$.secondary.id') is not null
+),
+moved as (
     select
         plan.person_id,
         case plan.action
             when 'identify' then false
             when 'update' then false
-            when 'merge' then (plan.operation ->> '$.secondary.id') is not null
+            when 'merge' then plan.position in (from unlinked)
             else true
         end as is_removed,
         plan.action,

@@ -1,6 +1,6 @@
 -- Of each person only the first event that is still due: the next one waits until this one is answered, and all of
 -- them wait while a change of the person itself is still due.
-select position // $span as span, count(*) as items, sum(strlen(operation)) as bytes
+select position // $span as span, sum(strlen(operation)) as bytes
 from customerio.plan
 where
     plan_id = $plan_id

@@ -1,0 +1,1 @@
+create temp table known as from customerio.people limit 0

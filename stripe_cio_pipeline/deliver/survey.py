@@ -1,0 +1,105 @@
+"""What stands in a plan, looked at once before anything is sent."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stripe_cio_pipeline.deliver.memory import limit_memory, megabytes_for
+from stripe_cio_pipeline.deliver.packing import MAX_OPERATION_BYTES
+from stripe_cio_pipeline.warehouse import Connection, Statements
+
+_SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+#: Spans are counted first, so that a stretch is bounded by bytes whatever lies where in the plan.
+SPAN = 1_024
+STRETCH_BYTES = 8_000_000
+
+
+class Phase(StrEnum):
+    """The order of a delivery. Each phase begins when the one before is answered and written down."""
+
+    PEOPLE = "people"
+    REMOVALS = "removals"
+    EVENTS = "events"
+
+
+_PHASES = {
+    "identify": Phase.PEOPLE,
+    "update": Phase.PEOPLE,
+    "delete": Phase.REMOVALS,
+    "suppress": Phase.REMOVALS,
+    "merge": Phase.REMOVALS,
+    "event": Phase.EVENTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the plan: positions from `first` up to, and without, `after_last`."""
+
+    first: int
+    after_last: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A plan in numbers: items by action, and how what each phase sends lies in it.
+
+    `megabytes` is what DuckDB needs for the widest operation; `has_unsendable` says that some are empty or too large.
+    """
+
+    plan_id: str
+    planned: Mapping[str, int]
+    megabytes: int
+    has_unsendable: bool
+    spans: Mapping[Phase, Mapping[int, int]]
+
+    @property
+    def total(self) -> int:
+        """Items in the plan, held ones among them."""
+        return sum(self.planned.values())
+
+    @property
+    def held(self) -> int:
+        """Items about which nothing is sent."""
+        return self.planned.get("hold", 0)
+
+    def stretches(self, phase: Phase) -> list[Stretch]:
+        """Cut what a phase sends into stretches of some megabytes."""
+        return cut(self.spans.get(phase, {}).items())
+
+
+def survey(connection: Connection, plan_id: str) -> Survey:
+    """Look at a whole plan."""
+    limit_memory(connection, megabytes_for(0))
+    planned: Counter[str] = Counter()
+    spans: dict[Phase, Counter[int]] = {}
+    widest, has_unsendable = 0, False
+    for span, action, items, size, longest, has_empty in connection.execute(
+        _SQL["survey_plan"], {"plan_id": plan_id, "span": SPAN}
+    ).fetchall():
+        planned[action] += items
+        widest = max(widest, longest)
+        if action in _PHASES:
+            spans.setdefault(_PHASES[action], Counter())[span] += size
+            has_unsendable = has_unsendable or has_empty or longest > MAX_OPERATION_BYTES
+    return Survey(plan_id, planned, megabytes_for(widest), has_unsendable, spans)
+
+
+def due_events(connection: Connection, plan_id: str) -> list[Stretch]:
+    """Cut the events that may be sent now into stretches: of each person the first one that is still due."""
+    return cut(connection.execute(_SQL["windows_events"], {"plan_id": plan_id, "span": SPAN}).fetchall())
+
+
+def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) -> list[Stretch]:
+    """Join spans, each with the bytes of its operations, to stretches of about `stretch_bytes`."""
+    found: list[Stretch] = []
+    for span, size in spans:
+        last = found[-1] if found else None
+        if last is not None and last.bytes + size <= stretch_bytes:
+            found[-1] = Stretch(last.first, (span + 1) * SPAN, last.bytes + size)
+        else:
+            found.append(Stretch(span * SPAN, (span + 1) * SPAN, size))
+    return found
