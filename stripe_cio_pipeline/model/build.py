@@ -79,7 +79,7 @@ class _Build:
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
         self._define()
-        connection.execute(_ACTS["changed"], {"mark": self._mark})
+        connection.execute(self._since_mark("changed"))
         changed = tables.count(connection, "changed") > 0
         stale = tuple(file for file in self._models.objects if self._is_stale(file.name, file.sql))
         people_stale = bool(stale) or self._is_stale("people", *self._people_parts())
@@ -124,6 +124,10 @@ class _Build:
         tables.show_newer(self._connection, "events", self._mark)
         return tables.count(self._connection, "temp.events") > 0
 
+    def _since_mark(self, act: str) -> str:
+        """Give an act with the mark in it. As a parameter it would not keep DuckDB from reading what is older."""
+        return _ACTS[act].replace("$mark", str(self._mark))
+
     def _remember(self, seq: int) -> None:
         made = {f"model.sql.{file.name}": fingerprint(file.sql) for file in self._models.objects}
         made["model.sql.people"] = fingerprint(*self._people_parts())
@@ -145,21 +149,21 @@ class _Build:
     def _objects(self, stale: tuple[ModelFile, ...], *, narrow: bool) -> None:
         connection = self._connection
         if narrow:
-            # Before and after: an object that moved from one customer to another touches both.
+            # Before and now: an object that moved from one customer to another touches both.
             connection.execute(_ACTS["create_touched"])
-            connection.execute(_ACTS["touched"])
+            connection.execute(_ACTS["touched_before"])
         for file in self._models.objects:
             connection.execute(_ACTS["read_raw"])
             with located(file):
                 if file in stale:
                     tables.create(connection, f"model.{file.name}", file.query)
                 else:
-                    self._replace(file)
+                    self._replace(file, narrow=narrow)
         connection.execute(_ACTS["read_typed"])
         if narrow:
-            connection.execute(_ACTS["touched"])
+            connection.execute(self._since_mark("touched_now"))
 
-    def _replace(self, file: ModelFile) -> None:
+    def _replace(self, file: ModelFile, *, narrow: bool) -> None:
         """Compute a typed table anew for the raw objects that changed: its first column says whose rows they are."""
         connection = self._connection
         for raw in file.reads(RAW):
@@ -167,8 +171,11 @@ class _Build:
             if not tables.count(connection, f"({changed})"):
                 continue
             table = f"model.{file.name}"
-            key = tables.columns_of(connection, f"from {table}")[0].name
-            tables.delete_where(connection, table, key, changed)
+            columns = [column.name for column in tables.columns_of(connection, f"from {table}")]
+            owner = "customer_id" if "customer_id" in columns else "null::varchar"
+            tables.delete_where(connection, table, columns[0], changed, owner)
+            if narrow:
+                connection.execute(_ACTS["touched_replaced"])
             tables.show_newer(connection, raw, self._mark)
             tables.insert(connection, table, file.query)
             tables.hide(connection, "view", [raw])
@@ -210,6 +217,9 @@ class _Build:
         """Compute and write everybody, in parts, so that memory does not grow with the number of people."""
         connection = self._connection
         connection.execute(_ACTS["write_fast"])
+        stood_before = bool(tables.columns_of_table(connection, "model", "people"))
+        if stood_before:
+            connection.execute(_ACTS["all_former_people"])
         members = self._models.members
         with located(members):
             tables.create(connection, "model.members", members.query)
@@ -223,6 +233,8 @@ class _Build:
         self._show_everything("view")
         connection.execute(_ACTS["write_small"])
         self._hold_to_one_row_each("model.people")
+        if stood_before:
+            connection.execute(_ACTS["record_former_people"])
         return tables.count(connection, "model.people"), self._hold_to_limits("model.people")
 
     def _changed_people(self, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
@@ -230,14 +242,14 @@ class _Build:
         connection = self._connection
         connection.execute(_ACTS["create_scope"])
         customers = tables.count(connection, "scope")
-        size = -1
-        while size != (size := tables.count(connection, "scope")):
-            connection.execute(_ACTS["widen_scope"])
+        connection.execute(self._since_mark("ties"))
+        while tables.changed_rows(connection, _ACTS["widen_scope"]) and tables.changed_rows(connection, _ACTS["more_ties"]):
+            pass
+        connection.execute(_ACTS["former_people"])
         self._show_part("table", _IN_SCOPE)
         members = self._models.members
         with located(members):
             tables.create(connection, "members", members.query)
-        connection.execute(_ACTS["former_people"])
         connection.execute(_ACTS["replace_members"])
         self._compute(seq, "new_people", append=False)
         self._hold_to_one_row_each("new_people")

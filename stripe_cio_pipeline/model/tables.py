@@ -58,9 +58,22 @@ def insert(connection: Connection, table: str, query: str) -> None:
     connection.execute(f"insert into {table}\n{query}")
 
 
-def delete_where(connection: Connection, table: str, column: str, values: str) -> None:
-    """Delete the rows whose column is among the values of a query."""
-    connection.execute(f"delete from {table} where {quoted(column)} in ({values})")  # noqa: S608
+def changed_rows(connection: Connection, statement: str) -> int:
+    """Run an insert, update or delete and count the rows that it changed."""
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0
+
+
+def delete_where(connection: Connection, table: str, column: str, values: str, owner: str) -> None:
+    """Delete the rows whose column is among the values of a query, and leave `deleted` with whose they were.
+
+    Found first and deleted by number: `delete ... returning` would read every column of every row.
+    """
+    connection.execute(
+        f"create or replace temp table deleted as select rowid as number, {owner} as customer_id "  # noqa: S608
+        f"from {table} where {quoted(column)} in ({values})"
+    )
+    connection.execute(f"delete from {table} where rowid in (select number from deleted)")  # noqa: S608
 
 
 def part_where(connection: Connection, kind: str, name: str, condition: str) -> None:

@@ -154,6 +154,7 @@ class _Planning:
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})
         execute(SQL["operation_macros"])
         execute(SQL["event_ulid"])
+        execute(SQL["lost_all" if self.full else "lost_new"])
         execute(SQL["orphans"])
         execute(SQL["successions"])
         self._look()
@@ -164,8 +165,10 @@ class _Planning:
         execute(SQL["compared"])
         paths = [f'$."{name}"' for name in self._names]
         execute(SQL["changes"], {"names": self._names, "paths": paths})
-        for statement in ("candidates", "wanted", "addresses", "id_holders", "joined_people"):
+        for statement in ("candidates", "wanted", "addresses"):
             execute(SQL[statement])
+        execute(SQL["id_holders" if identity.strategy == "metadata" else "no_id_holders"])
+        execute(SQL["joined_people"])
         execute(SQL["facts"])
         execute(SQL["rings"])
         execute(SQL["steps"])

@@ -136,6 +136,8 @@ class Desk:
                 before = self._known.get(row[0])
                 same = before is not None and before[:7] == row[:7]
                 numbered.append((*row[:7], before[7] if same and before else seq, *row[8:]))
+            for gone in self._known.keys() - {row[0] for row in rows}:
+                connection.execute("insert into model.former_people values (?)", [gone])
             self._known = {row[0]: row for row in numbered}
             connection.execute("delete from model.people")
             for row in numbered:

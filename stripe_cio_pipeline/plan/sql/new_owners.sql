@@ -1,9 +1,10 @@
--- Looked up in two steps, so that nothing is built over everybody.
+-- Looked up in steps, so that nothing is built over everybody, and by number, so that only the end of the table is read.
 create or replace temp table present_owners as
-select m.email_key, m.person_id
-from model.members as m
-semi join looked_at as c on c.person_id = m.person_id
-where m.role = 'owner' and m.email_key is not null;
+select email_key, person_id
+from model.members
+where rowid in (select rowid from model.members where person_id in (select person_id from looked_at))
+    and role = 'owner'
+    and email_key is not null;
 
 create or replace temp table new_owners as
 with former_owners as (

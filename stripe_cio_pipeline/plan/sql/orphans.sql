@@ -1,10 +1,4 @@
 -- Ledger rows whose customer is no person of its own (any more), and who the person is that it belongs to now.
-create or replace temp table lost as
-select l.person_id, l.state, l.linked_at
-from customerio.people as l
-anti join model.people as p on p.person_id = l.person_id
-where l.state in ('linking', 'linked', 'conflict');
-
 create or replace temp table orphans as
 with memberships as (
     select customer_id, person_id
