@@ -1,5 +1,8 @@
 """The look for changes: one cheap Stripe request, and a sync only where there is something to do."""
 
+import time
+from collections.abc import Sequence
+
 import dagster as dg
 
 from stripe_cio_pipeline.deliver import raise_stale_alert
@@ -13,6 +16,10 @@ _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
 #: A tick has 60 s. A warehouse that is in use for longer than this is being synced already.
 _LOCK_WAIT_SECONDS = 5.0
+
+#: What makes every sync fail (a permission that is missing) is asked for less and less often, but at least this often.
+_LONGEST_PAUSE_SECONDS = 3_600.0
+_FAILURES_LOOKED_AT = 8
 
 _UNDER_WAY = (
     dg.DagsterRunStatus.QUEUED,
@@ -34,6 +41,13 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         under_way = context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)))
         if under_way:
             return dg.SkipReason(f"A {job} is queued or under way; what is new now, it reads.")
+        records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_FAILURES_LOOKED_AT)
+        failures, pause = pause_after_failures(records, layout.policy.stripe.poll_seconds, time.time())
+        if pause > 0:
+            return dg.SkipReason(
+                f"The last {failures} runs of {job} failed; it is asked for again in {pause:.0f} s. "
+                f"To try at once, launch {job} by hand."
+            )
         pipeline: Pipeline = getattr(context.resources, resource)
         opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
         try:
@@ -57,6 +71,23 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING if layout.running else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={resource},
     )
+
+
+def pause_after_failures(records: Sequence[dg.RunRecord], poll_seconds: float, now: float) -> tuple[int, float]:
+    """Count the failures since the last run that did not fail, and the seconds still to wait because of them.
+
+    `records` are newest first. One failure is asked for again at the next tick; each further one doubles the wait.
+    """
+    failures = 0
+    for record in records:
+        if record.dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+            break
+        failures += 1
+    if failures < 2:
+        return failures, 0.0
+    ended = records[0].end_time or records[0].update_timestamp.timestamp()
+    wait = min(_LONGEST_PAUSE_SECONDS, poll_seconds * 2 ** (failures - 1))
+    return failures, max(0.0, ended + wait - now)
 
 
 def _reason_to_sync(opened: Opened) -> tuple[str, bool]:

@@ -11,6 +11,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.orchestration.run import run_sync
+from stripe_cio_pipeline.orchestration.sensors import pause_after_failures
 from tests.orchestration.conftest import World
 
 
@@ -69,6 +70,33 @@ def test_no_second_sync_is_queued_behind_one_that_is_under_way(world: World) -> 
         result = tick(world, instance)
     assert "under way" in str(result.skip_message)
     assert world.sandbox.stripe.counters.requests == 0
+
+
+def test_what_fails_again_and_again_is_asked_for_less_and_less_often(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = world.definitions().resolve_job_def("sync")
+
+        def fail() -> None:
+            instance.report_run_failed(instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED))
+
+        fail()
+        assert len(tick(world, instance).run_requests or []) == 1
+        fail()
+        message = str(tick(world, instance).skip_message)
+        assert "last 2 runs of sync failed" in message
+        assert "by hand" in message
+
+        records = instance.get_run_records()
+        ended = records[0].end_time or 0.0
+        assert pause_after_failures(records, 60.0, ended + 20.0) == (2, 100.0)
+        assert pause_after_failures(records, 60.0, ended + 120.0) == (2, 0.0)
+        for _ in range(10):
+            fail()
+        records = instance.get_run_records()
+        assert pause_after_failures(records, 60.0, records[0].end_time or 0.0) == (12, 3_600.0)
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+        assert pause_after_failures(instance.get_run_records(), 60.0, ended) == (0, 0.0)
+        assert len(tick(world, instance).run_requests or []) == 1
 
 
 def test_a_warehouse_in_use_is_a_reason_to_wait(synced: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
