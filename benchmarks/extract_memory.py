@@ -6,7 +6,7 @@ python benchmarks/extract_memory.py [--small]
 import resource
 import time
 
-from extract_stage import arguments, load, sandbox, tell_about_dlt
+from extract_stage import arguments, load, sandbox
 
 from stripe_cio_pipeline.extract import extract
 from stripe_cio_pipeline.policy import parse_policy
@@ -35,7 +35,6 @@ def main() -> None:
         f"{report.objects[0].rows_total:,} customers in {seconds:.0f} s; peak memory {peak:.0f} MB, file {size:.0f} MB"
     )
     print(f"quiet poll: {min(polls):.2f} s at best, {max(polls):.2f} s at worst of 5, {poll.requests} request")
-    tell_about_dlt()
 
 
 if __name__ == "__main__":

@@ -78,17 +78,23 @@ def arguments(description: str) -> argparse.Namespace:
     """Read the command line: `--small` for a look that takes seconds."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--small", action="store_true", help="a tenth of the size or less")
+    options.add_argument(
+        "--dlt-python", type=Path, help="an interpreter with dlt[duckdb] and stripe, to measure it too"
+    )
     return options.parse_args()
 
 
-def tell_about_dlt() -> None:
-    """Say whether the second peer can be run here."""
-    try:
-        import dlt  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-    except ImportError:
-        print("dlt: not installed here, not measured (its figure on record: 1,258 rows/s into DuckDB)")
-    else:
-        print("dlt: installed, but its Stripe source is not on the index; not measured")
+def dlt_rows_per_second(stage: Stage, python: Path | None, rows: int = 5_000) -> float | None:
+    """Load customers into DuckDB with dlt, in the environment of that interpreter; None where it cannot be run."""
+    if python is None:
+        print("dlt: not measured; give --dlt-python, an interpreter that has dlt[duckdb] and stripe")
+        return None
+    peer = Path(__file__).parent / "peers" / "dlt_customers.py"
+    key, address = stage.settings.require_stripe(), stage.settings.stripe_api_base
+    command = [str(python), str(peer), address, key, str(stage.folder), str(rows)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    stored, seconds = done.stdout.split()[-2:]
+    return int(stored) / float(seconds)
 
 
 def load() -> str:
