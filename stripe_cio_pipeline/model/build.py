@@ -16,7 +16,7 @@ from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint,
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import LimitFinding, ModelReport
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
@@ -74,7 +74,8 @@ class _Build:
         self._run_id = run_id
         self._full = full
         self._part_size = part_size
-        self._mark = -1 if full else int(read_cursor(connection, "model.mark") or -1)
+        self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
+        self._mark = -1 if full else int(self._known.get("model.mark") or -1)
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
@@ -118,7 +119,7 @@ class _Build:
         return self._models.functions.sql, self._models.events.sql
 
     def _is_stale(self, name: str, *parts: str) -> bool:
-        return self._full or read_cursor(self._connection, f"model.sql.{name}") != fingerprint(*parts)
+        return self._full or self._known.get(f"model.sql.{name}") != fingerprint(*parts)
 
     def _has_new_events(self) -> bool:
         tables.show_newer(self._connection, "events", self._mark)
@@ -134,7 +135,7 @@ class _Build:
         made["model.sql.events"] = fingerprint(*self._event_parts())
         made["model.mark"] = str(seq)
         for cursor, value in made.items():
-            if read_cursor(self._connection, cursor) != value:
+            if self._known.get(cursor) != value:
                 write_cursor(self._connection, cursor, value, self._run_id)
 
     # The layers.
@@ -243,8 +244,10 @@ class _Build:
         connection.execute(_ACTS["create_scope"])
         customers = tables.count(connection, "scope")
         connection.execute(self._since_mark("ties"))
-        while tables.changed_rows(connection, _ACTS["widen_scope"]) and tables.changed_rows(connection, _ACTS["more_ties"]):
-            pass
+        is_widening = True
+        while is_widening:
+            is_wider = tables.changed_rows(connection, _ACTS["widen_scope"]) > 0
+            is_widening = is_wider and tables.changed_rows(connection, _ACTS["more_ties"]) > 0
         connection.execute(_ACTS["former_people"])
         self._show_part("table", _IN_SCOPE)
         members = self._models.members
