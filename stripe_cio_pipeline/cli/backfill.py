@@ -10,6 +10,8 @@ import typer
 from stripe_cio_pipeline.cli.reports import ProgressBars, show, show_plan, show_rows
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Wait, open_session
 from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.extract import fetch_older_events
+from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import make_plan, preview
 from stripe_cio_pipeline.warehouse import Statements
 
@@ -26,10 +28,30 @@ def backfill_events(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Forward Stripe events that the warehouse holds from before the moment of installation, or of a new event type."""
+    """Forward Stripe events from before the moment of installation, or of a type that was not forwarded until now.
+
+    What Stripe still has of them (30 days) is fetched first.
+    """
     session = open_session(as_json=as_json, wait=wait)
     output = session.output
     moment = since.replace(tzinfo=UTC).timestamp()
+    run_id = f"backfill-{uuid4()}"
+    with output.progress() as progress:
+        fetched = fetch_older_events(
+            session.warehouse,
+            session.settings,
+            session.policy,
+            run_id=run_id,
+            since=moment,
+            progress=ProgressBars(progress).note,
+        )
+    if fetched.events:
+        output.say(f"{fetched.events:,} events were fetched from Stripe ({fetched.requests} requests).")
+    if fetched.incomplete:
+        output.say(
+            "! Stripe keeps events for 30 days: what is older can be sent only as far as it was stored.", "yellow"
+        )
+    build(session.warehouse, session.policy, run_id=run_id)
     found = preview(session.warehouse, session.policy, limit=None, events_since=moment)
     events = [row for row in found.rows if row.action == "event"]
     with session.warehouse.reading() as connection:
@@ -45,12 +67,18 @@ def backfill_events(
             "but they start no campaign.",
             "yellow",
         )
-    summary = {"events": len(events), "too_old_for_campaigns": old, "since": since, "sent": False}
+    summary = {
+        "events": len(events),
+        "fetched": fetched.events,
+        "incomplete": fetched.incomplete,
+        "too_old_for_campaigns": old,
+        "since": since,
+        "sent": False,
+    }
     if not send:
         output.say("Nothing was sent. Send them, and everything else that is due: the same command with --send.")
         output.result(summary)
         return
-    run_id = f"backfill-{uuid4()}"
     made = make_plan(session.warehouse, session.policy, run_id=run_id, events_since=moment)
     with output.progress() as progress:
         report = deliver(

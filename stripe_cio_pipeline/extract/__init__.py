@@ -5,6 +5,7 @@ from stripe_cio_pipeline.extract.extraction import extract
 from stripe_cio_pipeline.extract.frontier import HistoryMark, read_mark
 from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
+from stripe_cio_pipeline.extract.older_events import OlderEvents, fetch_older_events
 from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
 from stripe_cio_pipeline.extract.progress import (
     ExtractReport,
@@ -27,6 +28,7 @@ __all__ = [
     "ObjectFailure",
     "ObjectReconciliation",
     "ObjectReport",
+    "OlderEvents",
     "Patience",
     "Peek",
     "ProbeFinding",
@@ -39,6 +41,7 @@ __all__ = [
     "bind_stripe",
     "check_account",
     "extract",
+    "fetch_older_events",
     "latest_proof",
     "peek",
     "probe",

@@ -186,7 +186,9 @@ class FeedBook:
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
-            self.new_events += _write_events(connection, session, events, seq)
+            new = write_events(connection, session, events, seq)
+            self.new_events += len(new)
+            _write_signals(connection, new)
             save_slices(connection, "events", frontier, session.read["events"], session.run_id)
             if leaves is not None:
                 write_cursor(connection, WATERMARK if finished else WALK, str(leaves), session.run_id)
@@ -215,21 +217,22 @@ def is_gap(floor: int, stripe_now: float) -> bool:
     return floor < stripe_now - EVENT_RETENTION_SECONDS + RETENTION_MARGIN_SECONDS
 
 
-def _write_events(connection: Connection, session: Session, events: Iterable[ReadEvent], seq: int) -> int:
+def write_events(connection: Connection, session: Session, events: Iterable[ReadEvent], seq: int) -> list[ReadEvent]:
+    """Store the events that are not stored yet, and give them."""
     latest = {event.row.id: event for event in events}
-    if not latest:
-        return 0
-    known = _known_events(connection, list(latest))
+    known = _known_events(connection, list(latest)) if latest else set()
     new = [event for event in latest.values() if event.row.id not in known]
-    if not new:
-        return 0
-    rows = [event.row for event in new]
-    insert(connection, _SQL["insert_events"], EventRow._fields, rows, {"run_id": session.run_id, "seq": seq})
-    signals = list(_touched(connection, [signal for event in new for signal in event.signals]))
+    if new:
+        rows = [event.row for event in new]
+        insert(connection, _SQL["insert_events"], EventRow._fields, rows, {"run_id": session.run_id, "seq": seq})
+        session.tally("events", Tally(added=len(new)))
+    return new
+
+
+def _write_signals(connection: Connection, events: Iterable[ReadEvent]) -> None:
+    signals = list(_touched(connection, [signal for event in events for signal in event.signals]))
     if signals:
         execute_with(connection, table_of(SignalRow._fields, signals, {}), _SQL["insert_signals"])
-    session.tally("events", Tally(added=len(new)))
-    return len(new)
 
 
 def _touched(connection: Connection, signals: list[SignalRow]) -> Iterator[SignalRow]:

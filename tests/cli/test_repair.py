@@ -117,6 +117,27 @@ def test_backfill_shows_older_events_and_sends_them_only_when_told(cli, sandbox:
     assert cli(*since).json["events"] == 0
 
 
+def test_backfill_fetches_what_the_installation_came_too_late_for(cli, sandbox: Sandbox) -> None:
+    customer = sandbox.stripe.create_customer(email="customer-1@example.com")["id"]
+    sandbox.stripe.create_subscription(customer)
+    sandbox.clock.advance(hours=5)
+    assert cli("sync", "--json").exit_code == 0
+    since = datetime.fromtimestamp(sandbox.clock.now(), UTC) - timedelta(hours=6)
+    command = ("backfill-events", "--since", f"{since:%Y-%m-%dT%H:%M:%S}", "--json")
+    shown = cli(*command).json
+    assert shown["fetched"] > shown["events"] > 0
+    assert cli(*command).json["fetched"] == 0
+    assert sandbox.customerio.events() == []
+    assert cli(*command, "--send").exit_code == 0
+    assert {event.name for event in sandbox.customerio.events()} >= {"subscription_created", "invoice_paid"}
+
+
+def test_backfill_before_the_first_sync_says_so(cli, sandbox: Sandbox) -> None:
+    answer = cli("backfill-events", "--since", "2026-01-01", "--json")
+    assert answer.exit_code == 1
+    assert answer.json["error"]["kind"] == "WarehouseMissing"
+
+
 def test_sandbox_options_are_those_of_the_sandbox(cli) -> None:
     assert "--customers" in cli("sandbox", "--help").out
     assert cli("sandbox", "--nonsense").exit_code == 2
