@@ -74,6 +74,7 @@ class _Build:
         self._run_id = run_id
         self._full = full
         self._part_size = part_size
+        self._shown: dict[str, str] = {}
         self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
 
@@ -230,8 +231,9 @@ class _Build:
                 condition = _IN_PART.format(parts=parts, part=part)
                 self._show_part("view", condition)
                 tables.part_where(connection, "view", "members", condition.format(key="customer_id"))
+                self._shown["members"] = "view"
             self._compute(seq, "model.people", append=part > 0)
-        self._show_everything("view")
+        self._show_everything()
         connection.execute(_ACTS["write_small"])
         self._hold_to_one_row_each("model.people")
         if stood_before:
@@ -253,29 +255,37 @@ class _Build:
         members = self._models.members
         with located(members):
             tables.create(connection, "members", members.query)
+        self._shown["members"] = "table"
         connection.execute(_ACTS["replace_members"])
         self._compute(seq, "new_people", append=False)
         self._hold_to_one_row_each("new_people")
         findings = self._hold_to_limits("new_people")
         connection.execute(_ACTS["replace_people"])
-        self._show_everything("table")
+        self._show_everything()
         return customers, tables.count(connection, "new_people"), findings
 
     def _show_part(self, kind: str, condition: str) -> None:
         """Put the rows of the customers that meet a condition before the full tables.
 
-        As tables where they are few, since each is read several times; as views where they are many, since a temporary
-        table stays in memory until the transaction ends.
+        As tables where they are few and read again and again; as views where one model reads them, whose own filters
+        leave more unread, or where they are many, since a temporary table stays in memory until the transaction ends.
         """
-        connection = self._connection
-        for file in self._models.objects:
+        connection, models = self._connection, self._models
+        for file in models.objects:
             names = {column.name for column in tables.columns_of(connection, f"from model.{file.name}")}
             key = "id" if file.name == "customers" else "customer_id"
             if key in names:
-                tables.part_where(connection, kind, file.name, condition.format(key=key))
+                readers = [
+                    model for model in (models.members, *models.helpers, models.people) if model.reads([file.name])
+                ]
+                self._shown[file.name] = kind if len(readers) > 1 else "view"
+                tables.part_where(connection, self._shown[file.name], file.name, condition.format(key=key))
 
-    def _show_everything(self, kind: str) -> None:
-        tables.hide(self._connection, kind, (*(file.name for file in self._models.objects), "members"))
+    def _show_everything(self) -> None:
+        """Drop what `_show_part` put there, and the members beside it."""
+        for name, kind in self._shown.items():
+            tables.hide(self._connection, kind, [name])
+        self._shown.clear()
 
     def _compute(self, seq: int, target: str, *, append: bool) -> None:
         """Run the helpers and people.sql over what is shown."""

@@ -1,8 +1,10 @@
 -- Whoever may need something other than at the last plan: changed in the model, moved in the ledger, still open there.
 create or replace temp table suspects as
-select person_id from model.people where _seq > (select mark from terms)
+select person_id from model.people where _seq > $mark
 union
-select person_id from customerio.people where seq > (select mark from terms) or state = 'linking'
+select person_id from customerio.people where seq > $mark
+union
+select person_id from customerio.people where state = 'linking'
 union
 select person_id from successions
 union

@@ -6,5 +6,4 @@ select
     $settle_seconds::bigint as settle_seconds,
     $merge::boolean as merge,
     $on_delete::varchar as on_delete,
-    $without_email::varchar as without_email,
-    $mark::bigint as mark
+    $without_email::varchar as without_email
