@@ -289,6 +289,17 @@ def test_everybody_anew_drops_who_is_no_person_any_more(account: Account) -> Non
     assert account.person("cus_1")["_seq"] > before["cus_1"]["_seq"]
 
 
+@pytest.mark.parametrize("how", [{}, {"full": True}, {"full": True, "part_size": 1}])
+def test_who_leaves_the_model_is_told_to_the_plan(account: Account, how: dict[str, Any]) -> None:
+    account.put("customers", customer(1), customer(2), customer(3))
+    account.build()
+    account.put("customers", customer(3, email="customer-1@example.com"))
+
+    build(account.warehouse, Policy(), run_id="run-2", **how)
+
+    assert account.rows("from model.former_people") == [{"person_id": "cus_3"}]
+
+
 def test_everybody_anew_moves_people_whose_deletion_no_attribute_tells(account: Account, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
