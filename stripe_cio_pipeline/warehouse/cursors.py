@@ -10,8 +10,9 @@ _SQL = Statements("stripe_cio_pipeline.warehouse")
 
 def read_cursor(connection: Connection, name: str) -> str | None:
     """Give a cursor's value, None where it was never set."""
-    row = connection.execute(_SQL["read_cursor"], [name]).fetchone()
-    return None if row is None else str(row[0])
+    # All rows, of one: after `fetchone` DuckDB 2 takes the result for unfinished, and registers no table.
+    rows = connection.execute(_SQL["read_cursor"], [name]).fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 def write_cursor(connection: Connection, name: str, value: str, run_id: str | None = None) -> None:
