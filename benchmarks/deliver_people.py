@@ -125,6 +125,9 @@ def prepare(folder: Path, people: int, pace: float) -> dict[str, float]:
 
 
 def deliver(folder: Path, people: int, pace: float) -> dict[str, float]:
+    # httpx would import it when the clock runs; the peers have imported everything by then.
+    import httpcore  # noqa: F401
+
     from stripe_cio_pipeline.deliver import deliver as run
     from stripe_cio_pipeline.policy import parse_policy
     from stripe_cio_pipeline.settings import Settings

@@ -153,6 +153,7 @@ def deliver(
     if problem is not None and not isinstance(problem, CustomerioUnavailable):
         raise problem
     with warehouse.transaction() as connection:
+        limit_memory(connection, plan.megabytes)
         return _report(connection, context, plan.total, tally, pace.throttled, time.monotonic() - began, problem)
 
 

@@ -7,10 +7,13 @@ killed run sends again.
 import asyncio
 import contextlib
 import threading
+import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from ulid import ULID
 
@@ -32,13 +35,18 @@ from stripe_cio_pipeline.deliver.outcome import (
 from stripe_cio_pipeline.deliver.packing import Batch
 from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events
 from stripe_cio_pipeline.errors import CustomerioError
-from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction
+
+Result = TypeVar("Result")
 
 BATCH_PATH = "/api/v2/batch"
 #: Calls packed ahead of the senders, about half a megabyte each.
 _PACKED_AHEAD = 16
 #: How long an answer may wait to be written down together with others.
 _LINGER_SECONDS = 2.0
+#: Closing the file takes a quarter of a second where a plan is large: while groups keep coming it stays open, so long
+#: at most, because others want it.
+_HOLD_SECONDS = 3.0
 
 
 class Sending:
@@ -71,6 +79,7 @@ class Sending:
         self._answered = asyncio.Event()
         self._all_sent = False
         self._one_at_a_time = threading.Lock()
+        self._gathering = threading.Lock()
         self._given_up = 0
         self.left_due: set[int] = set()
         self.stopped_by: CustomerioError | None = None
@@ -90,7 +99,12 @@ class Sending:
         """Send everything that is due in a phase, and return when it is answered and written down."""
         self._track = track
         self._last_seq = -1
-        stretches, begun = await asyncio.to_thread(self._begin, phase)
+        # One thread for each, always the same: every thread that allocates keeps memory of its own.
+        with ThreadPoolExecutor(1, "plan") as self._reader, ThreadPoolExecutor(1, "ledger") as self._writer:
+            await self._run(phase)
+
+    async def _run(self, phase: Phase) -> None:
+        stretches, begun = await self._in_thread(self._reader, partial(self._begin, phase))
         if not stretches:
             return
         queue: asyncio.Queue[Batch | None] = asyncio.Queue(_PACKED_AHEAD)
@@ -114,8 +128,7 @@ class Sending:
 
     def _begin(self, phase: Phase) -> tuple[list[Stretch], list[Batch]]:
         """Give the stretches of a phase, and the first of them read: most plans have no other."""
-        with self._warehouse.connect() as connection:
-            limit_memory(connection, self.megabytes)
+        with self._open() as connection:
             is_people = phase is not Phase.EVENTS
             stretches = self._plan.stretches(phase) if is_people else due_events(connection, self._plan.plan_id)
             return stretches, self._pack(connection, phase, stretches[0]) if stretches else []
@@ -131,13 +144,16 @@ class Sending:
             if following is None or self.stopped_by is not None:
                 break
             stretch = following if begin is None else replace(following, first=begin)
-            batches = await asyncio.to_thread(self._read, phase, stretch)
+            batches = await self._in_thread(self._reader, partial(self._read, phase, stretch))
         for _ in range(self._in_flight):
             await queue.put(None)
 
+    @staticmethod
+    async def _in_thread(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+
     def _read(self, phase: Phase, stretch: Stretch) -> list[Batch]:
-        with self._warehouse.connect() as connection:
-            limit_memory(connection, self.megabytes)
+        with self._open() as connection:
             return self._pack(connection, phase, stretch)
 
     def _pack(self, connection: Connection, phase: Phase, stretch: Stretch) -> list[Batch]:
@@ -171,11 +187,12 @@ class Sending:
             items=len(batch),
             on_call=lambda call: made.append((str(ULID()), call)),
         )
-        # No await from here on: a group that is taken to be recorded holds a call with all that it settled.
-        self._group.calls += made
-        self._group.ended += 1
         request_id, call = made[-1]
-        rest = self._take(batch, outcome, request_id, call)
+        # A group that is taken to be recorded holds a call with all that it settled.
+        with self._gathering:
+            self._group.calls += made
+            self._group.ended += 1
+            rest = self._take(batch, outcome, request_id, call)
         self._answered.set()
         return rest
 
@@ -211,9 +228,7 @@ class Sending:
     async def _keep_recording(self) -> None:
         while not self._all_sent or self._group:
             await self._gather_answers()
-            ended = await asyncio.to_thread(self._write_down)
-            for _ in range(ended):
-                self._room.release()
+            await self._in_thread(self._writer, partial(self._write_groups, asyncio.get_running_loop()))
 
     async def _gather_answers(self) -> None:
         """Wait for answers, and a little longer for as many as are cheap to write down at once."""
@@ -231,24 +246,47 @@ class Sending:
 
     def write_rest(self) -> None:
         """Record whatever is not recorded yet."""
-        while self._group:
-            self._write_down()
-
-    def _write_down(self) -> int:
-        """Record what was answered, or as much of it as is cheap at once; give how many batches it came from."""
         with self._one_at_a_time:
+            while self._group:
+                with self._open() as connection:
+                    self._write_down(connection)
+
+    def _write_groups(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Record what was answered. While whole groups keep coming, the file is not closed between them."""
+        with self._one_at_a_time:
+            if not self._group:
+                return
+            with self._open() as connection:
+                until = time.monotonic() + _HOLD_SECONDS
+                while True:
+                    loop.call_soon_threadsafe(self._free, self._write_down(connection))
+                    comes_more = self._group.items >= GROUP_ITEMS or (self._all_sent and self._group)
+                    if not comes_more or time.monotonic() > until:
+                        break
+
+    def _free(self, batches: int) -> None:
+        for _ in range(batches):
+            self._room.release()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Connection]:
+        with self._warehouse.connect() as connection:
+            limit_memory(connection, self.megabytes)
+            yield connection
+
+    def _write_down(self, connection: Connection) -> int:
+        """Record what was answered, or as much of it as is cheap at once; give how many batches it came from."""
+        with self._gathering:
             group = self._group.take()
-            if group:
-                with self._warehouse.transaction() as connection:
-                    limit_memory(connection, self.megabytes)
-                    if last_seq(connection) != self._last_seq:
-                        # The phase's first group, or somebody else has written meanwhile.
-                        self._mark = last_seq(connection)
-                    record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
-                    reached = last_seq(connection)
-                self._last_seq = reached
-                self._told(group)
-            return group.ended
+        with transaction(connection):
+            if last_seq(connection) != self._last_seq:
+                # The phase's first group, or somebody else has written meanwhile.
+                self._mark = last_seq(connection)
+            record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
+            reached = last_seq(connection)
+        self._last_seq = reached
+        self._told(group)
+        return group.ended
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:

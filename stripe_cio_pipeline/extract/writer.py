@@ -13,10 +13,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
-import duckdb
-
 from stripe_cio_pipeline.extract.meter import Meter
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, transaction
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -188,15 +186,8 @@ class Writer:
         return connection
 
     def _write(self, connection: Connection, entries: list[Entry]) -> None:
-        connection.begin()
-        try:
+        with transaction(connection):
             seq = next_seq(connection)
             for entry in entries:
                 entry(connection, seq)
             self._meter.save(connection)
-        except BaseException:
-            # After a fatal DuckDB error there is nothing left to roll back; the first error is the one to tell.
-            with suppress(duckdb.Error):
-                connection.rollback()
-            raise
-        connection.commit()

@@ -1,7 +1,16 @@
 """The warehouse: one DuckDB database that holds all state, opened for short transactions only."""
 
-from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse
+from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
 from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
 from stripe_cio_pipeline.warehouse.statements import Statements
 
-__all__ = ["Connection", "Statements", "Warehouse", "last_seq", "next_seq", "read_cursor", "write_cursor"]
+__all__ = [
+    "Connection",
+    "Statements",
+    "Warehouse",
+    "last_seq",
+    "next_seq",
+    "read_cursor",
+    "transaction",
+    "write_cursor",
+]

@@ -87,16 +87,8 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open, do everything or nothing, close."""
-        with self.connect() as connection:
-            connection.begin()
-            try:
-                yield connection
-            except BaseException:
-                # After a fatal DuckDB error nothing is left to roll back; the first error is the one to tell.
-                with suppress(duckdb.Error):
-                    connection.rollback()
-                raise
-            connection.commit()
+        with self.connect() as connection, transaction(connection):
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -184,6 +176,20 @@ class Warehouse:
             f"The warehouse {self.shown} cannot be opened: {message.splitlines()[0]}.",
             "Look at the path, its permissions and the free disk space.",
         )
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Do everything or nothing on an open connection."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        # After a fatal DuckDB error nothing is left to roll back; the first error is the one to tell.
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
+    connection.commit()
 
 
 def _is_busy(message: str) -> bool:
