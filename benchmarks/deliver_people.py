@@ -73,7 +73,9 @@ def measure(people: int, paced: int, *, peers: bool) -> dict[str, dict[str, floa
 def part(name: str, folder: Path, people: int, pace: float = 0.0) -> Any:
     """Run one measurement in a process of its own, so that its peak memory is its own."""
     command = [sys.executable, __file__, "--part", name, "--folder", str(folder), "--people", str(people)]
-    done = subprocess.run([*command, "--pace", str(pace)], check=True, capture_output=True, text=True)
+    done = subprocess.run([*command, "--pace", str(pace)], check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"the part {name} ended with {done.returncode}; what it said stands above")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -74,6 +74,12 @@ class Group:
             room -= len(batch.positions)
         return taken
 
+    def give_back(self, taken: "Group") -> None:
+        """Put back what was taken and could not be recorded."""
+        self.settled[:0] = taken.settled
+        self.calls[:0] = taken.calls
+        self.ended += taken.ended
+
 
 def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, mark: int) -> None:
     """Move the ledger by a group of answers, inside the caller's transaction.

@@ -4,7 +4,7 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
-_LEAST_MEGABYTES = 120
+_LEAST_MEGABYTES = 150
 #: DuckDB works on 2,048 rows at once, and an operation passes through about a dozen such vectors.
 _ROWS_AT_ONCE = 2_048
 _VECTORS = 12

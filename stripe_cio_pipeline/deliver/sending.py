@@ -278,12 +278,18 @@ class Sending:
         """Record what was answered, or as much of it as is cheap at once; give how many batches it came from."""
         with self._gathering:
             group = self._group.take()
-        with transaction(connection):
-            if last_seq(connection) != self._last_seq:
-                # The phase's first group, or somebody else has written meanwhile.
-                self._mark = last_seq(connection)
-            record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
-            reached = last_seq(connection)
+        try:
+            with transaction(connection):
+                if last_seq(connection) != self._last_seq:
+                    # The phase's first group, or somebody else has written meanwhile.
+                    self._mark = last_seq(connection)
+                record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
+                reached = last_seq(connection)
+        except BaseException:
+            # The run fails, but what was answered is tried once more (`write_rest`): else it would be sent again.
+            with self._gathering:
+                self._group.give_back(group)
+            raise
         self._last_seq = reached
         self._told(group)
         return group.ended

@@ -1,8 +1,12 @@
 """A plan becomes calls, and calls become the ledger."""
 
+from typing import Any
+
+import duckdb
 import pytest
 
-from stripe_cio_pipeline.deliver import DeliveryNote
+from stripe_cio_pipeline.deliver import DeliveryNote, sending
+from stripe_cio_pipeline.deliver.ledger import Group, record
 from stripe_cio_pipeline.errors import (
     BindingError,
     CustomerioCredentialsError,
@@ -12,7 +16,7 @@ from stripe_cio_pipeline.errors import (
 )
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
-from stripe_cio_pipeline.warehouse import next_seq
+from stripe_cio_pipeline.warehouse import Connection, next_seq
 from tests.deliver.conftest import MakeWorld, World, event, hold, identify, removal, update
 
 
@@ -198,6 +202,26 @@ def test_an_outage_leaves_everything_due_and_the_next_run_sends_it(world: World)
         (503, 2),
         (503, 3),
     ]
+
+
+def test_answers_that_could_not_be_written_down_at_once_are_tried_once_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def record_at_the_second_try(connection: Connection, group: Group, **context: Any) -> None:
+        tried.append(group.items)
+        if len(tried) == 1:
+            raise duckdb.OutOfMemoryException("no memory")
+        record(connection, group, **context)
+
+    monkeypatch.setattr(sending, "record", record_at_the_second_try)
+    with pytest.raises(duckdb.OutOfMemoryException):
+        world.deliver(*(identify(number) for number in range(1, 6)))
+
+    assert tried == [5, 5]
+    assert world.ask("select outcome, count(*) from customerio.writes group by all") == [("accepted", 5)]
+    assert world.ask("select count(*) from customerio.plan") == [(0,)]
 
 
 def test_events_are_recorded_with_their_ulid(make_world: MakeWorld) -> None:
