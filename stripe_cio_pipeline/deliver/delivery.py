@@ -143,7 +143,7 @@ def deliver(
         )
         try:
             if plan.has_unsendable:
-                reject_unsendable(warehouse, sending, current)
+                reject_unsendable(warehouse, sending, plan)
             asyncio.run(_send(context, sending, pace, plan, lookups))
             problem = sending.stopped_by
         except CustomerioUnavailable as unreachable:
@@ -230,13 +230,13 @@ async def _send_phases(sending: Sending, track: Api, plan: Survey) -> None:
         await sending.run(track, Phase.EVENTS)
 
 
-def reject_unsendable(warehouse: Warehouse, sending: Sending, plan_id: str) -> None:
+def reject_unsendable(warehouse: Warehouse, sending: Sending, plan: Survey) -> None:
     """Reject what Customer.io could only refuse, and name the field that makes it so large."""
     while True:
         with warehouse.connect() as connection:
-            limit_memory(connection, sending.megabytes)
+            limit_memory(connection, plan.megabytes)
             rows = connection.execute(
-                _SQL["oversize"], {"plan_id": plan_id, "max_bytes": MAX_OPERATION_BYTES}
+                _SQL["oversize"], {"plan_id": plan.plan_id, "max_bytes": MAX_OPERATION_BYTES}
             ).fetchall()
         if not rows:
             return

@@ -67,7 +67,6 @@ class Sending:
         self._plan = plan
         self.run_id = run_id
         self._in_flight = in_flight
-        self.megabytes = plan.megabytes
         self._mark = 0
         self._last_seq = -1
         self._now = now
@@ -271,7 +270,7 @@ class Sending:
     @contextlib.contextmanager
     def _open(self) -> Iterator[Connection]:
         with self._warehouse.connect() as connection:
-            limit_memory(connection, self.megabytes)
+            limit_memory(connection, self._plan.megabytes)
             yield connection
 
     def _write_down(self, connection: Connection) -> int:

@@ -81,7 +81,7 @@ class _Build:
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
         self._define()
-        connection.execute(self._since_mark("changed"))
+        connection.execute(_ACTS.since("changed", self._mark))
         changed = tables.count(connection, "changed") > 0
         stale = tuple(file for file in self._models.objects if self._is_stale(file.name, file.sql))
         people_stale = bool(stale) or self._is_stale("people", *self._people_parts())
@@ -126,10 +126,6 @@ class _Build:
         tables.show_newer(self._connection, "events", self._mark)
         return tables.count(self._connection, "temp.events") > 0
 
-    def _since_mark(self, act: str) -> str:
-        """Give an act with the mark in it. As a parameter it would not keep DuckDB from reading what is older."""
-        return _ACTS[act].replace("$mark", str(self._mark))
-
     def _remember(self, seq: int) -> None:
         made = {f"model.sql.{file.name}": fingerprint(file.sql) for file in self._models.objects}
         made["model.sql.people"] = fingerprint(*self._people_parts())
@@ -163,7 +159,7 @@ class _Build:
                     self._replace(file, narrow=narrow)
         connection.execute(_ACTS["read_typed"])
         if narrow:
-            connection.execute(self._since_mark("touched_now"))
+            connection.execute(_ACTS.since("touched_now", self._mark))
 
     def _replace(self, file: ModelFile, *, narrow: bool) -> None:
         """Compute a typed table anew for the raw objects that changed: its first column says whose rows they are."""
@@ -245,7 +241,7 @@ class _Build:
         connection = self._connection
         connection.execute(_ACTS["create_scope"])
         customers = tables.count(connection, "scope")
-        connection.execute(self._since_mark("ties"))
+        connection.execute(_ACTS.since("ties", self._mark))
         is_widening = True
         while is_widening:
             is_wider = tables.changed_rows(connection, _ACTS["widen_scope"]) > 0

@@ -180,17 +180,13 @@ class _Planning:
         """Choose whom to look at. Where much has moved, everybody: picking half of them takes longer than all."""
         execute = self._connection.execute
         if not self.full:
-            moved, people = execute(self._since_mark("count_moved")).fetchall()[0]
+            moved, people = execute(SQL.since("count_moved", self._mark)).fetchall()[0]
             self.full = moved >= MANY and moved >= people * MUCH
         if self.full:
             execute(SQL["looked_at_all"])
         else:
-            execute(self._since_mark("suspects"))
+            execute(SQL.since("suspects", self._mark))
             execute(SQL["looked_at_new"])
-
-    def _since_mark(self, statement: str) -> str:
-        """Give a statement with the mark in it. As a parameter it would not keep DuckDB from reading what is older."""
-        return SQL[statement].replace("$mark", str(self._mark))
 
     def _since(self) -> int:
         """Unix second of Stripe's clock from which on events are forwarded."""

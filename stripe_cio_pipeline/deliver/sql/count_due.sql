@@ -1,1 +1,0 @@
-select count(*) from customerio.plan where plan_id = ? and action <> 'hold'
