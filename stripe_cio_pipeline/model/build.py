@@ -33,6 +33,9 @@ _IN_SCOPE = "{key} in (select customer_id from scope)"
 #: A hash alone is three times as fast as looking everybody up: only who is in another part than their person is.
 _IN_PART = "(hash({{key}}) % {parts:d} = {part:d}) <> ({{key}} in (select customer_id from astray))"
 
+#: How a query gets its name: `tables.show` or `tables.create`.
+Making = Callable[[Connection, str, str], None]
+
 EVENT_COLUMNS = ("event_id", "type", "customer_id", "created", "name", "data")
 
 
@@ -253,7 +256,8 @@ class _Build:
             tables.create(connection, "members", members.query)
         self._shown["members"] = "table"
         connection.execute(_ACTS["replace_members"])
-        self._compute(seq, "new_people", append=False)
+        # As tables: of few people they are small, and as views they were computed once for each model that reads them.
+        self._compute(seq, "new_people", append=False, helpers=tables.create)
         self._hold_to_one_row_each("new_people")
         findings = self._hold_to_limits("new_people")
         connection.execute(_ACTS["replace_people"])
@@ -283,18 +287,18 @@ class _Build:
             tables.hide(self._connection, kind, [name])
         self._shown.clear()
 
-    def _compute(self, seq: int, target: str, *, append: bool) -> None:
+    def _compute(self, seq: int, target: str, *, append: bool, helpers: Making = tables.show) -> None:
         """Run the helpers and people.sql over what is shown."""
-        query = self._people_query(seq)
+        query = self._people_query(seq, helpers)
         with located(self._models.people):
             (tables.insert if append else tables.create)(self._connection, target, query)
 
-    def _people_query(self, seq: int) -> str:
-        """Show the helpers, and give the query for people over what is shown, with its bookkeeping."""
+    def _people_query(self, seq: int, helpers: Making = tables.show) -> str:
+        """Make the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
         for helper in self._models.helpers:
             with located(helper):
-                tables.show(connection, helper.name, helper.query)
+                helpers(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
         with located(people):
             columns = tables.columns_of(connection, people.query)
