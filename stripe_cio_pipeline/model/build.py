@@ -15,6 +15,7 @@ from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import LimitFinding, ModelReport
+from stripe_cio_pipeline.model.scope import Scope, keyed
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
 
@@ -29,7 +30,6 @@ BOOKKEEPING = ("_seq", "_source_event_id", "_rejected", "_hash")
 #: with a subscription, an invoice and a charge each were computed in two parts within 1 GB; this is half as much again.
 BYTES_PER_PERSON = 3_000
 
-_IN_SCOPE = "{key} in (select customer_id from scope)"
 #: A hash alone is three times as fast as looking everybody up: only who is in another part than their person is.
 _IN_PART = "(hash({{key}}) % {parts:d} = {part:d}) <> ({{key}} in (select customer_id from astray))"
 
@@ -92,14 +92,14 @@ class _Build:
         if not (changed or people_stale or events_stale or self._has_new_events()):
             return self._report(elapsed)
         seq = next_seq(connection)
-        self._objects(stale, narrow=not people_stale)
+        scope = self._objects(stale, narrow=changed and not people_stale)
         people = customers = 0
         findings: tuple[LimitFinding, ...] = ()
         if people_stale:
             customers = tables.count(connection, "model.customers")
             people, findings = self._all_people(seq)
-        elif changed:
-            customers, people, findings = self._changed_people(seq)
+        elif scope is not None:
+            customers, people, findings = self._changed_people(scope, seq)
         if events_stale or self._has_new_events():
             self._events(full=events_stale)
         self._remember(seq)
@@ -147,24 +147,23 @@ class _Build:
         identity = self._policy.identity
         self._connection.execute(_ACTS["identity"], [identity.strategy, identity.metadata_key])
 
-    def _objects(self, stale: tuple[ModelFile, ...], *, narrow: bool) -> None:
+    def _objects(self, stale: tuple[ModelFile, ...], *, narrow: bool) -> Scope | None:
+        """Bring the typed tables up to date. Gives whom that touches, where only those are computed."""
         connection = self._connection
-        if narrow:
-            # Before and now: an object that moved from one customer to another touches both.
-            connection.execute(_ACTS["create_touched"])
-            connection.execute(_ACTS["touched_before"])
+        scope = Scope(connection, self._models, self._mark) if narrow else None
         for file in self._models.objects:
             connection.execute(_ACTS["read_raw"])
             with located(file):
                 if file in stale:
                     tables.create(connection, f"model.{file.name}", file.query)
+                elif scope is not None:
+                    scope.renew(file)
                 else:
-                    self._replace(file, narrow=narrow)
+                    self._replace(file)
         connection.execute(_ACTS["read_typed"])
-        if narrow:
-            connection.execute(_ACTS.since("touched_now", self._mark))
+        return scope
 
-    def _replace(self, file: ModelFile, *, narrow: bool) -> None:
+    def _replace(self, file: ModelFile) -> None:
         """Compute a typed table anew for the raw objects that changed: its first column says whose rows they are."""
         connection = self._connection
         for raw in file.reads(RAW):
@@ -172,11 +171,8 @@ class _Build:
             if not tables.count(connection, f"({changed})"):
                 continue
             table = f"model.{file.name}"
-            columns = [column.name for column in tables.columns_of(connection, f"from {table}")]
-            owner = "customer_id" if "customer_id" in columns else "null::varchar"
-            tables.delete_where(connection, table, columns[0], changed, owner)
-            if narrow:
-                connection.execute(_ACTS["touched_replaced"])
+            first = tables.columns_of(connection, f"from {table}")[0].name
+            tables.delete_where(connection, table, first, changed)
             tables.show_newer(connection, raw, self._mark)
             tables.insert(connection, table, file.query)
             tables.hide(connection, "view", [raw])
@@ -228,7 +224,7 @@ class _Build:
             if parts > 1:
                 connection.execute(_ACTS["create_astray"], {"parts": parts, "part": part})
                 condition = _IN_PART.format(parts=parts, part=part)
-                self._show_part("view", condition)
+                self._show_part(condition)
                 tables.part_where(connection, "view", "members", condition.format(key="customer_id"))
                 self._shown["members"] = "view"
             self._compute(seq, "model.people", append=part > 0)
@@ -239,18 +235,11 @@ class _Build:
             connection.execute(_ACTS["record_former_people"])
         return tables.count(connection, "model.people"), self._hold_to_limits("model.people")
 
-    def _changed_people(self, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
+    def _changed_people(self, scope: Scope, seq: int) -> tuple[int, int, tuple[LimitFinding, ...]]:
         """Compute those anew whom the changes touch. Gives the customers that changed, then as `_all_people`."""
         connection = self._connection
-        connection.execute(_ACTS["create_scope"])
-        customers = tables.count(connection, "scope")
-        connection.execute(_ACTS.since("ties", self._mark))
-        is_widening = True
-        while is_widening:
-            is_wider = tables.changed_rows(connection, _ACTS["widen_scope"]) > 0
-            is_widening = is_wider and tables.changed_rows(connection, _ACTS["more_ties"]) > 0
+        customers, self._shown = scope.gather()
         connection.execute(_ACTS["former_people"])
-        self._show_part("table", _IN_SCOPE)
         members = self._models.members
         with located(members):
             tables.create(connection, "members", members.query)
@@ -264,25 +253,17 @@ class _Build:
         self._show_everything()
         return customers, tables.count(connection, "new_people"), findings
 
-    def _show_part(self, kind: str, condition: str) -> None:
+    def _show_part(self, condition: str) -> None:
         """Put the rows of the customers that meet a condition before the full tables.
 
-        As tables where they are few and read again and again; as views where one model reads them, whose own filters
-        leave more unread, or where they are many, since a temporary table stays in memory until the transaction ends.
+        As views, because they are many: a temporary table stays in memory until the transaction ends.
         """
-        connection, models = self._connection, self._models
-        for file in models.objects:
-            names = {column.name for column in tables.columns_of(connection, f"from model.{file.name}")}
-            key = "id" if file.name == "customers" else "customer_id"
-            if key in names:
-                readers = [
-                    model for model in (models.members, *models.helpers, models.people) if model.reads([file.name])
-                ]
-                self._shown[file.name] = kind if len(readers) > 1 else "view"
-                tables.part_where(connection, self._shown[file.name], file.name, condition.format(key=key))
+        for file, key in keyed(self._connection, self._models):
+            self._shown[file.name] = "view"
+            tables.part_where(self._connection, "view", file.name, condition.format(key=key))
 
     def _show_everything(self) -> None:
-        """Drop what `_show_part` put there, and the members beside it."""
+        """Drop what stands before the full tables."""
         for name, kind in self._shown.items():
             tables.hide(self._connection, kind, [name])
         self._shown.clear()

@@ -64,7 +64,7 @@ def changed_rows(connection: Connection, statement: str) -> int:
     return int(row[0]) if row else 0
 
 
-def delete_where(connection: Connection, table: str, column: str, values: str, owner: str) -> None:
+def delete_where(connection: Connection, table: str, column: str, values: str, owner: str = "null::varchar") -> None:
     """Delete the rows whose column is among the values of a query, and leave `deleted` with whose they were.
 
     Found first and deleted by number: `delete ... returning` would read every column of every row.

@@ -1,1 +1,2 @@
-create or replace temp table touched (customer_id varchar)
+create or replace temp table touched (customer_id varchar);
+create or replace temp table new_emails (email_key varchar)

@@ -1,2 +1,2 @@
-delete from model.members where customer_id in (select customer_id from scope);
+delete from model.members where rowid in (select number from former_members);
 insert into model.members from temp.members
