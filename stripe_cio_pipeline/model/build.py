@@ -202,6 +202,7 @@ class _Build:
             connection.execute(_ACTS["compare_members"].replace("members_of_the_model", f"(\n{members.query})"))
         connection.execute(_ACTS["moved_people"])
         connection.execute(_ACTS["move_members"])
+        connection.execute(_ACTS["moved_owners"])
         with located(self._models.people):
             connection.execute(_ACTS["compare_people"].replace("people_of_the_model", f"({query})"))
         self._hold_to_one_row_each("(from compared_people where is_computed)")
@@ -220,6 +221,7 @@ class _Build:
         members = self._models.members
         with located(members):
             tables.create(connection, "model.members", members.query)
+        connection.execute(_ACTS["any_owner"])
         for part in range(parts):
             if parts > 1:
                 connection.execute(_ACTS["create_astray"], {"parts": parts, "part": part})
@@ -244,6 +246,7 @@ class _Build:
         with located(members):
             tables.create(connection, "members", members.query)
         self._shown["members"] = "table"
+        connection.execute(_ACTS["new_owners"])
         connection.execute(_ACTS["replace_members"])
         # As tables: of few people they are small, and as views they were computed once for each model that reads them.
         self._compute(seq, "new_people", append=False, helpers=tables.create)

@@ -174,7 +174,8 @@ class _Planning:
         execute(SQL["decisions"])
         execute(SQL["planned_people"])
         execute(SQL["fresh_events"], {"since": self._since(), "forward": self._policy.events.forward})
-        execute(SQL["planned_events"])
+        is_fresh = _one(self._connection, "select count(*) from fresh_events")
+        execute(SQL["planned_events" if is_fresh else "no_planned_events"])
 
     def _look(self) -> None:
         """Choose whom to look at. Where much has moved, everybody: picking half of them takes longer than all."""
@@ -284,8 +285,11 @@ class _Planning:
         """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
         connection.execute(SQL["settle_ledger"])
-        connection.execute(SQL["new_owners_all" if self.full else "new_owners"])
-        connection.execute(SQL["record_owners"])
+        owners, are_any = connection.execute(SQL["count_new_owners"]).fetchall()[0]
+        if self.full or owners:
+            connection.execute(SQL["new_owners_all" if self.full or are_any else "new_owners"])
+            connection.execute(SQL["record_owners"])
+        connection.execute(SQL["forget_owners"])
         connection.execute(SQL["remember_due"])
         if _one(connection, SQL["count_removed"]):
             connection.execute(SQL["wipe_removed"])

@@ -1,6 +1,6 @@
 -- Who is tied to those in scope.
 insert into former_members
-select rowid as number, customer_id, person_id, email_key
+select rowid as number, customer_id, person_id, role, email_key
 from model.members
 where (
     person_id in (select person_id from ties where person_id is not null)

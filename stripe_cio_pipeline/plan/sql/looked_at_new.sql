@@ -5,5 +5,6 @@ from model.people
 where rowid in (select rowid from model.people where person_id in (select person_id from suspects));
 
 create or replace temp table known as
+select * exclude (accepted_at, run_id)
 from customerio.people
 semi join suspects using (person_id)

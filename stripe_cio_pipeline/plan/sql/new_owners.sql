@@ -1,16 +1,16 @@
--- Looked up in steps, so that nothing is built over everybody, and by number, so that only the end of the table is read.
-create or replace temp table present_owners as
-select email_key, person_id
-from model.members
-where rowid in (select rowid from model.members where person_id in (select person_id from looked_at))
-    and role = 'owner'
-    and email_key is not null;
-
+-- The same, looked for among those whom the model has named since. Whoever was named and is no owner any more is left out.
 create or replace temp table new_owners as
-with former_owners as (
-    select o.email_key, o.person_id
-    from model.owners as o
-    semi join present_owners as p on p.email_key = o.email_key
+with present_owners as (
+    select email_key, person_id
+    from model.members
+    where person_id in (select person_id from model.new_owners)
+        and role = 'owner'
+        and email_key is not null
+),
+former_owners as (
+    select email_key, person_id
+    from model.owners
+    where email_key in (select email_key from present_owners)
 )
 select p.email_key, p.person_id
 from present_owners as p

@@ -1,11 +1,6 @@
--- Who owns an email now and did not at the last plan. Hardly anybody does, so that the rest is looked up for few.
+-- Who owns an email now and did not at the last plan.
 create or replace temp table new_owners as
-with present_owners as (
-    select m.email_key, m.person_id
-    from model.members as m
-    anti join model.owners as o on o.email_key = m.email_key and o.person_id = m.person_id
-    where m.role = 'owner' and m.email_key is not null
-)
-select p.email_key, p.person_id
-from present_owners as p
-semi join looked_at as c on c.person_id = p.person_id
+select m.email_key, m.person_id
+from model.members as m
+anti join model.owners as o on o.email_key = m.email_key and o.person_id = m.person_id
+where m.role = 'owner' and m.email_key is not null

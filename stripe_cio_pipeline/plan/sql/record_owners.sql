@@ -5,6 +5,4 @@ where email_key in (select email_key from new_owners);
 insert into model.owners (email_key, person_id)
 select email_key, person_id from new_owners;
 
--- What is left of a person who was removed is the proof alone.
-delete from model.owners
-where person_id in (select person_id from customerio.people where state in ('deleted', 'suppressed'))
+delete from model.new_owners
