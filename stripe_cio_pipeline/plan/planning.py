@@ -187,7 +187,9 @@ class _Planning:
             execute(SQL["looked_at_all"])
         else:
             execute(SQL.since("suspects", self._mark))
-            execute(SQL["looked_at_new"])
+            execute(SQL.since("looked_at_new", self._mark))
+            if _one(self._connection, "select count(*) from others"):
+                execute(SQL["looked_at_others"])
 
     def _since(self) -> int:
         """Unix second of Stripe's clock from which on events are forwarded."""
