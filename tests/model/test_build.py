@@ -123,6 +123,28 @@ def test_a_customer_who_leaves_a_shared_email_becomes_a_person(account: Account)
     }
 
 
+@pytest.mark.parametrize(("before", "after"), [("cus_1", "cus_2"), (None, "cus_2"), ("cus_1", None)])
+def test_an_object_that_moves_touches_whose_it_was_and_whose_it_is(
+    account: Account, before: str | None, after: str | None
+) -> None:
+    account.put("customers", customer(1), customer(2), customer(3))
+    account.put("charges", charge(1, before), charge(2, "cus_3"))
+    account.put("subscriptions", subscription(1, before), subscription(2, "cus_3"))
+    account.build()
+    account.put("charges", charge(1, after))
+    account.put("subscriptions", subscription(1, after))
+
+    report = account.build()
+
+    assert (report.full, report.changed) == (False, len({before, after} - {None}))
+    paid = {person: (row["lifetime_value"], row["subscription_id"]) for person, row in account.people().items()}
+    nothing = (0.0, None)
+    assert paid == {"cus_1": nothing, "cus_2": nothing, "cus_3": (5.0, "sub_2")} | (
+        {after: (5.0, "sub_1")} if after else {}
+    )
+    assert account.rows("select id from model.charges order by id") == [{"id": "ch_1"}, {"id": "ch_2"}]
+
+
 def test_a_renamed_product_reaches_its_subscribers(account: Account) -> None:
     account.put("customers", customer(1), customer(2))
     account.put("subscriptions", subscription(1, "cus_1"))

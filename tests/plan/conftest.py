@@ -33,6 +33,18 @@ create table model.events (
 );
 """
 
+# What a build tells the plan: docs/architecture.md, "The plan".
+FORMER_OWNERS = """
+create or replace temp table former_owners as
+select email_key, person_id from model.members where role = 'owner'
+"""
+NEW_OWNERS = """
+insert into model.new_owners
+select email_key, person_id from model.members where role = 'owner' and email_key is not null
+except
+from former_owners
+"""
+
 PEOPLE = """
 select
     m.person_id,
@@ -127,7 +139,9 @@ class Desk:
         with self.warehouse.transaction() as connection:
             self._write_customers(connection)
             connection.execute("set search_path = 'model'")
+            connection.execute(FORMER_OWNERS)
             connection.execute(f"create or replace table model.members as {MODELS['members']}")
+            connection.execute(NEW_OWNERS)
             connection.execute("set search_path = 'main'")
             rows = connection.execute(PEOPLE, {"strategy": self.policy.identity.strategy}).fetchall()
             seq = next_seq(connection)

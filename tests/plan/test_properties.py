@@ -11,6 +11,17 @@ from stripe_cio_pipeline.plan.values import PlanCounts
 CUSTOMERS = ("cus_a", "cus_b", "cus_c", "cus_d")
 EMAILS = (None, "customer-1@example.com", "CUSTOMER-1@example.com ", "customer-2@example.com", "customer-3@example.com")
 
+#: Whoever was removed is forgotten.
+UNKNOWN_OWNERS = """
+select email_key, person_id from model.members where role = 'owner' and email_key is not null
+except
+select email_key, person_id from model.owners
+except
+select m.email_key, m.person_id
+from model.members as m
+semi join customerio.people as l on l.person_id = m.person_id and l.state in ('deleted', 'suppressed')
+"""
+
 changes = st.lists(
     st.one_of(
         st.tuples(st.just("email"), st.sampled_from(CUSTOMERS), st.sampled_from(EMAILS)),
@@ -94,3 +105,5 @@ def test_any_sequence_of_changes_is_planned_the_same_from_a_part_as_from_everyth
     for _ in range(6):
         desk.sync()
     assert [line for line in desk.plan() if desk.row(line.split()[0])["action"] != "hold"] == []
+    with desk.warehouse.reading() as connection:
+        assert connection.execute(UNKNOWN_OWNERS).fetchall() == [], "an owner of an email was not noted"
