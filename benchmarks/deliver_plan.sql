@@ -4,7 +4,7 @@ set force_compression = 'zstd';
 insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)
 values ('benchmark', 'benchmark', now()::timestamp, '{{}}', '{{"stopped": false, "findings": []}}');
 
-insert into customerio.plan (plan_id, position, action, person_id, reason, operation, before, after, payload_hash)
+insert into customerio.operations (plan_id, position, action, person_id, reason, heading, before, after)
 with people as (
     select
         i,
@@ -28,11 +28,9 @@ with people as (
 worded as (
     select
         *,
-        '{{"type":"person","identifiers":{{"email":"' || email || '"}},"action":"identify","attributes":' || attributes
-        || '}}' as operation
+        '{{"type":"person","identifiers":{{"email":"' || email || '"}},"action":"identify","attributes":{{' as heading
     from people
 )
 select
-    'benchmark', i, 'identify', 'cus_' || lpad(i::varchar, 14, '0'), 'linked_by_email', operation, '{{}}', attributes,
-    md5(operation)
+    'benchmark', i, 'identify', 'cus_' || lpad(i::varchar, 14, '0'), 'linked_by_email', heading, '{{}}', attributes
 from worded

@@ -5,6 +5,9 @@ insert into customerio.people (person_id, state, id, email, attributes, linked_a
 select person_id, 'linked', person_id, after ->> '$.email', after, timestamp '2026-01-01', timestamp '2026-01-01', 0
 from customerio.plan;
 
-delete from customerio.plan;
+insert into customerio.answers (plan_id, first_position, last_position, sent_at, outcome, request_id, run_id)
+select plan_id, min(position), max(position), timestamp '2026-01-01', 'accepted', 'benchmark', 'benchmark'
+from customerio.operations
+group by plan_id, position // 1300;
 
 update customerio.plans set delivered_at = planned_at

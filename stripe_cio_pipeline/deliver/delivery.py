@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -285,10 +286,6 @@ def _choose_plan(warehouse: Warehouse, plan_id: str | None, *, approving: bool, 
     return plan.plan_id
 
 
-def _count(connection: Connection, plan_id: str) -> dict[str, int]:
-    return {str(action): int(items) for action, items in connection.execute(_SQL["count_plan"], [plan_id]).fetchall()}
-
-
 def _moment(now: Callable[[], float]) -> datetime:
     return datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
 
@@ -303,22 +300,21 @@ def _report(
     problem: CustomerioError | None,
 ) -> DeliveryReport:
     plan_id, moment = context.plan_id, _moment(context.now)
-    left = _count(connection, plan_id)
+    outcomes = connection.execute(_SQL["count_outcomes"], {"plan_id": plan_id, "run_id": context.run_id}).fetchall()
+    left = {str(action): int(items) for action, outcome, _, _, items in outcomes if outcome is None}
     due = sum(items for action, items in left.items() if action != "hold")
     if (hours := context.policy.customerio.retry_rejected_hours) is not None:
         release_rejections(connection, hours, moment)
     if not due:
         connection.execute(_SQL["finish_plan"], [moment, plan_id])
-    outcomes = connection.execute(_SQL["count_writes"], [plan_id, context.run_id]).fetchall()
-    accepted = {str(action): int(items) for action, outcome, _, items in outcomes if outcome == "accepted"}
-    reasons: dict[str, int] = {}
-    for _, outcome, reason, items in outcomes:
+    mine = [(str(action), outcome, reason, int(items)) for action, outcome, reason, of_run, items in outcomes if of_run]
+    accepted = {action: items for action, outcome, _, items in mine if outcome == "accepted"}
+    reasons: Counter[str] = Counter()
+    for _, outcome, reason, items in mine:
         if outcome == "rejected":
-            reasons[str(reason)] = reasons.get(str(reason), 0) + int(items)
+            reasons[str(reason)] += items
     events_accepted = accepted.get("event", 0)
-    events_rejected = sum(
-        int(items) for action, outcome, _, items in outcomes if (action, outcome) == ("event", "rejected")
-    )
+    events_rejected = sum(items for action, outcome, _, items in mine if (action, outcome) == ("event", "rejected"))
     return DeliveryReport(
         plan_id=plan_id,
         planned=planned,

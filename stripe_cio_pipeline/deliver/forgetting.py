@@ -64,13 +64,17 @@ def forget(
     with warehouse.transaction() as connection:
         who = {"person_id": found.person_id}
         call = calls[-1]
+        connection.execute(_SQL["forget_plan"], who)
+        count = connection.execute(_SQL["forget_writes"], who).fetchone()
+        request_id = str(ULID())
+        # It belongs to no plan, and stands beside what does.
+        plan_id = f"forget-{request_id}"
+        connection.execute(_SQL["insert_forgetting"], {**who, "plan_id": plan_id})
         connection.execute(
-            _SQL["insert_forgetting"],
-            {**who, "sent_at": call.sent_at, "run_id": run_id, "request_id": str(ULID())},
+            _SQL["insert_forgetting_answer"],
+            {"plan_id": plan_id, "sent_at": call.sent_at, "run_id": run_id, "request_id": request_id},
         )
         connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
-        count = connection.execute(_SQL["forget_writes"], who).fetchone()
-        connection.execute(_SQL["forget_plan"], who)
     return ForgetReport(found.person_id, True, int(count[0]) if count else 0)
 
 

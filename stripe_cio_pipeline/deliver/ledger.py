@@ -1,7 +1,7 @@
 """Writing down what Customer.io has answered: ledger, requests, writes and rejections move in one transaction."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
@@ -42,6 +42,26 @@ class Settled:
             replace(self, positions=first, refused={at: why for at, why in self.refused.items() if at <= first[-1]}),
             replace(self, positions=rest, refused={at: why for at, why in self.refused.items() if at > first[-1]}),
         )
+
+    def stretches(self) -> Iterator[tuple[int, int, str | None]]:
+        """Give first and last of the places that lie side by side and got the same answer, and why it was a refusal."""
+        if not self.refused and self.positions[-1] - self.positions[0] < len(self.positions):
+            yield self.positions[0], self.positions[-1], None
+            return
+        begun: int | None = None
+        last = 0
+        for position in self.positions:
+            problem = self.refused.get(position)
+            if begun is not None and (problem is not None or position != last + 1):
+                yield begun, last, None
+                begun = None
+            if problem is not None:
+                yield position, position, problem.detail
+            elif begun is None:
+                begun = position
+            last = position
+        if begun is not None:
+            yield begun, last, None
 
 
 @dataclass(slots=True)
@@ -93,7 +113,8 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     span = _hand_over(connection, group)
     parameters = {"plan_id": plan_id, **span}
     run = {"run_id": run_id}
-    connection.execute(_SQL["insert_writes"], {**parameters, **run})
+    connection.execute(_SQL["insert_answers"], {"plan_id": plan_id, **run})
+    connection.unregister("handed_answers")
     actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
     if actions - {"event"}:
         is_known = _find_known(connection, {**parameters, "mark": mark})
@@ -110,7 +131,6 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
         connection.execute(_SQL["delete_touched_rejections"])
         connection.execute(_SQL["insert_rejections"], run)
         connection.execute(_SQL["drop_touched_rejections"])
-    connection.execute(_SQL["delete_answered_plan"], parameters)
     connection.execute(_SQL["drop_answered"])
 
 
@@ -166,6 +186,18 @@ def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
             "message": pa.array([problem.message for _, problem in refused], pa.string()),
         }
     )
+    stretches = [(batch, *stretch) for batch in settled for stretch in batch.stretches()]
+    answers = pa.table(
+        {
+            "first_position": pa.array([first for _, first, _, _ in stretches], pa.int64()),
+            "last_position": pa.array([last for _, _, last, _ in stretches], pa.int64()),
+            "sent_at": pa.array([batch.sent_at for batch, *_ in stretches], pa.float64()),
+            "outcome": pa.array(["accepted" if why is None else "rejected" for *_, why in stretches], pa.string()),
+            "detail": pa.array([why for *_, why in stretches], pa.string()),
+            "request_id": pa.array([batch.request_id for batch, *_ in stretches], pa.string()),
+        }
+    )
+    connection.register("handed_answers", answers)
     connection.register("handed_batches", batches)
     connection.register("handed_problems", problems)
     connection.execute(_SQL["create_answered"])

@@ -32,6 +32,11 @@ class Problem:
     field: str | None = None
     message: str | None = None
 
+    @property
+    def detail(self) -> str:
+        """Everything in one line."""
+        return ": ".join(part for part in (self.reason, self.field, self.message) if part is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -28,6 +28,7 @@ MUCH = 0.1
 #: How many people a guard's finding names.
 EXAMPLES = 5
 
+_OPERATIONS = "customerio.operations"
 _PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
 
 
@@ -40,7 +41,7 @@ def make_plan(
     full: bool = False,
     events_since: float | None = None,
 ) -> Plan:
-    """Decide what the next delivery sends, and write it to `customerio.plan` in place of what was not delivered.
+    """Decide what the next delivery sends, and let it stand in `customerio.plan` in place of what was not delivered.
 
     Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that
     the decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix
@@ -49,11 +50,10 @@ def make_plan(
     started = time.perf_counter()
     with warehouse.transaction() as connection:
         planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
-        approved = _remember_approved(connection)
         planning.decide()
         connection.execute(SQL["settings_for_plan"])
-        connection.execute(SQL["empty_plan"])
-        plan = planning.write("customerio.plan", approved)
+        planning.empty()
+        plan = planning.write(_OPERATIONS)
         planning.keep(plan, run_id)
         return replace(plan, seconds=time.perf_counter() - started)
 
@@ -74,10 +74,9 @@ def preview(
     started = time.perf_counter()
     with warehouse.reading() as connection:
         planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
-        approved = _remember_approved(connection)
         planning.decide()
-        connection.execute(SQL["previewed_plan"])
-        plan = planning.write("previewed_plan", approved)
+        connection.execute(SQL["previewed_operations"])
+        plan = planning.write("previewed_operations")
         rows = connection.execute(SQL["preview_rows"], {"rows": limit}).fetchall()
     return Preview(
         plan=replace(plan, seconds=time.perf_counter() - started),
@@ -126,6 +125,14 @@ class _Planning:
         mark = read_cursor(connection, "plan.seq")
         self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
         self._mark = int(mark or -1)
+        self._last_plan = read_cursor(connection, "plan.id")
+        self._approved = self._remember_standing()
+
+    def _remember_standing(self) -> bool:
+        """Set aside what the last plan left without an answer, and tell whether any of it was approved."""
+        self._connection.execute(SQL["standing"], {"plan_id": self._last_plan})
+        self._connection.execute(SQL["approved_rows"], {"plan_id": self._last_plan})
+        return bool(_one(self._connection, "select count(*) from approved_rows"))
 
     def _attribute_names(self) -> list[str]:
         """Name what is compared: the model's attributes, and those that it once had, unless policy leaves them."""
@@ -201,27 +208,33 @@ class _Planning:
         installed = read_cursor(self._connection, "events.since")
         return int(float(installed)) if installed is not None else int(self._now)
 
-    def write(self, table: str, approved: bool) -> Plan:
+    def empty(self) -> None:
+        """Give up what stands of the last plan."""
+        if _one(self._connection, "select count(*) from standing"):
+            self._connection.execute(SQL["delete_standing"], {"plan_id": self._last_plan})
+        self._connection.execute(SQL["delete_undelivered"])
+
+    def write(self, table: str) -> Plan:
         """Write operations to the plan's table (or its preview) and tell what they come to."""
         execute = self._connection.execute
-        delivered = int(_one(self._connection, SQL["count_delivered"]) or 0)
-        plan_id = str(_one(self._connection, SQL["hash_plan"], {"delivered": delivered}))
+        settled = int(_one(self._connection, SQL["count_settled"]) or 0)
+        plan_id = str(_one(self._connection, SQL["hash_plan"], {"settled": settled}))
         for statement in ("insert_people", "insert_events"):
-            execute(SQL[statement].replace("customerio.plan", table), {"plan_id": plan_id})
-        counted = self._count(table)
+            execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id})
+        counted = self._count(table, plan_id)
         return Plan(
             plan_id=plan_id,
             counts=counted.counts,
             by_reason=counted.by_reason,
             by_attribute=dict(execute(SQL["count_attributes"]).fetchall()),
-            guard=self._guard(table, counted, plan_id, approved),
+            guard=self._guard(table, counted, plan_id),
             planned_at=_moment(self._now),
             full=self.full,
         )
 
-    def _count(self, table: str) -> _Counted:
+    def _count(self, table: str, plan_id: str) -> _Counted:
         execute = self._connection.execute
-        rows = execute(SQL["count_rows"].replace("customerio.plan", table)).fetchall()
+        rows = execute(SQL["count_rows"].replace(_OPERATIONS, table), {"plan_id": plan_id}).fetchall()
         waits = execute(SQL["count_open"]).fetchall()
         actions = dict.fromkeys(_PLANNED, 0)
         by_reason: dict[str, int] = {}
@@ -250,24 +263,25 @@ class _Planning:
         )
         return _Counted(counts, known, dict(sorted(by_reason.items())))
 
-    def _guard(self, table: str, counted: _Counted, plan_id: str, approved: bool) -> GuardVerdict:
+    def _guard(self, table: str, counted: _Counted, plan_id: str) -> GuardVerdict:
         connection = self._connection
         reassigned = sum(counted.by_reason.get(reason, 0) for reason in ("id_changed", "owner_replaced"))
         first_load = not _one(connection, SQL["was_loaded"])
         scale = Scale(known=counted.known, first_load=first_load, reassigned=reassigned)
         found = tuple(
-            replace(finding, examples=self._examples(table, finding))
+            replace(finding, examples=self._examples(table, plan_id, finding))
             for finding in findings(counted.counts, scale, self._policy.guard)
         )
         if not found:
             return GuardVerdict()
         # An approval holds for the same content, and for a plan that holds nothing new beside it.
         known = _one(connection, SQL["is_approved"], {"plan_id": plan_id}) or (
-            approved and not _one(connection, SQL["count_unapproved"].replace("customerio.plan", table))
+            self._approved
+            and not _one(connection, SQL["count_unapproved"].replace(_OPERATIONS, table), {"plan_id": plan_id})
         )
         return GuardVerdict(stopped=not known, findings=found, approved=bool(known))
 
-    def _examples(self, table: str, finding: GuardFinding) -> tuple[str, ...]:
+    def _examples(self, table: str, plan_id: str, finding: GuardFinding) -> tuple[str, ...]:
         actions = {
             "first_load": ["identify"],
             "assigned_ids": ["identify"],
@@ -277,9 +291,9 @@ class _Planning:
             "max_changed_share": ["update", "delete", "suppress", "merge"],
         }.get(finding.rule, [*_PLANNED[:5]])
         reasons = ["id_changed", "owner_replaced"] if finding.rule == "max_reassigned_ids" else None
-        statement = SQL["examples"].replace("customerio.plan", table)
         rows = self._connection.execute(
-            statement, {"actions": actions, "reasons": reasons, "rows": EXAMPLES}
+            SQL["examples"].replace(_OPERATIONS, table),
+            {"plan_id": plan_id, "actions": actions, "reasons": reasons, "rows": EXAMPLES},
         ).fetchall()
         return tuple(person for (person,) in rows)
 
@@ -306,18 +320,13 @@ class _Planning:
                 "approved_at": plan.planned_at if plan.guard.approved else None,
             },
         )
+        write_cursor(connection, "plan.id", plan.plan_id, run_id)
         write_cursor(connection, "plan.seq", read_cursor(connection, "seq") or "0", run_id)
         if read_cursor(connection, "plan.basis") != self._basis:
             write_cursor(connection, "plan.basis", self._basis, run_id)
         names = json.dumps(self._names)
         if read_cursor(connection, "plan.attributes") != names:
             write_cursor(connection, "plan.attributes", names, run_id)
-
-
-def _remember_approved(connection: Connection) -> bool:
-    """Set aside the rows of an approved plan that was not delivered to its end, and tell whether there is one."""
-    connection.execute(SQL["approved_rows"])
-    return bool(_one(connection, "select count(*) from approved_rows"))
 
 
 def _basis(policy: Policy, columns: Sequence[Attribute]) -> str:

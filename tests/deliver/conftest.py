@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ QUICK = Patience(attempts=3, seconds=10.0, first=0.001, longest=0.002, jitter=0.
 POLICY = parse_policy({"customerio": {"requests_per_second": 1000}})
 
 Row = dict[str, Any]
+#: A plan that was answered is never made again under its name.
+_PLANS = count(1)
 
 
 def identify(number: int, **attributes: Any) -> Row:
@@ -87,7 +90,10 @@ def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "pla
         for position, row in enumerate(rows, 1)
     ]
     with warehouse.transaction() as connection:
-        connection.execute("delete from customerio.plan")
+        connection.execute(
+            "delete from customerio.operations"
+            " where (plan_id, position) in (select (plan_id, position) from customerio.plan)"
+        )
         connection.execute("delete from customerio.plans where delivered_at is null")
         connection.execute(
             "insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)"
@@ -96,10 +102,8 @@ def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "pla
         )
         connection.execute(
             """
-            insert into customerio.plan
-                (plan_id, position, action, person_id, event_id, reason, operation, before, after, source_event_id,
-                payload_hash)
-            select *, md5(operation)
+            insert into customerio.operations
+                (plan_id, position, action, person_id, event_id, reason, operation, before, after, source_event_id)
             from (
                 select unnest(from_json(?::json, '[{
                     "plan_id": "varchar", "position": "bigint", "action": "varchar", "person_id": "varchar",
@@ -135,7 +139,7 @@ class World:
         return self.sandbox.customerio
 
     def plan(self, *rows: Row, **more: Any) -> str:
-        return write_plan(self.warehouse, rows, plan_id=more.pop("plan_id", f"plan-{self.runs + 1}"), **more)
+        return write_plan(self.warehouse, rows, plan_id=more.pop("plan_id", f"plan-{next(_PLANS)}"), **more)
 
     def deliver(self, *rows: Row, **more: Any) -> DeliveryReport:
         """Deliver these rows, or what stands in the plan."""

@@ -25,7 +25,7 @@ def plan_many(warehouse: Warehouse) -> None:
         )
         connection.execute(
             """
-            insert into customerio.plan (plan_id, position, action, person_id, reason, operation, before, after)
+            insert into customerio.operations (plan_id, position, action, person_id, reason, operation, before, after)
             select
                 'p', i, 'update', 'cus_' || i, 'changed',
                 '{"type":"person","identifiers":{"id":"cus_' || i || '"},"action":"identify","attributes":' || a || '}',

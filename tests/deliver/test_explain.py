@@ -72,7 +72,7 @@ def test_somebody_unknown_is_an_error_that_does_not_repeat_the_name(lived: World
 def test_who_is_forgotten_is_suppressed_and_only_the_proof_stays(lived: World) -> None:
     report = forget(lived.warehouse, lived.settings, lived.policy, "cus_000001", run_id="forget", patience=QUICK)
 
-    assert (report.suppressed, report.writes) == (True, 3)
+    assert (report.suppressed, report.writes) == (True, 4)
     assert lived.workspace.is_suppressed(id="cus_000001")
     assert [person.id for person in lived.workspace.people()] == ["cus_000002"]
     ledger = lived.ledger(1)

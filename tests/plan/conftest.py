@@ -218,10 +218,8 @@ class Desk:
         with self.warehouse.transaction() as connection:
             seq = next_seq(connection)
             connection.execute(
-                "insert into customerio.writes (sent_at, action, person_id, reason, before, after, outcome) "
-                "select $now, action, person_id, reason, before, after, 'accepted' from customerio.plan "
-                "where action not in ('hold', 'event')",
-                {"now": moment},
+                "create or replace temp table answered as select plan_id, position, action from customerio.plan "
+                "where action <> 'hold'"
             )
             connection.execute(ACCEPT, {"now": moment})
             connection.execute("delete from customerio.people where person_id in (select person_id from moved)")
@@ -237,7 +235,11 @@ class Desk:
                 "from customerio.plan where action = 'event'",
                 {"now": moment},
             )
-            connection.execute("delete from customerio.plan where action <> 'hold'")
+            connection.execute(
+                "insert into customerio.answers (plan_id, first_position, last_position, sent_at, outcome) "
+                "select plan_id, position, position, $now, 'accepted' from answered",
+                {"now": moment},
+            )
             connection.execute(
                 "update customerio.plans set delivered_at = $now where delivered_at is null", {"now": moment}
             )

@@ -1,5 +1,7 @@
 """Events, rejections, attributes that come and go, and the other strategies."""
 
+import json
+
 import duckdb
 import pytest
 from hypothesis import given, settings
@@ -212,3 +214,34 @@ def test_reasons_are_sentences() -> None:
     for code, sentence in REASONS.items():
         assert sentence[0].isupper() or sentence.startswith("stripe-cio"), code
         assert sentence.endswith("."), code
+
+
+def test_what_was_answered_stays_as_it_was_sent_and_the_rest_gives_way(desk) -> None:
+    desk.customer("cus_a", email="customer-1@example.com")
+    desk.customer("cus_b", email="customer-2@example.com")
+    desk.plan()
+    first, sent = desk.last.plan_id, desk.row("cus_a")
+    with desk.warehouse.transaction() as connection:
+        connection.execute(
+            "insert into customerio.answers (plan_id, first_position, last_position, sent_at, outcome) "
+            "values (?, ?, ?, now()::timestamp, 'rejected')",
+            [first, sent["position"], sent["position"]],
+        )
+
+    desk.plan()
+
+    with desk.warehouse.reading() as connection:
+        ours = connection.execute("select person_id, operation from customerio.planned where plan_id = ?", [first])
+        assert [(person, json.loads(text)) for person, text in ours.fetchall()] == [("cus_a", sent["operation"])]
+    assert desk.last.plan_id != first, "an answer counts for the plan that it was given to, and for no later one"
+    assert {row["plan_id"] for row in desk.rows()} == {desk.last.plan_id}
+    assert [row["person_id"] for row in desk.rows()] == ["cus_b"]
+
+
+def test_a_plan_that_nobody_answered_keeps_its_name(desk) -> None:
+    desk.customer("cus_a", email="customer-1@example.com")
+    desk.plan()
+    first = desk.last.plan_id
+    desk.plan()
+    assert desk.last.plan_id == first
+    assert len(desk.rows()) == 1

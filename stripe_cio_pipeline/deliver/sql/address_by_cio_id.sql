@@ -1,8 +1,8 @@
 -- The operation as planning writes it once it knows the internal id, so that its hash stays that of the next plan.
-update customerio.plan
+update customerio.operations
 set
-    operation = renamed.operation,
-    payload_hash = md5(renamed.operation)
+    heading = null,
+    operation = renamed.operation
 from (
     select
         plan.position,
@@ -20,4 +20,4 @@ from (
         and len(list_filter(json_keys(plan.after), lambda name: name not in ('id', 'email'))) = 0
         and coalesce(plan.before ->> '$.email', plan.before ->> '$.id') is not null
 ) as renamed
-where plan.position = renamed.position
+where operations.plan_id = $plan_id and operations.position = renamed.position

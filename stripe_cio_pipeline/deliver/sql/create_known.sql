@@ -6,7 +6,7 @@ where
     seq <= $mark
     and person_id in (
         select plan.person_id
-        from customerio.plan as plan
+        from customerio.operations as plan
         inner join answered on answered.position = plan.position and answered.reason is null
         where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
     )

@@ -17,7 +17,7 @@ with answers as (
         answered.field,
         answered.message,
         answered.answered_at
-    from customerio.plan as plan
+    from customerio.planned as plan
     inner join answered on answered.position = plan.position
     where
         plan.plan_id = $plan_id

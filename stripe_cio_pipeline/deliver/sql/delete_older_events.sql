@@ -2,7 +2,7 @@ delete from customerio.events
 where
     event_id in (
         select plan.event_id
-        from customerio.plan as plan
+        from customerio.operations as plan
         inner join answered on answered.position = plan.position
         where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action = 'event'
     )

@@ -1,3 +1,5 @@
-update customerio.writes
-set before = null, after = null
-where person_id = $person_id and (before is not null or after is not null)
+update customerio.operations
+set heading = null, operation = null, before = null, after = null
+where
+    person_id = $person_id
+    and coalesce(heading, operation, before::varchar, after::varchar) is not null

@@ -9,7 +9,7 @@ with sent as (
         answered.reason,
         answered.answered_at,
         answered.request_id
-    from customerio.plan as plan
+    from customerio.planned as plan
     inner join answered on answered.position = plan.position
     where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action = 'event'
 )

@@ -8,7 +8,7 @@ insert into customerio.people (
 with unlinked as (
     -- The one whose id becomes another's. Apart from the rest, which is spared reading every operation for it.
     select position
-    from customerio.plan
+    from customerio.operations
     where
         plan_id = $plan_id
         and position between $first and $last
@@ -33,7 +33,7 @@ moved as (
             else json_exists(plan.after, '$.id') or json_exists(plan.after, '$.email')
         end as sets_identifier,
         answered.answered_at
-    from customerio.plan as plan
+    from customerio.operations as plan
     inner join answered on answered.position = plan.position and answered.reason is null
     where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
 )

@@ -1,15 +1,20 @@
+with due as (
+    select operations.position, operations.action, operations.person_id, operations.operation
+    from customerio.operations as operations
+    anti join (
+        select unnest(range(first_position, last_position + 1)) as position
+        from customerio.answers
+        where plan_id = $plan_id
+    ) as answered on answered.position = operations.position
+    where operations.plan_id = $plan_id and operations.action in ('event', 'identify', 'update')
+)
 select position, substring(operation, 2) || chr(30) as item
-from customerio.plan
+from due
 where
-    plan_id = $plan_id
-    and position >= $first
+    position >= $first
     and position < $after_last
     and action = 'event'
     and strlen(operation) <= $max_bytes
-    and position in (
-        select min(position) from customerio.plan where plan_id = $plan_id and action = 'event' group by person_id
-    )
-    and person_id not in (
-        select person_id from customerio.plan where plan_id = $plan_id and action in ('identify', 'update')
-    )
+    and position in (select min(position) from due where action = 'event' group by person_id)
+    and person_id not in (select person_id from due where action in ('identify', 'update'))
 order by position

@@ -1,8 +1,8 @@
 select count(*)
-from customerio.plan as p
+from customerio.operations as p
 anti join approved_rows as a
     on a.action = p.action
     and a.person_id is not distinct from p.person_id
     and a.event_id is not distinct from p.event_id
-    and a.payload_hash = p.payload_hash
-where p.action <> 'hold'
+    and a.payload_hash = md5(operation_text(p.operation, p.heading, p.after))
+where p.plan_id = $plan_id and p.action <> 'hold'

@@ -1,6 +1,7 @@
 select distinct person_id
-from customerio.plan
-where list_contains($actions::varchar[], action)
+from customerio.operations
+where plan_id = $plan_id
+    and list_contains($actions::varchar[], action)
     and ($reasons::varchar[] is null or list_contains($reasons::varchar[], reason))
 order by person_id
 limit $rows

@@ -27,5 +27,5 @@ with contents as (
     from customerio.rejections
     where payload_hash is not null
 )
-select md5(concat_ws(':', $delivered::varchar, count(*), sum(content::hugeint), bit_xor(content)))
+select md5(concat_ws(':', $settled::varchar, count(*), sum(content::hugeint), bit_xor(content)))
 from contents

@@ -1,5 +1,5 @@
-insert into customerio.plan
-    (plan_id, position, action, person_id, event_id, reason, explanation, operation, source_event_id, payload_hash)
+insert into customerio.operations
+    (plan_id, position, action, person_id, event_id, reason, explanation, operation, source_event_id)
 select
     $plan_id,
     (select coalesce(max(rowid) - min(rowid) + 1, 0) from decisions) + row_number() over (order by e.created, e.event_id),
@@ -9,8 +9,7 @@ select
     'event_forwarded',
     w.sentence,
     e.operation,
-    e.event_id,
-    md5(e.operation)
+    e.event_id
 from planned_events as e
 left join wordings as w on w.reason = 'event_forwarded'
 anti join customerio.rejections as r on r.event_id = e.event_id and r.payload_hash = md5(e.operation)

@@ -1,5 +1,5 @@
-insert into customerio.plan
-    (plan_id, position, action, person_id, reason, explanation, operation, before, after, source_event_id, payload_hash)
+insert into customerio.operations
+    (plan_id, position, action, person_id, reason, explanation, heading, operation, before, after, source_event_id)
 select
     $plan_id,
     p.position,
@@ -7,11 +7,12 @@ select
     p.person_id,
     p.reason,
     if(contains(w.sentence, '{other}'), replace(w.sentence, '{other}', coalesce(p.other, 'another person')), w.sentence),
+    p.heading,
     p.operation,
     p.before,
     p.after,
-    p.source_event_id,
-    p.payload_hash
+    p.source_event_id
 from planned_people as p
 left join wordings as w on w.reason = p.reason
-anti join customerio.rejections as r on r.person_id = p.person_id and r.payload_hash = p.payload_hash
+anti join customerio.rejections as r
+    on r.person_id = p.person_id and r.payload_hash = md5(operation_text(p.operation, p.heading, p.after))

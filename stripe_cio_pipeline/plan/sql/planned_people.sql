@@ -13,11 +13,11 @@ worded as (
         d.other,
         d.rowid - f.first + 1 as position,
         d.source_event_id,
-        identify_operation(
+        identify_heading(
             if(t.strategy = 'metadata' or d.email is null, 'id', 'email'),
-            if(t.strategy = 'metadata' or d.email is null, d.id, d.email),
-            p.attributes
-        ) as operation,
+            if(t.strategy = 'metadata' or d.email is null, d.id, d.email)
+        ) as heading,
+        null as operation,
         '{}' as before,
         p.attributes as after
     from decisions as d
@@ -34,7 +34,8 @@ worded as (
         d.other,
         d.rowid - f.first + 1 as position,
         d.source_event_id,
-        update_operation(d.kind, d.value, x.after),
+        update_heading(d.kind, d.value),
+        null,
         x.before,
         x.after
     from decisions as d
@@ -50,10 +51,8 @@ worded as (
         d.other,
         d.rowid - f.first + 1 as position,
         d.source_event_id,
+        case when d.sets in ('id', 'email', 'no_email') then update_heading(d.change_kind, d.change_value) end,
         case
-            when d.sets = 'id' then update_operation(d.change_kind, d.change_value, one_attribute('id', d.id))
-            when d.sets = 'email' then update_operation(d.change_kind, d.change_value, one_attribute('email', d.email))
-            when d.sets = 'no_email' then update_operation(d.change_kind, d.change_value, one_attribute('email', null))
             when d.action in ('delete', 'suppress') then action_operation(d.kind, d.value, d.action)
             when d.action = 'merge' and d.reason = 'joined_another_person'
                 then merge_operation('id', d.joined_id, 'id', d.known_id)
@@ -76,5 +75,4 @@ worded as (
     where d.action in ('identify', 'update', 'delete', 'suppress', 'merge', 'hold')
         and (d.sets is null or d.sets not in ('all', 'changes'))
 )
-select *, md5(operation) as payload_hash
 from worded

@@ -15,7 +15,7 @@ union
 select joined from orphans where joined is not null
 union
 select p.person_id
-from customerio.plan as p
+from standing as p
 join customerio.plans as s using (plan_id)
 where p.person_id is not null and (p.action = 'hold' or s.delivered_at is null)
 union

@@ -113,8 +113,10 @@ create table customerio.events (
     request_id varchar,
     run_id varchar
 );
--- The plan that is next to be delivered. One operation a row, in the order of sending.
-create table customerio.plan (
+-- What was planned: one operation a row, in the order of sending. A plan that was not delivered gives way to the next;
+-- what was answered stays as it was sent, because a copy of it would cost more than everything else that delivery
+-- writes down. An operation is `operation`, or `heading` and then what follows the first brace of `after`.
+create table customerio.operations (
     plan_id varchar not null,
     position bigint not null,
     action varchar not null,
@@ -122,11 +124,11 @@ create table customerio.plan (
     event_id varchar,
     reason varchar not null,
     explanation varchar,
+    heading varchar,
     operation varchar,
     before json,
     after json,
-    source_event_id varchar,
-    payload_hash varchar
+    source_event_id varchar
 );
 create table customerio.plans (
     plan_id varchar not null,
@@ -162,19 +164,63 @@ create table customerio.requests (
     plan_id varchar,
     run_id varchar
 );
--- Every write and its outcome: what `explain` reads.
-create table customerio.writes (
+-- What Customer.io said: a row per stretch of positions that one call settled in the same way.
+create table customerio.answers (
+    plan_id varchar not null,
+    first_position bigint not null,
+    last_position bigint not null,
     sent_at timestamp not null,
-    action varchar not null,
-    person_id varchar,
-    event_id varchar,
-    reason varchar,
-    before json,
-    after json,
-    source_event_id varchar,
     outcome varchar not null,
     detail varchar,
     request_id varchar,
-    plan_id varchar,
     run_id varchar
 );
+create view customerio.outcomes as
+select
+    plan_id,
+    unnest(range(first_position, last_position + 1)) as position,
+    sent_at,
+    outcome,
+    detail,
+    request_id,
+    run_id
+from customerio.answers;
+-- Everything that was ever planned and not given up, with the text of its operation and the hash of that.
+create view customerio.planned as
+select
+    plan_id,
+    position,
+    action,
+    person_id,
+    event_id,
+    reason,
+    explanation,
+    coalesce(operation, heading || substring(after, 2) || '}') as operation,
+    before,
+    after,
+    source_event_id,
+    md5(coalesce(operation, heading || substring(after, 2) || '}')) as payload_hash
+from customerio.operations;
+-- The plan that is next to be delivered: what was not answered yet.
+create view customerio.plan as
+select p.*
+from customerio.planned as p
+anti join customerio.outcomes as a on a.plan_id = p.plan_id and a.position = p.position;
+-- Every write and its outcome: what `explain` reads.
+create view customerio.writes as
+select
+    a.sent_at,
+    o.action,
+    o.person_id,
+    o.event_id,
+    o.reason,
+    o.before,
+    o.after,
+    o.source_event_id,
+    a.outcome,
+    a.detail,
+    a.request_id,
+    a.plan_id,
+    a.run_id
+from customerio.outcomes as a
+inner join customerio.operations as o on o.plan_id = a.plan_id and o.position = a.position;

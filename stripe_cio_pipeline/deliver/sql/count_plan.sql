@@ -1,1 +1,0 @@
-select action, count(*) from customerio.plan where plan_id = ? group by action

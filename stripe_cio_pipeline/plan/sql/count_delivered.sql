@@ -1,3 +1,0 @@
-select count(*)
-from customerio.plans
-where delivered_at is not null

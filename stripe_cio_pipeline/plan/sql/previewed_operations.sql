@@ -1,0 +1,3 @@
+create or replace temp table previewed_operations as
+from customerio.operations
+limit 0

@@ -1,3 +1,0 @@
-create or replace temp table previewed_plan as
-from customerio.plan
-limit 0
