@@ -130,8 +130,11 @@ class _Planning:
 
     def _remember_standing(self) -> bool:
         """Set aside what the last plan left without an answer, and tell whether any of it was approved."""
-        self._connection.execute(SQL["standing"], {"plan_id": self._last_plan})
-        self._connection.execute(SQL["approved_rows"], {"plan_id": self._last_plan})
+        last_plan = {"plan_id": self._last_plan}
+        # Mostly everything was answered, and looking for what was not would read the whole of it.
+        standing = last_plan if _one(self._connection, SQL["count_standing"], last_plan) else {"plan_id": None}
+        self._connection.execute(SQL["standing"], standing)
+        self._connection.execute(SQL["approved_rows"], standing)
         return bool(_one(self._connection, "select count(*) from approved_rows"))
 
     def _attribute_names(self) -> list[str]:
