@@ -1,8 +1,8 @@
 -- A plan of {people} people who are linked for the first time, with a dozen attributes each, as planning writes it.
 set force_compression = 'zstd';
 
-insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)
-values ('benchmark', 'benchmark', now()::timestamp, '{{}}', '{{"stopped": false, "findings": []}}');
+insert into customerio.plans (plan_id, run_id, first_position, planned_at, counts, guard)
+values ('benchmark', 'benchmark', 1, now()::timestamp, '{{}}', '{{"stopped": false, "findings": []}}');
 
 insert into customerio.operations (plan_id, position, action, person_id, reason, heading, before, after)
 with people as (

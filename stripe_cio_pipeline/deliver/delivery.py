@@ -128,8 +128,8 @@ def deliver(
             accepted = tally.settled - tally.rejected
             progress(DeliveryNote(plan.total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
-    context = _Context(warehouse, settings, policy, current, run_id, patience or Patience(), now)
-    lookups = context.lookups(plan.megabytes, is_idle=plan.total == plan.held)
+    context = _Context(warehouse, settings, policy, plan, run_id, patience or Patience(), now)
+    lookups = context.lookups()
     pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
     if plan.total > plan.held or lookups:
@@ -155,7 +155,7 @@ def deliver(
         raise problem
     with warehouse.transaction() as connection:
         limit_memory(connection, plan.megabytes)
-        return _report(connection, context, plan.total, tally, pace.throttled, time.monotonic() - began, problem)
+        return _report(connection, context, tally, pace.throttled, time.monotonic() - began, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +165,22 @@ class _Context:
     warehouse: Warehouse
     settings: Settings
     policy: Policy
-    plan_id: str
+    plan: Survey
     run_id: str
     patience: Patience
     now: Callable[[], float]
 
-    def lookups(self, megabytes: int, *, is_idle: bool) -> list[tuple[str, str, str]]:
+    def lookups(self) -> list[tuple[str, str, str]]:
         """List whose internal id is to be looked up; where nothing is sent, the same list is asked for only once."""
         if self.settings.customerio_app_api_key is None:
             return []
         with self.warehouse.connect() as connection:
-            limit_memory(connection, megabytes)
-            wanted = unknown_ids(connection, self.plan_id)
+            limit_memory(connection, self.plan.megabytes)
+            wanted = unknown_ids(connection, self.plan.first)
             mark = hashlib.sha256(repr(wanted).encode()).hexdigest()
             if wanted and read_cursor(connection, _LOOKED_UP) != mark:
                 write_cursor(connection, _LOOKED_UP, mark, self.run_id)
-            elif is_idle:
+            elif self.plan.total == self.plan.held:
                 return []
         return wanted
 
@@ -212,7 +212,7 @@ async def _send(
                 now=now,
                 on_call=sending.note_call,
             ) as app:
-                await look_up(app, context.warehouse, context.plan_id, lookups, context.run_id)
+                await look_up(app, context.warehouse, context.plan.first, lookups, context.run_id)
         if track.address == track_address(settings, workspace.region):
             track.on_call = None
             await _send_phases(sending, track, plan)
@@ -237,7 +237,7 @@ def reject_unsendable(warehouse: Warehouse, sending: Sending, plan: Survey) -> N
         with warehouse.connect() as connection:
             limit_memory(connection, plan.megabytes)
             rows = connection.execute(
-                _SQL["oversize"], {"plan_id": plan.plan_id, "max_bytes": MAX_OPERATION_BYTES}
+                _SQL["oversize"], {"first": plan.first, "max_bytes": MAX_OPERATION_BYTES}
             ).fetchall()
         if not rows:
             return
@@ -293,14 +293,15 @@ def _moment(now: Callable[[], float]) -> datetime:
 def _report(
     connection: Connection,
     context: _Context,
-    planned: int,
     tally: _Tally,
     throttled: int,
     seconds: float,
     problem: CustomerioError | None,
 ) -> DeliveryReport:
-    plan_id, moment = context.plan_id, _moment(context.now)
-    outcomes = connection.execute(_SQL["count_outcomes"], {"plan_id": plan_id, "run_id": context.run_id}).fetchall()
+    plan_id, moment = context.plan.plan_id, _moment(context.now)
+    outcomes = connection.execute(
+        _SQL["count_outcomes"], {"plan_id": plan_id, "first": context.plan.first, "run_id": context.run_id}
+    ).fetchall()
     left = {str(action): int(items) for action, outcome, _, _, items in outcomes if outcome is None}
     due = sum(items for action, items in left.items() if action != "hold")
     if (hours := context.policy.customerio.retry_rejected_hours) is not None:
@@ -317,7 +318,7 @@ def _report(
     events_rejected = sum(items for action, outcome, _, items in mine if (action, outcome) == ("event", "rejected"))
     return DeliveryReport(
         plan_id=plan_id,
-        planned=planned,
+        planned=context.plan.total,
         accepted=tally.settled - tally.rejected,
         rejected=tally.rejected,
         held=left.get("hold", 0),

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from stripe_cio_pipeline.deliver.packing import MAX_OPERATION_BYTES, Batch, pack
-from stripe_cio_pipeline.deliver.survey import Phase, Stretch
+from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -16,14 +16,16 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 _ROWS_AT_ONCE = 5 * 2_048
 
 
-def read_batches(connection: Connection, plan_id: str, phase: Phase, stretch: Stretch) -> Iterator[Batch]:
+def read_batches(connection: Connection, plan: Survey, phase: Phase, stretch: Stretch) -> Iterator[Batch]:
     """Read a stretch and pack it. Only changes of attributes are stamped: events carry the time of their own."""
     parameters = {
-        "plan_id": plan_id,
         "first": stretch.first,
         "after_last": stretch.after_last,
         "max_bytes": MAX_OPERATION_BYTES,
     }
+    if phase is Phase.EVENTS:
+        # Which event of a person is the first, only the whole plan tells.
+        parameters["begin"] = plan.first
     rest: pa.RecordBatch | None = None
     for part in _arrow(connection, _SQL[f"read_{phase}"], parameters):
         rows = part if rest is None else pa.Table.from_batches([rest, part]).combine_chunks().to_batches()[0]

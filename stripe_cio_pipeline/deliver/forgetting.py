@@ -68,11 +68,14 @@ def forget(
         count = connection.execute(_SQL["forget_writes"], who).fetchone()
         request_id = str(ULID())
         # It belongs to no plan, and stands beside what does.
-        plan_id = f"forget-{request_id}"
-        connection.execute(_SQL["insert_forgetting"], {**who, "plan_id": plan_id})
+        place = {
+            "plan_id": f"forget-{request_id}",
+            "position": connection.execute(_SQL["next_position"]).fetchall()[0][0],
+        }
+        connection.execute(_SQL["insert_forgetting"], {**who, **place})
         connection.execute(
             _SQL["insert_forgetting_answer"],
-            {"plan_id": plan_id, "sent_at": call.sent_at, "run_id": run_id, "request_id": request_id},
+            {**place, "sent_at": call.sent_at, "run_id": run_id, "request_id": request_id},
         )
         connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
     return ForgetReport(found.person_id, True, int(count[0]) if count else 0)

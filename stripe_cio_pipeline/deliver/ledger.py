@@ -110,8 +110,7 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     record_calls(connection, group.calls, plan_id=plan_id, run_id=run_id)
     if not group.settled:
         return
-    span = _hand_over(connection, group)
-    parameters = {"plan_id": plan_id, **span}
+    parameters = _hand_over(connection, group)
     run = {"run_id": run_id}
     connection.execute(_SQL["insert_answers"], {"plan_id": plan_id, **run})
     connection.unregister("handed_answers")

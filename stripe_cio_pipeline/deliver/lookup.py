@@ -16,13 +16,13 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, nex
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
 
-def unknown_ids(connection: Connection, plan_id: str) -> list[tuple[str, str, str]]:
-    """List whose `cio_id` the plan would use if it were known: person id, kind of identifier, identifier."""
-    rows = connection.execute(_SQL["unknown_cio_ids"], {"plan_id": plan_id}).fetchall()
+def unknown_ids(connection: Connection, first: int) -> list[tuple[str, str, str]]:
+    """List whose `cio_id` the plan that begins there would use if it were known: person id, kind, identifier."""
+    rows = connection.execute(_SQL["unknown_cio_ids"], {"first": first}).fetchall()
     return [(str(person), str(kind), str(name)) for person, kind, name in rows]
 
 
-async def look_up(app: Api, warehouse: Warehouse, plan_id: str, wanted: list[tuple[str, str, str]], run_id: str) -> int:
+async def look_up(app: Api, warehouse: Warehouse, first: int, wanted: list[tuple[str, str, str]], run_id: str) -> int:
     """Look people up, put their `cio_id` into the ledger, and address what is planned for them by it.
 
     Gives how many were found.
@@ -39,7 +39,7 @@ async def look_up(app: Api, warehouse: Warehouse, plan_id: str, wanted: list[tup
     if found:
         with warehouse.transaction() as connection:
             remember_cio_ids(connection, found, run_id)
-            connection.execute(_SQL["address_by_cio_id"], {"plan_id": plan_id})
+            connection.execute(_SQL["address_by_cio_id"], {"first": first})
     return len(found)
 
 

@@ -129,7 +129,7 @@ class Sending:
         """Give the stretches of a phase, and the first of them read: most plans have no other."""
         with self._open() as connection:
             is_people = phase is not Phase.EVENTS
-            stretches = self._plan.stretches(phase) if is_people else due_events(connection, self._plan.plan_id)
+            stretches = self._plan.stretches(phase) if is_people else due_events(connection, self._plan)
             return stretches, self._pack(connection, phase, stretches[0]) if stretches else []
 
     async def _fill(
@@ -156,7 +156,7 @@ class Sending:
             return self._pack(connection, phase, stretch)
 
     def _pack(self, connection: Connection, phase: Phase, stretch: Stretch) -> list[Batch]:
-        batches = list(read_batches(connection, self._plan.plan_id, phase, stretch))
+        batches = list(read_batches(connection, self._plan, phase, stretch))
         if not self.left_due:
             return batches
         fresh = []

@@ -47,10 +47,12 @@ class Stretch:
 class Survey:
     """A plan in numbers: items by action, and how what each phase sends lies in it.
 
-    `megabytes` is what DuckDB needs for the widest operation; `has_unsendable` says that some are empty or too large.
+    `first` is the plan's first position. `megabytes` is what DuckDB needs for the widest operation; `has_unsendable`
+    says that some are empty or too large.
     """
 
     plan_id: str
+    first: int
     planned: Mapping[str, int]
     megabytes: int
     has_unsendable: bool
@@ -72,25 +74,26 @@ class Survey:
 
 
 def survey(connection: Connection, plan_id: str) -> Survey:
-    """Look at a whole plan."""
+    """Look at all that is left of a plan."""
     limit_memory(connection, megabytes_for(0))
     planned: Counter[str] = Counter()
     spans: dict[Phase, Counter[int]] = {}
     widest, has_unsendable = 0, False
+    (first,) = connection.execute(_SQL["first_position"], {"plan_id": plan_id}).fetchall()[0]
     for span, action, items, size, longest, has_empty in connection.execute(
-        _SQL["survey_plan"], {"plan_id": plan_id, "span": SPAN}
+        _SQL["survey_plan"], {"first": first, "span": SPAN}
     ).fetchall():
         planned[action] += items
         widest = max(widest, longest)
         if action in _PHASES:
             spans.setdefault(_PHASES[action], Counter())[span] += size
             has_unsendable = has_unsendable or has_empty or longest > MAX_OPERATION_BYTES
-    return Survey(plan_id, planned, megabytes_for(widest), has_unsendable, spans)
+    return Survey(plan_id, first, planned, megabytes_for(widest), has_unsendable, spans)
 
 
-def due_events(connection: Connection, plan_id: str) -> list[Stretch]:
+def due_events(connection: Connection, plan: Survey) -> list[Stretch]:
     """Cut the events that may be sent now into stretches: of each person the first one that is still due."""
-    return cut(connection.execute(_SQL["windows_events"], {"plan_id": plan_id, "span": SPAN}).fetchall())
+    return cut(connection.execute(_SQL["windows_events"], {"first": plan.first, "span": SPAN}).fetchall())
 
 
 def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) -> list[Stretch]:

@@ -29,6 +29,8 @@ MUCH = 0.1
 EXAMPLES = 5
 
 _OPERATIONS = "customerio.operations"
+#: A position that no operation has.
+_BEYOND = 2**62
 _PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
 
 
@@ -125,16 +127,17 @@ class _Planning:
         mark = read_cursor(connection, "plan.seq")
         self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
         self._mark = int(mark or -1)
-        self._last_plan = read_cursor(connection, "plan.id")
+        self._first = int(_one(connection, SQL["last_first_position"]))
+        self._start = int(_one(connection, SQL["last_position"]))
         self._approved = self._remember_standing()
 
     def _remember_standing(self) -> bool:
         """Set aside what the last plan left without an answer, and tell whether any of it was approved."""
-        last_plan = {"plan_id": self._last_plan}
         # Mostly everything was answered, and looking for what was not would read the whole of it.
-        standing = last_plan if _one(self._connection, SQL["count_standing"], last_plan) else {"plan_id": None}
-        self._connection.execute(SQL["standing"], standing)
-        self._connection.execute(SQL["approved_rows"], standing)
+        is_any = _one(self._connection, SQL["count_standing"], {"first": self._first})
+        first = {"first": self._first if is_any else _BEYOND}
+        self._connection.execute(SQL["standing"], first)
+        self._connection.execute(SQL["approved_rows"], first)
         return bool(_one(self._connection, "select count(*) from approved_rows"))
 
     def _attribute_names(self) -> list[str]:
@@ -214,17 +217,17 @@ class _Planning:
     def empty(self) -> None:
         """Give up what stands of the last plan."""
         if _one(self._connection, "select count(*) from standing"):
-            self._connection.execute(SQL["delete_standing"], {"plan_id": self._last_plan})
+            self._connection.execute(SQL["delete_standing"], {"first": self._first})
         self._connection.execute(SQL["delete_undelivered"])
 
     def write(self, table: str) -> Plan:
         """Write operations to the plan's table (or its preview) and tell what they come to."""
         execute = self._connection.execute
-        settled = int(_one(self._connection, SQL["count_settled"]) or 0)
+        settled = int(_one(self._connection, SQL["count_settled"]))
         plan_id = str(_one(self._connection, SQL["hash_plan"], {"settled": settled}))
         for statement in ("insert_people", "insert_events"):
-            execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id})
-        counted = self._count(table, plan_id)
+            execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id, "start": self._start})
+        counted = self._count(table)
         return Plan(
             plan_id=plan_id,
             counts=counted.counts,
@@ -235,9 +238,9 @@ class _Planning:
             full=self.full,
         )
 
-    def _count(self, table: str, plan_id: str) -> _Counted:
+    def _count(self, table: str) -> _Counted:
         execute = self._connection.execute
-        rows = execute(SQL["count_rows"].replace(_OPERATIONS, table), {"plan_id": plan_id}).fetchall()
+        rows = execute(SQL["count_rows"].replace(_OPERATIONS, table), {"start": self._start}).fetchall()
         waits = execute(SQL["count_open"]).fetchall()
         actions = dict.fromkeys(_PLANNED, 0)
         by_reason: dict[str, int] = {}
@@ -272,7 +275,7 @@ class _Planning:
         first_load = not _one(connection, SQL["was_loaded"])
         scale = Scale(known=counted.known, first_load=first_load, reassigned=reassigned)
         found = tuple(
-            replace(finding, examples=self._examples(table, plan_id, finding))
+            replace(finding, examples=self._examples(table, finding))
             for finding in findings(counted.counts, scale, self._policy.guard)
         )
         if not found:
@@ -280,11 +283,11 @@ class _Planning:
         # An approval holds for the same content, and for a plan that holds nothing new beside it.
         known = _one(connection, SQL["is_approved"], {"plan_id": plan_id}) or (
             self._approved
-            and not _one(connection, SQL["count_unapproved"].replace(_OPERATIONS, table), {"plan_id": plan_id})
+            and not _one(connection, SQL["count_unapproved"].replace(_OPERATIONS, table), {"start": self._start})
         )
         return GuardVerdict(stopped=not known, findings=found, approved=bool(known))
 
-    def _examples(self, table: str, plan_id: str, finding: GuardFinding) -> tuple[str, ...]:
+    def _examples(self, table: str, finding: GuardFinding) -> tuple[str, ...]:
         actions = {
             "first_load": ["identify"],
             "assigned_ids": ["identify"],
@@ -296,7 +299,7 @@ class _Planning:
         reasons = ["id_changed", "owner_replaced"] if finding.rule == "max_reassigned_ids" else None
         rows = self._connection.execute(
             SQL["examples"].replace(_OPERATIONS, table),
-            {"plan_id": plan_id, "actions": actions, "reasons": reasons, "rows": EXAMPLES},
+            {"start": self._start, "actions": actions, "reasons": reasons, "rows": EXAMPLES},
         ).fetchall()
         return tuple(person for (person,) in rows)
 
@@ -317,13 +320,13 @@ class _Planning:
             {
                 "plan_id": plan.plan_id,
                 "run_id": run_id,
+                "first_position": self._start + 1,
                 "planned_at": plan.planned_at,
                 "counts": json.dumps(_summary(plan)),
                 "guard": json.dumps(_verdict(plan.guard)),
                 "approved_at": plan.planned_at if plan.guard.approved else None,
             },
         )
-        write_cursor(connection, "plan.id", plan.plan_id, run_id)
         write_cursor(connection, "plan.seq", read_cursor(connection, "seq") or "0", run_id)
         if read_cursor(connection, "plan.basis") != self._basis:
             write_cursor(connection, "plan.basis", self._basis, run_id)

@@ -74,31 +74,16 @@ def hold(number: int, reason: str = "email_in_use") -> Row:
 
 def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "plan-1", guard: Any = None) -> str:
     """Put a plan into the warehouse as planning does."""
-    lines = [
-        {
-            "plan_id": plan_id,
-            "position": position,
-            "action": row["action"],
-            "person_id": row.get("person_id"),
-            "event_id": row.get("event_id"),
-            "reason": row.get("reason", "attributes_changed"),
-            "operation": None if row.get("operation") is None else _text(row["operation"]),
-            "before": None if row.get("before") is None else _text(row["before"]),
-            "after": None if row.get("after") is None else _text(row["after"]),
-            "source_event_id": row.get("source_event_id"),
-        }
-        for position, row in enumerate(rows, 1)
-    ]
     with warehouse.transaction() as connection:
-        connection.execute(
-            "delete from customerio.operations"
-            " where (plan_id, position) in (select (plan_id, position) from customerio.plan)"
-        )
+        connection.execute("delete from customerio.operations where position in (select position from customerio.plan)")
         connection.execute("delete from customerio.plans where delivered_at is null")
+        ((first,),) = connection.execute(
+            "select coalesce(max(last_position), 0) + 1 from customerio.answers"
+        ).fetchall()
         connection.execute(
-            "insert into customerio.plans (plan_id, run_id, planned_at, counts, guard)"
-            " select ?, 'run', now()::timestamp + count(*)::int * interval 1 second, '{}', ? from customerio.plans",
-            [plan_id, json.dumps(guard or {"stopped": False, "findings": []})],
+            "insert into customerio.plans (plan_id, run_id, first_position, planned_at, counts, guard)"
+            " select ?, 'run', ?, now()::timestamp + count(*)::int * interval 1 second, '{}', ? from customerio.plans",
+            [plan_id, first, json.dumps(guard or {"stopped": False, "findings": []})],
         )
         connection.execute(
             """
@@ -111,9 +96,27 @@ def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "pla
                     "after": "varchar", "source_event_id": "varchar"}]'), recursive := true)
             )
             """,
-            [json.dumps(lines)],
+            [json.dumps(_lines(plan_id, first, rows))],
         )
     return plan_id
+
+
+def _lines(plan_id: str, first: int, rows: Sequence[Row]) -> list[Row]:
+    return [
+        {
+            "plan_id": plan_id,
+            "position": position,
+            "action": row["action"],
+            "person_id": row.get("person_id"),
+            "event_id": row.get("event_id"),
+            "reason": row.get("reason", "attributes_changed"),
+            "operation": None if row.get("operation") is None else _text(row["operation"]),
+            "before": None if row.get("before") is None else _text(row["before"]),
+            "after": None if row.get("after") is None else _text(row["after"]),
+            "source_event_id": row.get("source_event_id"),
+        }
+        for position, row in enumerate(rows, first)
+    ]
 
 
 def _text(value: Any) -> str:

@@ -42,8 +42,9 @@ def plan_many(warehouse: Warehouse) -> None:
 def test_calls_are_filled_across_what_is_read_at_once_and_keep_the_plans_order(warehouse: Warehouse) -> None:
     plan_many(warehouse)
     with warehouse.connect() as connection:
-        (whole,) = survey(connection, "p").stretches(Phase.PEOPLE)
-        batches = list(read_batches(connection, "p", Phase.PEOPLE, whole))
+        plan = survey(connection, "p")
+        (whole,) = plan.stretches(Phase.PEOPLE)
+        batches = list(read_batches(connection, plan, Phase.PEOPLE, whole))
         operations = dict(connection.execute("select position, operation from customerio.plan").fetchall())
 
     assert [position for batch in batches for position in batch.positions] == list(range(1, PEOPLE + 1))

@@ -14,10 +14,10 @@ from (
     from customerio.plan as plan
     inner join customerio.people as people on people.person_id = plan.person_id
     where
-        plan.plan_id = $plan_id
+        plan.position >= $first
         and plan.action in ('identify', 'update')
         and people.cio_id is not null
         and len(list_filter(json_keys(plan.after), lambda name: name not in ('id', 'email'))) = 0
         and coalesce(plan.before ->> '$.email', plan.before ->> '$.id') is not null
 ) as renamed
-where operations.plan_id = $plan_id and operations.position = renamed.position
+where operations.position = renamed.position

@@ -1,2 +1,2 @@
 -- Of the whole span: what else lies in it does no harm, and looking for it would cost more.
-select distinct action from customerio.operations where plan_id = $plan_id and position between $first and $last
+select distinct action from customerio.operations where position between $first and $last

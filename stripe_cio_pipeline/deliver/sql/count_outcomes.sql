@@ -13,7 +13,7 @@ counted as (
     select operations.action, answered.answer, count(*) as items
     from customerio.operations as operations
     left join answered on answered.position = operations.position
-    where operations.plan_id = $plan_id
+    where operations.position >= $first and operations.plan_id = $plan_id
     group by all
 )
 select

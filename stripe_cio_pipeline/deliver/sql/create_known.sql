@@ -8,5 +8,5 @@ where
         select plan.person_id
         from customerio.operations as plan
         inner join answered on answered.position = plan.position and answered.reason is null
-        where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
+        where plan.position between $first and $last and plan.action <> 'event'
     )

@@ -20,8 +20,7 @@ with answers as (
     from customerio.planned as plan
     inner join answered on answered.position = plan.position
     where
-        plan.plan_id = $plan_id
-        and plan.position between $first and $last
+        plan.position between $first and $last
         and (
             answered.reason is not null
             or plan.person_id in (select person_id from customerio.rejections)

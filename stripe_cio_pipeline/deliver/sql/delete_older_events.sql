@@ -4,5 +4,5 @@ where
         select plan.event_id
         from customerio.operations as plan
         inner join answered on answered.position = plan.position
-        where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action = 'event'
+        where plan.position between $first and $last and plan.action = 'event'
     )

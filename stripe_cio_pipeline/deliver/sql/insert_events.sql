@@ -11,7 +11,7 @@ with sent as (
         answered.request_id
     from customerio.planned as plan
     inner join answered on answered.position = plan.position
-    where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action = 'event'
+    where plan.position between $first and $last and plan.action = 'event'
 )
 select
     event_id,

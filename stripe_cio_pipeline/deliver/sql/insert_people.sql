@@ -10,8 +10,7 @@ with unlinked as (
     select position
     from customerio.operations
     where
-        plan_id = $plan_id
-        and position between $first and $last
+        position between $first and $last
         and action = 'merge'
         and (operation ->> '$.secondary.id') is not null
 ),
@@ -35,7 +34,7 @@ moved as (
         answered.answered_at
     from customerio.operations as plan
     inner join answered on answered.position = plan.position and answered.reason is null
-    where plan.plan_id = $plan_id and plan.position between $first and $last and plan.action <> 'event'
+    where plan.position between $first and $last and plan.action <> 'event'
 )
 select
     moved.person_id,

@@ -1,5 +1,5 @@
 select position, operation
 from customerio.plan
-where plan_id = $plan_id and action <> 'hold' and (operation is null or strlen(operation) > $max_bytes)
+where position >= $first and action <> 'hold' and (operation is null or strlen(operation) > $max_bytes)
 order by position
 limit 1000

@@ -1,12 +1,7 @@
 with due as (
-    select operations.position, operations.action, operations.person_id, operations.operation
-    from customerio.operations as operations
-    anti join (
-        select unnest(range(first_position, last_position + 1)) as position
-        from customerio.answers
-        where plan_id = $plan_id
-    ) as answered on answered.position = operations.position
-    where operations.plan_id = $plan_id and operations.action in ('event', 'identify', 'update')
+    select position, action, person_id, operation
+    from customerio.due($begin)
+    where action in ('event', 'identify', 'update')
 )
 select position, substring(operation, 2) || chr(30) as item
 from due

@@ -1,22 +1,15 @@
 -- How what is left of a plan lies in it: spans of positions, with what of each action is in them. One look for all that a
 -- delivery wants to know before its first call.
-with sized as (
-    select position, action, coalesce(strlen(operation), strlen(heading) + strlen(after)) as bytes
-    from customerio.operations
-    where plan_id = $plan_id
-)
 select
-    sized.position // $span as span,
-    sized.action,
+    position // $span as span,
+    action,
     count(*) as items,
-    coalesce(sum(sized.bytes), 0)::bigint as bytes,
-    coalesce(max(sized.bytes), 0) as widest,
-    coalesce(bool_or(sized.bytes is null), false) as has_empty
-from sized
-anti join (
-    select unnest(range(first_position, last_position + 1)) as position
-    from customerio.answers
-    where plan_id = $plan_id
-) as answered on answered.position = sized.position
-group by span, sized.action
+    coalesce(sum(bytes), 0)::bigint as bytes,
+    coalesce(max(bytes), 0) as widest,
+    coalesce(bool_or(bytes is null), false) as has_empty
+from (
+    select position, action, coalesce(strlen(operation), strlen(heading) + strlen(after)) as bytes
+    from customerio.due($first)
+)
+group by span, action
 order by span

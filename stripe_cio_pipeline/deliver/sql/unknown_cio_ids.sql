@@ -2,11 +2,10 @@ select
     people.person_id,
     if(people.id is not null, 'id', 'email') as kind,
     coalesce(people.id, people.email) as name
-from customerio.plan as plan
+from customerio.due($first) as plan
 inner join customerio.people as people on people.person_id = plan.person_id
 where
-    plan.plan_id = $plan_id
-    and people.cio_id is null
+    people.cio_id is null
     and coalesce(people.id, people.email) is not null
     and (
         -- An email or id that is set and changes; one that is only added needs no internal id.

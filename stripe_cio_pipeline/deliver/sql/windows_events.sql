@@ -1,14 +1,9 @@
 -- Of each person only the first event that is still due: the next one waits until this one is answered, and all of
 -- them wait while a change of the person itself is still due.
 with due as (
-    select operations.position, operations.action, operations.person_id, operations.operation
-    from customerio.operations as operations
-    anti join (
-        select unnest(range(first_position, last_position + 1)) as position
-        from customerio.answers
-        where plan_id = $plan_id
-    ) as answered on answered.position = operations.position
-    where operations.plan_id = $plan_id and operations.action in ('event', 'identify', 'update')
+    select position, action, person_id, operation
+    from customerio.due($first)
+    where action in ('event', 'identify', 'update')
 )
 select position // $span as span, sum(strlen(operation)) as bytes
 from due

@@ -17,12 +17,12 @@ group by all;
 -- The answers are picked first: mostly there are none so young, and then no operation is read.
 create or replace temp table released as
 with young as (
-    select plan_id, unnest(range(first_position, last_position + 1)) as position
+    select unnest(range(first_position, last_position + 1)) as position
     from customerio.answers
     where outcome = 'accepted'
         and sent_at > (select now - to_seconds(settle_seconds) from terms)
 )
 select distinct lower(trim(o.before ->> '$.email')) as email_key
 from customerio.operations as o
-semi join young as y on y.plan_id = o.plan_id and y.position = o.position
+semi join young as y on y.position = o.position
 where (o.before ->> '$.email') is not null

@@ -1,5 +1,5 @@
 select action, reason, count(*) as rows
 from customerio.operations
-where plan_id = $plan_id
+where position > $start
 group by all
 order by all

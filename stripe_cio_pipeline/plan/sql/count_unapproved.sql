@@ -5,4 +5,4 @@ anti join approved_rows as a
     and a.person_id is not distinct from p.person_id
     and a.event_id is not distinct from p.event_id
     and a.payload_hash = md5(operation_text(p.operation, p.heading, p.after))
-where p.plan_id = $plan_id and p.action <> 'hold'
+where p.position > $start and p.action <> 'hold'

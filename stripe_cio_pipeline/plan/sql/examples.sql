@@ -1,6 +1,6 @@
 select distinct person_id
 from customerio.operations
-where plan_id = $plan_id
+where position > $start
     and list_contains($actions::varchar[], action)
     and ($reasons::varchar[] is null or list_contains($reasons::varchar[], reason))
 order by person_id

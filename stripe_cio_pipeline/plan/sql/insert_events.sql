@@ -2,7 +2,9 @@ insert into customerio.operations
     (plan_id, position, action, person_id, event_id, reason, explanation, operation, source_event_id)
 select
     $plan_id,
-    (select coalesce(max(rowid) - min(rowid) + 1, 0) from decisions) + row_number() over (order by e.created, e.event_id),
+    $start
+    + (select coalesce(max(rowid) - min(rowid) + 1, 0) from decisions)
+    + row_number() over (order by e.created, e.event_id),
     'event',
     e.person_id,
     e.event_id,

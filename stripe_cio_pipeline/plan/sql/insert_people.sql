@@ -2,7 +2,7 @@ insert into customerio.operations
     (plan_id, position, action, person_id, reason, explanation, heading, operation, before, after, source_event_id)
 select
     $plan_id,
-    p.position,
+    $start + p.position,
     p.action,
     p.person_id,
     p.reason,

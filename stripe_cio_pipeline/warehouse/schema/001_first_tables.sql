@@ -116,6 +116,7 @@ create table customerio.events (
 -- What was planned: one operation a row, in the order of sending. A plan that was not delivered gives way to the next;
 -- what was answered stays as it was sent, because a copy of it would cost more than everything else that delivery
 -- writes down. An operation is `operation`, or `heading` and then what follows the first brace of `after`.
+-- `position` counts on from plan to plan: what is asked of the last one leaves all earlier ones unread.
 create table customerio.operations (
     plan_id varchar not null,
     position bigint not null,
@@ -133,6 +134,7 @@ create table customerio.operations (
 create table customerio.plans (
     plan_id varchar not null,
     run_id varchar,
+    first_position bigint,
     planned_at timestamp not null,
     counts json not null,
     guard json,
@@ -175,6 +177,7 @@ create table customerio.answers (
     request_id varchar,
     run_id varchar
 );
+-- The same, a row per item.
 create view customerio.outcomes as
 select
     plan_id,
@@ -185,6 +188,16 @@ select
     request_id,
     run_id
 from customerio.answers;
+-- What stands between two positions and was not answered yet.
+create macro customerio.due(first, after_last := 9223372036854775807) as table
+select o.*
+from customerio.operations as o
+anti join (
+    select unnest(range(first_position, last_position + 1)) as position
+    from customerio.answers
+    where last_position >= first and first_position < after_last
+) as a on a.position = o.position
+where o.position >= first and o.position < after_last;
 -- Everything that was ever planned and not given up, with the text of its operation and the hash of that.
 create view customerio.planned as
 select
@@ -205,7 +218,7 @@ from customerio.operations;
 create view customerio.plan as
 select p.*
 from customerio.planned as p
-anti join customerio.outcomes as a on a.plan_id = p.plan_id and a.position = p.position;
+anti join customerio.outcomes as a on a.position = p.position;
 -- Every write and its outcome: what `explain` reads.
 create view customerio.writes as
 select
@@ -223,4 +236,4 @@ select
     a.plan_id,
     a.run_id
 from customerio.outcomes as a
-inner join customerio.operations as o on o.plan_id = a.plan_id and o.position = a.position;
+inner join customerio.operations as o on o.position = a.position;

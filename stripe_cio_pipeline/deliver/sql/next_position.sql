@@ -1,0 +1,2 @@
+select coalesce(max(position), 0) + 1
+from customerio.operations
