@@ -14,6 +14,9 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
+#: The rows of the customers of more objects than this are too many to be kept twice: finding them twice costs less.
+FEW = 10_000
+
 _IN_SCOPE = "{key} in (select customer_id from scope)"
 
 
@@ -46,7 +49,8 @@ class Scope:
         raws = file.reads(RAW)
         for raw in raws:
             changed = tables.changed_ids(raw)
-            if not tables.count(connection, f"({changed})"):
+            objects = tables.count(connection, f"({changed})")
+            if not objects:
                 continue
             columns = [column.name for column in tables.columns_of(connection, f"from model.{file.name}")]
             key = key_of(file, columns)
@@ -57,7 +61,7 @@ class Scope:
                 tables.insert(connection, "touched", f"select distinct {key} from {_new(file.name)}")  # noqa: S608
             if file.name == "customers":
                 connection.execute(_ACTS["new_emails"])
-            if key is not None and len(raws) == 1 and self._is_read_often(file):
+            if key is not None and objects <= FEW and len(raws) == 1 and self._is_read_often(file):
                 self._waiting[file.name] = _Waiting(columns[0], key, changed)
             else:
                 table = f"model.{file.name}"
@@ -153,6 +157,8 @@ class Scope:
             f"select * exclude ({_NUMBER}) from {_part(name)} where ({is_replaced}) is not true "  # noqa: S608
             f"union all select * from {_new(name)} where {_IN_SCOPE.format(key=waiting.key)}",
         )
+        # Of many people they are large, and temporary tables stay in memory.
+        tables.hide(connection, "table", [_part(name), _new(name), _strays(name)])
 
 
 def key_of(file: ModelFile, columns: list[str]) -> str | None:

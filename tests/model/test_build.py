@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.model import build, copy_models
+from stripe_cio_pipeline.model import build, copy_models, scope
 from stripe_cio_pipeline.policy import Policy
 from tests.model.account import Account, Payload
 from tests.model.cases import apart
@@ -123,10 +123,12 @@ def test_a_customer_who_leaves_a_shared_email_becomes_a_person(account: Account)
     }
 
 
+@pytest.mark.parametrize("few", [0, scope.FEW])
 @pytest.mark.parametrize(("before", "after"), [("cus_1", "cus_2"), (None, "cus_2"), ("cus_1", None)])
 def test_an_object_that_moves_touches_whose_it_was_and_whose_it_is(
-    account: Account, before: str | None, after: str | None
+    account: Account, before: str | None, after: str | None, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scope, "FEW", few)
     account.put("customers", customer(1), customer(2), customer(3))
     account.put("charges", charge(1, before), charge(2, "cus_3"))
     account.put("subscriptions", subscription(1, before), subscription(2, "cus_3"))
@@ -245,12 +247,17 @@ CHANGES = st.one_of(
 STEPS = st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("few", [0, scope.FEW])
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(accounts=st.lists(STEPS, min_size=8, max_size=8))
 def test_any_sequence_of_changes_gives_the_same_as_building_anew(
-    accounts: list[list[list[tuple[str, Payload]]]], tmp_path_factory: pytest.TempPathFactory
+    few: int,
+    accounts: list[list[list[tuple[str, Payload]]]],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Accounts change side by side, because a build of many costs what a build of one does."""
+    monkeypatch.setattr(scope, "FEW", few)
     account = Account(tmp_path_factory.mktemp("sequence") / "warehouse.duckdb")
     for steps in zip_longest(*accounts, fillvalue=[]):
         changes: dict[str, dict[str, Payload]] = {}
