@@ -110,10 +110,9 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     record_calls(connection, group.calls, plan_id=plan_id, run_id=run_id)
     if not group.settled:
         return
+    _record_answers(connection, group.settled, plan_id=plan_id, run_id=run_id)
     parameters = _hand_over(connection, group)
     run = {"run_id": run_id}
-    connection.execute(_SQL["insert_answers"], {"plan_id": plan_id, **run})
-    connection.unregister("handed_answers")
     actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
     if actions - {"event"}:
         is_known = _find_known(connection, {**parameters, "mark": mark})
@@ -164,6 +163,24 @@ def record_calls(connection: Connection, made: list[tuple[str, Call]], *, plan_i
     connection.unregister("made_calls")
 
 
+def _record_answers(connection: Connection, settled: list[Settled], *, plan_id: str, run_id: str) -> None:
+    """Keep what was said of which places, inside the caller's transaction."""
+    stretches = [(batch, *stretch) for batch in settled for stretch in batch.stretches()]
+    table = pa.table(
+        {
+            "first_position": pa.array([first for _, first, _, _ in stretches], pa.int64()),
+            "last_position": pa.array([last for _, _, last, _ in stretches], pa.int64()),
+            "sent_at": pa.array([batch.sent_at for batch, *_ in stretches], pa.float64()),
+            "outcome": pa.array(["accepted" if why is None else "rejected" for *_, why in stretches], pa.string()),
+            "detail": pa.array([why for *_, why in stretches], pa.string()),
+            "request_id": pa.array([batch.request_id for batch, *_ in stretches], pa.string()),
+        }
+    )
+    connection.register("handed_answers", table)
+    connection.execute(_SQL["insert_answers"], {"plan_id": plan_id, "run_id": run_id})
+    connection.unregister("handed_answers")
+
+
 def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
     """Put the answers where SQL sees them, and give the span of positions that they lie in."""
     settled = group.settled
@@ -172,7 +189,6 @@ def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
             "batch": pa.array(range(len(settled)), pa.int32()),
             "positions": _lists([batch.positions for batch in settled]),
             "request_id": pa.array([batch.request_id for batch in settled], pa.string()),
-            "sent_at": pa.array([batch.sent_at for batch in settled], pa.float64()),
             "answered_at": pa.array([batch.answered_at for batch in settled], pa.float64()),
         }
     )
@@ -185,18 +201,6 @@ def _hand_over(connection: Connection, group: Group) -> dict[str, int]:
             "message": pa.array([problem.message for _, problem in refused], pa.string()),
         }
     )
-    stretches = [(batch, *stretch) for batch in settled for stretch in batch.stretches()]
-    answers = pa.table(
-        {
-            "first_position": pa.array([first for _, first, _, _ in stretches], pa.int64()),
-            "last_position": pa.array([last for _, _, last, _ in stretches], pa.int64()),
-            "sent_at": pa.array([batch.sent_at for batch, *_ in stretches], pa.float64()),
-            "outcome": pa.array(["accepted" if why is None else "rejected" for *_, why in stretches], pa.string()),
-            "detail": pa.array([why for *_, why in stretches], pa.string()),
-            "request_id": pa.array([batch.request_id for batch, *_ in stretches], pa.string()),
-        }
-    )
-    connection.register("handed_answers", answers)
     connection.register("handed_batches", batches)
     connection.register("handed_problems", problems)
     connection.execute(_SQL["create_answered"])

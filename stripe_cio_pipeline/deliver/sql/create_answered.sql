@@ -6,7 +6,6 @@ create temp table answered_batches as
 select
     batch,
     request_id,
-    make_timestamp((sent_at * 1e6)::bigint) as sent_at,
     make_timestamp((answered_at * 1e6)::bigint) as answered_at
 from handed_batches;
 
@@ -16,7 +15,6 @@ create temp view answered as
 select
     items.position,
     batches.request_id,
-    batches.sent_at,
     batches.answered_at,
     refused.reason,
     refused.field,

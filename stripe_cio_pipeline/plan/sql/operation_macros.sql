@@ -7,6 +7,7 @@ create or replace temp macro identify_heading(kind, value) as
 
 create or replace temp macro update_heading(kind, value) as identify_heading(kind, value) || '"_update":true,';
 
+-- As the view customerio.planned puts it together.
 create or replace temp macro operation_text(operation, heading, after) as
     coalesce(operation, heading || substring(after, 2) || '}');
 

@@ -200,20 +200,16 @@ anti join (
 where o.position >= first and o.position < after_last;
 -- Everything that was ever planned and not given up, with the text of its operation and the hash of that.
 create view customerio.planned as
-select
-    plan_id,
-    position,
-    action,
-    person_id,
-    event_id,
-    reason,
-    explanation,
-    coalesce(operation, heading || substring(after, 2) || '}') as operation,
-    before,
-    after,
-    source_event_id,
-    md5(coalesce(operation, heading || substring(after, 2) || '}')) as payload_hash
-from customerio.operations;
+select *, md5(operation) as payload_hash
+from (
+    select
+        * exclude (heading, operation, before, after, source_event_id),
+        coalesce(operation, heading || substring(after, 2) || '}') as operation,
+        before,
+        after,
+        source_event_id
+    from customerio.operations
+);
 -- The plan that is next to be delivered: what was not answered yet.
 create view customerio.plan as
 select p.*
