@@ -68,6 +68,7 @@ class Scope:
                 tables.delete_where(connection, table, columns[0], changed, key or "null::varchar")
                 connection.execute(_ACTS["touched_replaced"])
                 tables.insert(connection, table, f"from {_new(file.name)}")
+                tables.hide(connection, "table", [_new(file.name)])
 
     def gather(self) -> tuple[int, dict[str, str]]:
         """Put the rows of whoever is in scope before the full tables, and write the typed rows that are new.
@@ -122,7 +123,6 @@ class Scope:
         Tells whether that touches somebody who is not in scope.
         """
         connection = self._connection
-        is_wider = False
         for name, waiting in self._waiting.items():
             object_id = quoted(waiting.object_id)
             missing = (
@@ -139,8 +139,7 @@ class Scope:
                 f"where {object_id} in ({missing})",
             )
             connection.execute(_ACTS["touched_strays"].replace("strays", _strays(name)))
-            is_wider = tables.count(connection, "touched where customer_id not in (select customer_id from scope)") > 0
-        return is_wider
+        return tables.count(connection, "touched where customer_id not in (select customer_id from scope)") > 0
 
     def _write(self, name: str, waiting: _Waiting) -> None:
         """Replace rows in a typed table, and in the part of it that stands before it."""

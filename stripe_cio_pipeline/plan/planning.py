@@ -127,6 +127,7 @@ class _Planning:
         mark = read_cursor(connection, "plan.seq")
         self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
         self._mark = int(mark or -1)
+        # Where the last plan begins, and after which position this one does.
         self._first = int(_one(connection, SQL["last_first_position"]))
         self._start = int(_one(connection, SQL["last_position"]))
         self._approved = self._remember_standing()
