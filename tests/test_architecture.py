@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import stripe_cio_pipeline
+from stripe_cio_pipeline.warehouse import Statements
 
 PACKAGE = Path(stripe_cio_pipeline.__file__).parent
 ROOMS = ("extract", "model", "plan", "deliver")
@@ -96,3 +97,46 @@ def test_a_module_has_one_subject() -> None:
         if (count := len(file.read_text(encoding="utf-8").splitlines())) > MOST_LINES
     }
     assert not long
+
+
+def folders_of_statements() -> list[Path]:
+    return sorted({file.parent for file in PACKAGE.rglob("*.sql") if "-- name:" in file.read_text(encoding="utf-8")})
+
+
+def words_of(room: Path) -> set[str]:
+    """Every string that the Python code of a room holds."""
+    return {
+        node.value
+        for file in room.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def statements_asked_for(room: Path) -> set[str]:
+    """The names in `SQL["..."]`, whatever the collection is called."""
+    return {
+        node.slice.value
+        for file in room.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id.lstrip("_") in {"SQL", "ACTS"}
+        and isinstance(node.slice, ast.Constant)
+    }
+
+
+@pytest.mark.parametrize("folder", folders_of_statements(), ids=lambda folder: folder.parent.name)
+def test_every_statement_is_run_by_its_room_and_every_name_is_a_statement(folder: Path) -> None:
+    statements = set(Statements(".".join((PACKAGE.name, *folder.relative_to(PACKAGE).parts))))
+    unused = statements - words_of(folder.parent)
+    assert not unused, f"nobody runs {', '.join(sorted(unused))}"
+    missing = statements_asked_for(folder.parent) - statements
+    assert not missing, f"there is no statement {', '.join(sorted(missing))}"
+
+
+def test_a_file_of_statements_holds_nothing_but_named_statements() -> None:
+    for folder in folders_of_statements():
+        for file in folder.glob("*.sql"):
+            before = file.read_text(encoding="utf-8").split("-- name:")[0]
+            assert all(line.startswith("--") or not line for line in before.splitlines()), file

@@ -18,7 +18,7 @@ from stripe_cio_pipeline.deliver.delivery import DeliveryReport
 from stripe_cio_pipeline.errors import GuardStop, SettingsError
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Statements, Warehouse
+from stripe_cio_pipeline.warehouse import Statements, Warehouse, replace
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 _SECONDS = 10.0
@@ -140,12 +140,18 @@ def tell(
         return AlertReport((), tuple(failed))
     moment = datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
     with warehouse.transaction() as connection:
-        for one in changed:
-            connection.execute(_SQL["delete_alert"], [one.subject])
-            told_at = moment if reached else None
-            connection.execute(
-                _SQL["insert_alert"], [one.subject, one.state, one.detail or None, moment, told_at, run_id]
-            )
+        rows = [
+            {
+                "subject": one.subject,
+                "state": one.state,
+                "detail": one.detail or None,
+                "since": moment,
+                "told_at": moment if reached else None,
+                "run_id": run_id,
+            }
+            for one in changed
+        ]
+        replace(connection, "pipeline.alerts", ["subject"], rows)
     return AlertReport(tuple(one.subject for one in changed), tuple(failed))
 
 

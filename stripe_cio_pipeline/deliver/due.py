@@ -14,6 +14,7 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
 _ROWS_AT_ONCE = 5 * 2_048
+_READ = {Phase.PEOPLE: "read_people", Phase.REMOVALS: "read_removals", Phase.EVENTS: "read_events"}
 
 
 def read_batches(connection: Connection, plan: Survey, phase: Phase, stretch: Stretch) -> Iterator[Batch]:
@@ -27,7 +28,7 @@ def read_batches(connection: Connection, plan: Survey, phase: Phase, stretch: St
         # Which event of a person is the first, only the whole plan tells.
         parameters["begin"] = plan.first
     rest: pa.RecordBatch | None = None
-    for part in _arrow(connection, _SQL[f"read_{phase}"], parameters):
+    for part in _arrow(connection, _SQL[_READ[phase]], parameters):
         rows = part if rest is None else pa.Table.from_batches([rest, part]).combine_chunks().to_batches()[0]
         packed = list(_pack(rows, phase))
         yield from packed[:-1]

@@ -10,7 +10,7 @@ from stripe_cio_pipeline.deliver.client import Api, unavailable
 from stripe_cio_pipeline.deliver.outcome import Again, Stop, judge_read
 from stripe_cio_pipeline.errors import BindingError, CustomerioError, CustomerioRegionError
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, replace, transaction
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 REGION_PATH = "/api/v1/accounts/region"
@@ -67,11 +67,10 @@ def bind_workspace(warehouse: Warehouse, workspace: Workspace, now: Callable[[],
                 "Nothing was sent.",
             )
         moment = datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
-        connection.begin()
-        for name, value in ((ENVIRONMENT_BINDING, workspace.environment_id), (REGION_BINDING, workspace.region)):
-            connection.execute(_SQL["delete_binding"], [name])
-            connection.execute(_SQL["insert_binding"], [name, value, moment])
-        connection.commit()
+        bindings = ((ENVIRONMENT_BINDING, workspace.environment_id), (REGION_BINDING, workspace.region))
+        rows = [{"name": name, "value": value, "bound_at": moment} for name, value in bindings]
+        with transaction(connection):
+            replace(connection, "pipeline.bindings", ["name"], rows)
 
 
 def read_bindings(connection: Connection) -> dict[str, str]:

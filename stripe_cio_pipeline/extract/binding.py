@@ -8,7 +8,7 @@ from stripe_cio_pipeline.errors import BindingError, StripePermissionError
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.transport import Transport, wrong_request
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, replace, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -47,8 +47,8 @@ def bind_stripe(
     check_bindings(bound, account=account, livemode=livemode)
     for name, value in ((ACCOUNT, account), (LIVEMODE, str(livemode).lower()), (FINGERPRINT, mark)):
         if bound.get(name) != value:
-            connection.execute(_SQL["delete_binding"], [name])
-            connection.execute(_SQL["insert_binding"], [name, value, datetime.now(UTC).replace(tzinfo=None)])
+            row = {"name": name, "value": value, "bound_at": datetime.now(UTC).replace(tzinfo=None)}
+            replace(connection, "pipeline.bindings", ["name"], [row])
     if read_cursor(connection, EVENTS_SINCE) is None:
         write_cursor(connection, EVENTS_SINCE, str(stripe_now), run_id)
 

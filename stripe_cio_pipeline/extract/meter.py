@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from stripe_cio_pipeline.errors import ReadBudgetSpent
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.warehouse import Connection, Statements
+from stripe_cio_pipeline.warehouse import Connection, Statements, replace
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -134,5 +134,5 @@ class Meter:
             day = counted_on or today
             row = connection.execute(_SQL["reads_of_day"], [day, endpoint]).fetchone()
             before = int(row[0]) if row and row[0] is not None else 0
-            connection.execute(_SQL["delete_reads_of_day"], [day, endpoint])
-            connection.execute(_SQL["insert_reads_of_day"], [day, endpoint, before + requests])
+            counted = {"day": day, "endpoint": endpoint, "requests": before + requests}
+            replace(connection, "pipeline.reads", ["day", "endpoint"], [counted])

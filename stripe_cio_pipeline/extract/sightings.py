@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stripe_cio_pipeline.extract.shapes import Verdict
-from stripe_cio_pipeline.warehouse import Connection, Statements
+from stripe_cio_pipeline.warehouse import Connection, Statements, replace
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
+_KEY = ("object", "source", "api_version", "verdict", "missing")
 _Key = tuple[str, str, str, str, str]
 
 
@@ -82,5 +83,5 @@ class Sightings:
         for key, count in new.items():
             known = connection.execute(_SQL["shape_known"], list(key)).fetchone()
             payloads, first_at = (int(known[0]), known[1]) if known else (0, now)
-            connection.execute(_SQL["delete_shape"], list(key))
-            connection.execute(_SQL["insert_shape"], [*key, payloads + count, first_at, now, run_id])
+            seen = {"payloads": payloads + count, "first_at": first_at, "last_at": now, "run_id": run_id}
+            replace(connection, "pipeline.shapes", _KEY, [dict(zip(_KEY, key, strict=True)) | seen])

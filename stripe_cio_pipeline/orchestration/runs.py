@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from stripe_cio_pipeline.warehouse import Statements, Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, replace
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
@@ -16,8 +16,7 @@ Kind = Literal["sync", "reconcile", "verify"]
 def begin_run(warehouse: Warehouse, run_id: str, kind: Kind, now: Callable[[], float] = time.time) -> None:
     """Note that a run has begun. A step that is tried again begins it anew."""
     with warehouse.transaction() as connection:
-        connection.execute(_SQL["delete_run"], {"run_id": run_id})
-        connection.execute(_SQL["insert_run"], {"run_id": run_id, "kind": kind, "started_at": _moment(now())})
+        _write(connection, run_id, kind, now)
 
 
 def finish_run(
@@ -33,7 +32,7 @@ def finish_run(
         known = connection.execute(_SQL["has_run"], {"run_id": run_id}).fetchone()
         if not (known and known[0]):
             # Only the end of the way was materialized.
-            connection.execute(_SQL["insert_run"], {"run_id": run_id, "kind": kind, "started_at": _moment(now())})
+            _write(connection, run_id, kind, now)
         connection.execute(
             _SQL["finish_run"],
             {
@@ -43,6 +42,11 @@ def finish_run(
                 "summary": json.dumps(dict(summary)),
             },
         )
+
+
+def _write(connection: Connection, run_id: str, kind: Kind, now: Callable[[], float]) -> None:
+    row = {"run_id": run_id, "kind": kind, "started_at": _moment(now())}
+    replace(connection, "pipeline.runs", ["run_id"], [row])
 
 
 def _moment(unix_seconds: float) -> datetime:

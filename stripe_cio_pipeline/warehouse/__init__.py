@@ -2,7 +2,8 @@
 
 from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
 from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
-from stripe_cio_pipeline.warehouse.statements import Statements
+from stripe_cio_pipeline.warehouse.rows import replace
+from stripe_cio_pipeline.warehouse.statements import Statements, read_script
 
 __all__ = [
     "Connection",
@@ -11,6 +12,8 @@ __all__ = [
     "last_seq",
     "next_seq",
     "read_cursor",
+    "read_script",
+    "replace",
     "transaction",
     "write_cursor",
 ]

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from stripe_cio_pipeline.warehouse.connection import Connection
+from stripe_cio_pipeline.warehouse.rows import replace
 from stripe_cio_pipeline.warehouse.statements import Statements
 
-_SQL = Statements("stripe_cio_pipeline.warehouse")
+_SQL = Statements("stripe_cio_pipeline.warehouse.sql")
 
 
 def read_cursor(connection: Connection, name: str) -> str | None:
@@ -17,9 +18,9 @@ def read_cursor(connection: Connection, name: str) -> str | None:
 
 def write_cursor(connection: Connection, name: str, value: str, run_id: str | None = None) -> None:
     """Set a cursor inside the caller's transaction."""
-    connection.execute(_SQL["delete_cursor"], [name])
-    now = datetime.now(UTC).replace(tzinfo=None)
-    connection.execute(_SQL["insert_cursor"], [name, value, now, run_id])
+    moved_at = datetime.now(UTC).replace(tzinfo=None)
+    row = {"name": name, "value": value, "moved_at": moved_at, "run_id": run_id}
+    replace(connection, "pipeline.cursors", ["name"], [row])
 
 
 def last_seq(connection: Connection) -> int:

@@ -6,9 +6,9 @@ from importlib.resources import files
 import duckdb
 
 from stripe_cio_pipeline.errors import WarehouseVersionError
-from stripe_cio_pipeline.warehouse.statements import Statements
+from stripe_cio_pipeline.warehouse.statements import Statements, read_script
 
-_SQL = Statements("stripe_cio_pipeline.warehouse")
+_SQL = Statements("stripe_cio_pipeline.warehouse.sql")
 _STEPS = "stripe_cio_pipeline.warehouse.schema"
 
 
@@ -44,7 +44,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for step in missing:
         connection.begin()
         try:
-            connection.execute(Statements(_STEPS)[step])
+            connection.execute(read_script(_STEPS, step))
             connection.execute(_SQL["insert_migration"], [step, datetime.now(UTC).replace(tzinfo=None)])
         except BaseException:
             connection.rollback()

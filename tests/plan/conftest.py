@@ -12,10 +12,10 @@ import pytest
 
 from stripe_cio_pipeline.plan import Plan, make_plan
 from stripe_cio_pipeline.policy import Policy, parse_policy
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, next_seq, read_script
 
 START = 1_800_000_000.0
-MODELS = Statements("stripe_cio_pipeline.model.sql")
+MEMBERS = read_script("stripe_cio_pipeline.model.sql", "members")
 
 TABLES = """
 create table model.customers (id varchar, email varchar, created bigint, deleted boolean);
@@ -140,7 +140,7 @@ class Desk:
             self._write_customers(connection)
             connection.execute("set search_path = 'model'")
             connection.execute(FORMER_OWNERS)
-            connection.execute(f"create or replace table model.members as {MODELS['members']}")
+            connection.execute(f"create or replace table model.members as {MEMBERS}")
             connection.execute(NEW_OWNERS)
             connection.execute("set search_path = 'main'")
             rows = connection.execute(PEOPLE, {"strategy": self.policy.identity.strategy}).fetchall()

@@ -1,3 +1,0 @@
-select name, value
-from pipeline.bindings
-order by name

@@ -1,3 +1,0 @@
-select name, value, moved_at
-from pipeline.cursors
-order by name

@@ -1,4 +1,0 @@
-select state, count(*) as events
-from customerio.events
-group by state
-order by state

@@ -1,4 +1,0 @@
-select state, count(*) as people
-from customerio.people
-group by state
-order by state

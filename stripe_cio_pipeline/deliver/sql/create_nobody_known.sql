@@ -1,1 +1,0 @@
-create temp table known as from customerio.people limit 0

@@ -1,1 +1,0 @@
-delete from pipeline.alerts where subject = ?

@@ -1,1 +1,0 @@
-delete from pipeline.bindings where name = ?

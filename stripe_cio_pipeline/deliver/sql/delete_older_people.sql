@@ -1,2 +1,0 @@
-delete from customerio.people
-where seq < $seq and person_id in (select person_id from known)

@@ -1,1 +1,0 @@
-select action, reason, explanation, event_id from customerio.plan where person_id = $person_id order by position

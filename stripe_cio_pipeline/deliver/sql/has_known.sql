@@ -1,1 +1,0 @@
-select 1 from known limit 1

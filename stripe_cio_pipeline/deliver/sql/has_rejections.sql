@@ -1,1 +1,0 @@
-select 1 from customerio.rejections limit 1

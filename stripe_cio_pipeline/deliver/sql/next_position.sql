@@ -1,2 +1,0 @@
-select coalesce(max(position), 0) + 1
-from customerio.operations

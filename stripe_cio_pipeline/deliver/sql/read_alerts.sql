@@ -1,1 +1,0 @@
-select subject, state from pipeline.alerts

@@ -1,1 +1,0 @@
-select name, value from pipeline.bindings where name like 'customerio.%'

@@ -1,1 +1,0 @@
-select person_id, reason from conflicts order by person_id

@@ -1,2 +1,0 @@
-delete from pipeline.listed
-where object = ?;

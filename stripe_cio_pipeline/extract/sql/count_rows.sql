@@ -1,3 +1,0 @@
--- {table}: see store.py.
-select count(*), count(*) filter (where not deleted)
-from stripe.{table};

@@ -1,2 +1,0 @@
-delete from pipeline.bindings
-where name = ?;

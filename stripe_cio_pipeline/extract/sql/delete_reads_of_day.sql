@@ -1,2 +1,0 @@
-delete from pipeline.reads
-where day = ? and endpoint = ?;

@@ -1,3 +1,0 @@
--- {table}: see store.py.
-delete from stripe.{table}
-where id in (select id from arrivals);

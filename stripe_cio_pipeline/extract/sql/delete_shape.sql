@@ -1,2 +1,0 @@
-delete from pipeline.shapes
-where object = ? and source = ? and api_version = ? and verdict = ? and missing = ?;

@@ -1,2 +1,0 @@
-delete from pipeline.signals
-where object = ? and id in (select unnest(?));

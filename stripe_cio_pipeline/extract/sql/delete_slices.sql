@@ -1,2 +1,0 @@
-delete from pipeline.slices
-where object = ?;

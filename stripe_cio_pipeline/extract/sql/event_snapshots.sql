@@ -1,3 +1,0 @@
-select id, payload
-from stripe.events
-where id in (select unnest(?));

@@ -1,3 +1,0 @@
-select count(*)
-from stripe.events
-where id in (select unnest(?));

@@ -1,2 +1,0 @@
-insert into pipeline.bindings (name, value, bound_at)
-values (?, ?, ?);

@@ -1,3 +1,0 @@
-insert into pipeline.listed (object, id, created, content_hash, finding)
-select object, id, created, content_hash, finding
-from arrivals;

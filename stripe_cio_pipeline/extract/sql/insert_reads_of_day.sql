@@ -1,2 +1,0 @@
-insert into pipeline.reads (day, endpoint, requests)
-values (?, ?, ?);

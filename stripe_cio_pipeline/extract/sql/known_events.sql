@@ -1,3 +1,0 @@
-select id
-from stripe.events
-where id in (select id from arrivals);

@@ -1,3 +1,0 @@
-select id, finding
-from pipeline.listed
-where object = ? and finding is not null;

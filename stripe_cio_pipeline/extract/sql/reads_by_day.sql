@@ -1,3 +1,0 @@
-select day, endpoint, requests
-from pipeline.reads
-order by day, endpoint;

@@ -1,3 +1,0 @@
-select sum(requests)
-from pipeline.reads
-where day = ? and endpoint = ?;

@@ -1,0 +1,82 @@
+-- A comparison with all that Stripe lists, and its proof. `{table}` is the object type.
+
+-- name: clear_listed
+delete from pipeline.listed
+where object = ?;
+
+-- name: delete_listed
+delete from pipeline.listed
+where object = ? and id in (select id from arrivals);
+
+-- name: insert_listed
+insert into pipeline.listed (object, id, created, content_hash, finding)
+select object, id, created, content_hash, finding
+from arrivals;
+
+-- name: listed_findings
+select id, finding
+from pipeline.listed
+where object = ? and finding is not null;
+
+-- name: tampered_rows
+-- Rows whose payload is not what their hash was made of: somebody wrote past the pipeline.
+select id
+from stripe.{table}
+where content_hash is distinct from left(sha256(cast(payload as varchar)), 32);
+
+-- name: rehash_rows
+-- The hash tells again what is stored, so that the comparison with Stripe finds the difference.
+update stripe.{table}
+set content_hash = left(sha256(cast(payload as varchar)), 32)
+where content_hash is distinct from left(sha256(cast(payload as varchar)), 32);
+
+-- name: vanished_rows
+select id
+from stripe.{table}
+where
+    not deleted
+    and coalesce(created, 0) < $began
+    and id not in (select id from pipeline.listed where object = '{table}')
+order by id;
+
+-- name: proof_listed
+select
+    coalesce(strftime(to_timestamp(created) at time zone 'UTC', '%Y-%m'), 'unknown') as month,
+    count(*),
+    cast(sum(cast(md5_number_lower(id || ':' || content_hash) as hugeint)) as varchar)
+from pipeline.listed
+where object = $object and coalesce(created, 0) < $began
+group by month
+order by month;
+
+-- name: proof_stored
+-- The hash is made anew from the payload: a stored hash would prove nothing about it.
+select
+    coalesce(strftime(to_timestamp(created) at time zone 'UTC', '%Y-%m'), 'unknown') as month,
+    count(*),
+    cast(sum(cast(md5_number_lower(id || ':' || left(sha256(cast(payload as varchar)), 32)) as hugeint)) as varchar)
+from stripe.{table}
+where not deleted and coalesce(created, 0) < $began
+group by month
+order by month;
+
+-- name: insert_reconciliation
+insert into pipeline.reconciliations (
+    run_id, reconciled_at, object, month, stripe_rows, stripe_hash, before_rows, before_hash,
+    after_rows, after_hash, missing, changed, vanished, explained, dry_run
+)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: latest_proof
+with latest as (
+    select object, max(reconciled_at) as reconciled_at
+    from pipeline.reconciliations
+    where not dry_run
+    group by object
+)
+select
+    object, month, stripe_rows, stripe_hash, before_rows, before_hash, after_rows, after_hash, reconciled_at, run_id
+from pipeline.reconciliations
+inner join latest using (object, reconciled_at)
+where not dry_run
+order by object, month;

@@ -1,5 +1,0 @@
-select distinct id
-from pipeline.signals
-where object = ?
-order by id
-limit ?;

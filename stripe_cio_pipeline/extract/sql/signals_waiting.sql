@@ -1,3 +1,0 @@
-select object, count(distinct id)
-from pipeline.signals
-group by object;

@@ -1,0 +1,72 @@
+-- A build's frame: what was built last, what changed, and where models read.
+
+-- name: cursors
+-- How far the model has looked, and the hash of each file that it was built with: all at once, because there are many.
+select name, value
+from pipeline.cursors
+where starts_with(name, 'model.')
+
+-- name: changed
+-- Ids of the raw objects that were written after the model last looked.
+create or replace temp table changed as
+select 'customers' as object, id from stripe.customers where seq > $mark
+union all
+select 'subscriptions', id from stripe.subscriptions where seq > $mark
+union all
+select 'invoices', id from stripe.invoices where seq > $mark
+union all
+select 'charges', id from stripe.charges where seq > $mark
+union all
+select 'products', id from stripe.products where seq > $mark
+union all
+select 'prices', id from stripe.prices where seq > $mark
+union all
+select 'coupons', id from stripe.coupons where seq > $mark
+
+-- name: identity
+create or replace temp table identity as select ?::varchar as strategy, ?::varchar as metadata_key
+
+-- name: read_raw
+set search_path = 'stripe'
+
+-- name: read_typed
+set search_path = 'model'
+
+-- name: write_fast
+-- Without these a million people are written in three quarters of the time, and take three times the space. Until
+-- `write_small`.
+set disabled_compression_methods = 'dict_fsst,fsst,alp,alprd'
+
+-- name: write_small
+reset disabled_compression_methods
+
+-- name: events
+-- Nulls are left out of the data: in a mail they would print as nothing, and the item has a limit.
+select
+    event_id,
+    type,
+    customer_id,
+    cast(created as bigint) as created,
+    name,
+    json_merge_patch('{}', cast(data as json)) as data
+from events_of_the_model
+
+-- name: newest_events
+-- The newest Stripe event behind each person's objects.
+create or replace temp view newest_events as
+select
+    members.person_id,
+    max(
+        struct_pack(as_of := objects.as_of, seq := objects.seq, source_event_id := objects.source_event_id)
+    ) as newest
+from (
+    select id as customer_id, as_of, seq, source_event_id from customers where source_event_id is not null
+    union all
+    select customer_id, as_of, seq, source_event_id from subscriptions where source_event_id is not null
+    union all
+    select customer_id, as_of, seq, source_event_id from invoices where source_event_id is not null
+    union all
+    select customer_id, as_of, seq, source_event_id from charges where source_event_id is not null
+) as objects
+inner join members on objects.customer_id = members.customer_id
+group by members.person_id

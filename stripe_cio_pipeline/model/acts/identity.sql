@@ -1,1 +1,0 @@
-create or replace temp table identity as select ?::varchar as strategy, ?::varchar as metadata_key

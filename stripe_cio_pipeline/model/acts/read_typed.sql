@@ -1,1 +1,0 @@
-set search_path = 'model'

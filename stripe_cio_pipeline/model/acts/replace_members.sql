@@ -1,2 +1,0 @@
-delete from model.members where rowid in (select number from former_members);
-insert into model.members from temp.members

@@ -1,1 +1,0 @@
-reset disabled_compression_methods

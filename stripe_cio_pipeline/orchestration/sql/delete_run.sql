@@ -1,2 +1,0 @@
-delete from pipeline.runs
-where run_id = $run_id

@@ -1,3 +1,0 @@
-select count(*) > 0
-from pipeline.runs
-where run_id = $run_id

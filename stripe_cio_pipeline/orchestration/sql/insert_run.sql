@@ -1,2 +1,0 @@
-insert into pipeline.runs (run_id, kind, started_at)
-values ($run_id, $kind, $started_at)

@@ -1,3 +1,0 @@
-update customerio.plans
-set approved_at = $now
-where plan_id = $plan_id and delivered_at is null

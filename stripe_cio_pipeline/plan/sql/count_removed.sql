@@ -1,3 +1,0 @@
-select count(*)
-from customerio.people
-where state in ('deleted', 'suppressed')

@@ -1,0 +1,60 @@
+-- What a plan comes to, and examples of it.
+
+-- name: count_rows
+select action, reason, count(*) as rows
+from customerio.operations
+where position > $start
+group by all
+order by all
+
+-- name: count_open
+select action, reason, count(*) as people
+from decisions
+where action in ('wait', 'rejected')
+group by all
+order by all
+
+-- name: count_attributes
+select name, count(*) as people
+from (
+    select unnest(x.names) as name
+    from changes as x
+    join decisions as d on d.person_id = x.person_id
+    where d.sets = 'changes'
+)
+group by name
+order by name
+
+-- name: count_people
+select
+    (select count(*) from model.people) as modelled,
+    (select count(*) from orphans where person_id not in (select former from successions)) as orphaned,
+    -- Counted by who is not: hardly anybody, so that the rest is told by each block's least and greatest state.
+    (select count(*) from customerio.people)
+    - (select count(*) from customerio.people where state in ('held', 'deleted', 'suppressed')) as known,
+    (select count(*) from decisions where action = 'wait') as waiting,
+    (select count(*) from decisions where action = 'rejected') as rejected,
+    -- Those without a row in the plan were turned down before, with the same content.
+    (
+        select count(*) from decisions where action in ('identify', 'update', 'delete', 'suppress', 'merge', 'hold')
+    ) as decided,
+    (select count(*) from planned_events where is_due) as due_events,
+    (select count(*) from planned_events where not is_due) as waiting_events
+
+-- name: was_loaded
+select count(*) > 0
+from customerio.plans
+where delivered_at is not null and (counts ->> '$.identify')::bigint > 0
+
+-- name: examples
+select distinct person_id
+from customerio.operations
+where position > $start
+    and list_contains($actions::varchar[], action)
+    and ($reasons::varchar[] is null or list_contains($reasons::varchar[], reason))
+order by person_id
+limit $rows
+
+-- name: insert_summary
+insert into customerio.plans (plan_id, run_id, first_position, planned_at, counts, guard, approved_at)
+values ($plan_id, $run_id, $first_position, $planned_at, $counts, $guard, $approved_at)

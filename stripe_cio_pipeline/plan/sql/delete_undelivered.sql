@@ -1,3 +1,0 @@
--- Plans that were delivered stay as history.
-delete from customerio.plans
-where delivered_at is null

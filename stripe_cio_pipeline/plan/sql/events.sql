@@ -1,0 +1,82 @@
+-- Which Stripe events are forwarded now.
+
+-- name: event_ulid
+-- A ULID that is the same for the same Stripe event: 48 bits of its time in milliseconds, 80 bits of sha256 of its id.
+create or replace temp macro base32_digits(number, count) as
+    list_aggregate(
+        list_transform(
+            range(count - 1, -1, -1),
+            lambda place: '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[((number >> (5 * place)) & 31)::integer + 1]
+        ),
+        'string_agg', ''
+    );
+
+create or replace temp macro event_ulid(event_id, created) as
+    base32_digits(created * 1000, 10)
+    || base32_digits(('0x' || sha256(event_id)[1:10])::bigint, 8)
+    || base32_digits(('0x' || sha256(event_id)[11:20])::bigint, 8)
+
+-- name: fresh_events
+-- Stripe events that have not been sent, and the people they are about as the ledger has them.
+create or replace temp table fresh_events as
+select e.event_id, e.created, e.name, e.data, m.person_id
+from model.events as e
+anti join customerio.events as s on s.event_id = e.event_id
+join model.members as m on m.customer_id = e.customer_id
+where e.created >= $since
+    and ($forward::varchar[] is null or list_contains($forward::varchar[], e.type))
+
+-- name: planned_events
+-- Events of people whose link has not settled wait, and so do those of people whose id is about to change: an event for an
+-- unknown id would make a second person.
+create or replace temp table planned_events as
+with recipients as (
+    select
+        coalesce(s.person_id, l.person_id) as person_id,
+        l.id,
+        l.email,
+        case
+            when l.state = 'linking' then l.linked_at + to_seconds(t.settle_seconds) <= t.now
+            when l.state = 'conflict'
+                then l.reason in ('email_taken', 'email_locked') and l.attributes::varchar <> '{}'
+            else l.state = 'linked'
+        end as is_settled
+    from customerio.people as l
+    left join successions as s on s.former = l.person_id
+    cross join terms as t
+    where coalesce(s.person_id, l.person_id) in (select person_id from fresh_events)
+),
+addressed as (
+    select
+        f.*,
+        coalesce(r.is_settled, false) and d.person_id is null as is_due,
+        if(r.id is not null, 'id', 'email') as kind,
+        coalesce(r.id, r.email) as value
+    from fresh_events as f
+    left join recipients as r on r.person_id = f.person_id
+    left join decisions as d
+        on d.person_id = f.person_id
+        and d.action in ('identify', 'delete', 'suppress', 'merge')
+)
+select
+    event_id,
+    person_id,
+    created,
+    is_due,
+    case
+        when is_due
+            then '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"event","name":' || to_json(name)
+                || ',"id":"' || event_ulid(event_id, created) || '","timestamp":' || created
+                || ',"attributes":' || coalesce(data::varchar, '{}') || '}'
+    end as operation
+from addressed
+
+-- name: no_planned_events
+-- Without events nobody has to be looked up.
+create or replace temp table planned_events (
+    event_id varchar,
+    person_id varchar,
+    created bigint,
+    is_due boolean,
+    operation varchar
+)

@@ -1,2 +1,0 @@
-create or replace temp table wordings as
-select unnest($reasons::varchar[]) as reason, unnest($sentences::varchar[]) as sentence

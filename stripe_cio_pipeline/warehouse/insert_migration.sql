@@ -1,1 +1,0 @@
-insert into pipeline.migrations (name, applied_at) values (?, ?)

@@ -1,1 +1,0 @@
-select value from pipeline.cursors where name = ?
