@@ -23,6 +23,7 @@ class Clock:
         self._machine = machine
         self._moment = float(int(time.time()) if start is None else start)
         self._speed = 0.0
+        self._ahead = 0.0
         self._since = machine()
         self._lock = threading.Lock()
         self._listeners: list[Callable[[float], None]] = []
@@ -37,6 +38,12 @@ class Clock:
         """How fast the clock runs by itself; 0 when it stands still."""
         return self._speed * 60 / SECONDS_PER_DAY
 
+    @property
+    def ahead(self) -> float:
+        """Seconds that have passed here and not on the machine's clock: moved by hand, or run faster than it."""
+        with self._lock:
+            return self._ahead + self._outrun()
+
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> float:
         """Move forward and return the new moment; everything that was due in between has then happened."""
         step = days * SECONDS_PER_DAY + hours * 3600 + minutes * 60 + seconds
@@ -44,6 +51,7 @@ class Clock:
             raise ValueError(f"the sandbox's clock cannot go back (asked for {step} seconds)")
         with self._lock:
             self._settle(self._read() + step)
+            self._ahead += step
             moment = self._moment
         self._tell(moment)
         return moment
@@ -72,7 +80,11 @@ class Clock:
     def _read(self) -> float:
         return self._moment + (self._machine() - self._since) * self._speed
 
+    def _outrun(self) -> float:
+        return (self._machine() - self._since) * max(0.0, self._speed - 1.0)
+
     def _settle(self, moment: float) -> None:
+        self._ahead += self._outrun()
         self._moment = moment
         self._since = self._machine()
 

@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import time
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,9 @@ class Sandbox:
     lives on whenever the clock moves. `leads` is the share of customers with an email who stand in
     Customer.io already, by email alone; half as many leads again are nobody's customers. The same arguments
     make the same world.
+
+    With `one_clock` the workspace stamps its edits and activities by the sandbox's clock too, and not by the
+    machine's: for a caller who takes that clock as its own time, and lives through days in seconds.
     """
 
     def __init__(
@@ -40,13 +44,17 @@ class Sandbox:
         stripe_port: int = 0,
         customerio_port: int = 0,
         token: str | None = None,
+        one_clock: bool = False,
     ) -> None:
         self.seed = seed
         self.clock = Clock(start)
         self.stripe = StripeAccount(
             stripe or StripeSwitches(), self.clock, seed=seed, customers=customers, history_days=history_days
         )
-        self.customerio = Workspace(customerio or CustomerioSwitches(), self.clock, seed=seed)
+        machine_time = self.clock.now if one_clock else time.time
+        self.customerio = Workspace(
+            customerio or CustomerioSwitches(), self.clock, seed=seed, machine_time=machine_time
+        )
         self.token = token or secrets.token_urlsafe(24)
         self._add_leads(leads)
         self._servers = self._make_servers(stripe_port, customerio_port)

@@ -72,3 +72,19 @@ def test_it_tells_who_wants_to_know_of_each_move() -> None:
     clock.advance(seconds=5)
     clock.advance(seconds=5)
     assert heard == [5, 10]
+
+
+def test_it_is_ahead_of_the_machine_by_what_it_was_moved_and_by_what_it_ran_faster() -> None:
+    machine = Machine()
+    clock = Clock(0, machine=machine)
+    machine.seconds += 100
+    assert clock.ahead == 0
+    clock.advance(hours=1)
+    assert clock.ahead == 3_600
+    clock.run(3 * REAL_TIME)
+    machine.seconds += 10
+    assert clock.ahead == pytest.approx(3_620)
+    clock.stop()
+    clock.run(REAL_TIME / 2)
+    machine.seconds += 1_000
+    assert clock.ahead == pytest.approx(3_620)

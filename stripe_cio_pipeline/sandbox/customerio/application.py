@@ -31,7 +31,7 @@ class CustomerioServer:
     def __init__(self, workspace: Workspace, control: Application) -> None:
         self._workspace = workspace
         self._control = control
-        self._buckets = Buckets(machine=lambda: workspace.machine_time())
+        self._buckets = Buckets(machine=workspace.request_time)
         self._applying = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

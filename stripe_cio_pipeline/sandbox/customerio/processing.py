@@ -76,6 +76,18 @@ class Processor:
             return False
         return (kind, email_key(value) if kind == "email" else value) in self.suppressed
 
+    def identifiers_known(self, operation: Operation) -> dict[str, str]:
+        """Give all identifiers, by kind, of the person an operation is about: its own, and those of who has them."""
+        named: dict[str, Any] = operation.get("identifiers") or operation.get("primary") or {}
+        body = operation.get("attributes") or {} if operation["action"] == "identify" else {}
+        told = {kind: body[kind] for kind in self.switches.identifiers() if isinstance(body.get(kind), str)} | named
+        for kind, value in named.items():
+            known = self.people.find(kind, value) if kind in (*IDENTIFIERS, "cio_id") else None
+            if known is not None:
+                held = {other: known.identifier(other) for other in IDENTIFIERS}
+                told |= {other: text for other, text in held.items() if text}
+        return {kind: text for kind, text in told.items() if text}
+
     def _existing(self, operation: Operation) -> Profile | None:
         kind, value = self._addressed(operation)
         return self.people.find(kind, value)

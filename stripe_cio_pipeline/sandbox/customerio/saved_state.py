@@ -9,7 +9,7 @@ from stripe_cio_pipeline.sandbox.customerio.events import Event
 from stripe_cio_pipeline.sandbox.customerio.people import Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(processor: Processor) -> dict[str, Any]:

@@ -28,8 +28,10 @@ class CustomerioSwitches:
     Times are seconds of machine time, sizes are bytes, rates are requests per second.
 
     Asynchrony: ``apply_delay_seconds`` is a number or a (least, most) pair from which each accepted operation
-    draws its own delay; ``shuffle`` lets operations overtake each other; ``reads_lag_seconds`` is how old the
-    App API's answers are.
+    draws its own delay; ``shuffle`` lets operations overtake each other, and ``shuffle_within_call`` those of one
+    call about one person too; ``reads_lag_seconds`` is how old the App API's answers are. A ``lagging_share`` of the
+    people waits for ``lagging_seconds`` longer than others, each for a time of their own, and who is named in ``lags``
+    (identifier → seconds) for that long.
 
     Identity: ``auto_merge`` (on in workspaces made since September 2021), ``allow_email_update_by_id`` (the
     setting "Allow updates to email using ID"), ``id_reassignment`` (what a new id for somebody who has one
@@ -57,6 +59,10 @@ class CustomerioSwitches:
 
     apply_delay_seconds: float | tuple[float, float] = (0.05, 0.2)
     shuffle: bool = True
+    shuffle_within_call: bool = True
+    lagging_share: float = 0.0
+    lagging_seconds: tuple[float, float] = (1800.0, 10800.0)
+    lags: dict[str, float] = field(default_factory=dict)
     reads_lag_seconds: float = 0.1
 
     auto_merge: bool = True

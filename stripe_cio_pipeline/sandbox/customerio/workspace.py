@@ -1,6 +1,5 @@
 """A Customer.io workspace in memory: what it accepts now and does later, and what can be seen of it."""
 
-import heapq
 import random
 import threading
 import time
@@ -11,6 +10,7 @@ from stripe_cio_pipeline.sandbox.clock import Clock
 from stripe_cio_pipeline.sandbox.counters import Counters
 from stripe_cio_pipeline.sandbox.customerio import saved_state
 from stripe_cio_pipeline.sandbox.customerio.activities import Activity
+from stripe_cio_pipeline.sandbox.customerio.backlog import Backlog, Waiting, lag_seconds
 from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
 from stripe_cio_pipeline.sandbox.customerio.people import Person, Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
@@ -26,8 +26,9 @@ class Workspace:
     ``events`` ...) show what has been applied so far; ``settle`` applies everything that waits. The App API
     shows the same, less the reads lag.
 
-    ``machine_time`` gives unix seconds and paces processing; ``clock`` is the account's, and decides which
-    events are recent enough to start a campaign.
+    ``machine_time`` gives unix seconds: the time of edits and activities. ``clock`` is the account's, and decides
+    which events are recent enough to start a campaign. Processing goes by both: an hour for which the clock is moved
+    is an hour in which it went on. With ``clock.now`` as ``machine_time`` there is one time for everything.
     """
 
     def __init__(
@@ -44,13 +45,30 @@ class Workspace:
         self.counters = Counters()
         self.faults = Faults(seed)
         self.lock = threading.RLock()
+        self._seed = seed
         self._random = random.Random(seed)
-        self._queue: list[tuple[float, float, int, Operation]] = []
-        self._accepted = 0
-        self._last_due = 0.0
+        self._backlog = Backlog(switches, self._random)
+        self._latest = 0.0
         self._settled_at = 0.0
         self._processor = Processor(switches, clock)
         self._validator = Validator(switches)
+        clock.on_move(self._clock_moved)
+
+    # Time
+
+    def _clock_moved(self, moment: float) -> None:
+        self.apply_due()
+
+    def pace(self) -> float:
+        """Seconds by which processing goes: the machine's, and those for which the clock was moved."""
+        return self.machine_time() + (0.0 if self._has_one_time() else self.clock.ahead)
+
+    def request_time(self) -> float:
+        """Seconds by which requests are limited: those of the caller, who does not live by a clock that stands."""
+        return time.time() if self._has_one_time() else self.machine_time()
+
+    def _has_one_time(self) -> bool:
+        return self.machine_time == self.clock.now
 
     # Accepting and applying
 
@@ -79,50 +97,65 @@ class Workspace:
         ]
 
     def accept(self, operations: list[Operation]) -> None:
-        """Take valid operations in; they are applied after their delay, in whatever order that gives."""
-        now = self.machine_time()
-        least, most = self.switches.delay_bounds()
-        shuffle = self.switches.shuffle
+        """Take the valid operations of one call in; they are applied later, in whatever order the switches give."""
+        _, most = self.switches.delay_bounds()
         with self.lock:
             self.counters.add("operations.accepted", len(operations))
-            if most == 0 and not self._queue:
-                if shuffle and len(operations) > 1:
+            lags = self._lags(operations)
+            if most == 0 and not any(lags) and self._backlog.is_idle(self.pace()):
+                if self.switches.shuffle and self.switches.shuffle_within_call and len(operations) > 1:
                     operations = self._random.sample(operations, len(operations))
                 for operation in operations:
-                    self._processor.apply(operation, now)
+                    self._apply(operation, self.machine_time())
                 self._count_applied()
                 return
-            draw = self._random.random
-            for operation in operations:
-                due = now + least + (most - least) * draw()
-                if not shuffle:
-                    due = self._last_due = max(due, self._last_due)
-                self._accepted += 1
-                tie = draw() if shuffle else 0.0
-                heapq.heappush(self._queue, (due, tie, self._accepted, operation))
+            self._backlog.add(operations, lags, now=self.pace(), accepted=self.machine_time())
+
+    def _lags(self, operations: list[Operation]) -> list[float]:
+        switches = self.switches
+        if not switches.lagging_share and not switches.lags:
+            return [0.0] * len(operations)
+        return [
+            lag_seconds(switches, self._seed, self._processor.identifiers_known(operation)) for operation in operations
+        ]
 
     def apply_due(self, most: int | None = None) -> float | None:
         """Apply what is due, at most ``most`` operations; tells in how many seconds the next one is due."""
         with self.lock:
-            now = self.machine_time()
-            queue = self._queue
-            while queue and queue[0][0] <= now and most != 0:
-                due, _, _, operation = heapq.heappop(queue)
-                self._processor.apply(operation, due)
+            pace = self.pace()
+            while most != 0 and (entry := self._backlog.pop(pace)) is not None:
+                self._apply_waiting(entry, pace)
                 most = None if most is None else most - 1
-            self._processor.people.forget_past(now - self.switches.reads_lag_seconds)
+            self._processor.people.forget_past(self.machine_time() - self.switches.reads_lag_seconds)
             self._count_applied()
-            return max(0.0, queue[0][0] - now) if queue else None
+            return self._backlog.wait(pace)
 
     def settle(self) -> None:
-        """Apply everything that was accepted, now, and let the App API see it."""
+        """Apply everything that was accepted, now, and let the App API see it; an incident is over."""
         with self.lock:
-            while self._queue:
-                due, _, _, operation = heapq.heappop(self._queue)
-                self._processor.apply(operation, min(due, self.machine_time()))
+            self._backlog.release()
+            pace = self.pace()
+            while (entry := self._backlog.pop()) is not None:
+                self._apply_waiting(entry, pace)
             self._processor.people.forget_past(float("inf"))
             self._settled_at = self.machine_time()
             self._count_applied()
+
+    def incident(self, hours: float = 1.0) -> None:
+        """Apply nothing for so long, of what waits and of what comes; then all of it, in any order."""
+        with self.lock:
+            self.apply_due()
+            self._backlog.hold(self.pace() + hours * 3600)
+
+    def _apply_waiting(self, entry: Waiting, pace: float) -> None:
+        """Apply an operation as of the machine second in which it was due, which a moved clock may have skipped."""
+        now = self.machine_time()
+        self._apply(entry.operation, min(now, max(entry.accepted, now - (pace - entry.due))))
+
+    def _apply(self, operation: Operation, at: float) -> None:
+        # The log is in the order of time.
+        self._latest = max(self._latest, at)
+        self._processor.apply(operation, self._latest)
 
     def _count_applied(self) -> None:
         for name, amount in self._processor.counted.items():
@@ -134,7 +167,7 @@ class Workspace:
         """How many accepted operations wait to be applied."""
         with self.lock:
             self.apply_due()
-            return len(self._queue)
+            return len(self._backlog)
 
     # Looking
 
@@ -311,9 +344,12 @@ class Workspace:
         """Give the whole state as JSON, for ``load_state``; what waits is saved with its remaining delay."""
         with self.lock:
             self.apply_due()
-            now = self.machine_time()
-            waiting = [[due - now, operation] for due, _, _, operation in sorted(self._queue)]
-            return {**saved_state.save(self._processor), "queue": waiting}
+            now = self.pace()
+            return {
+                **saved_state.save(self._processor),
+                "queue": [[entry.due - now, entry.operation] for entry in self._backlog],
+                "incident_seconds": self._backlog.held_seconds(now),
+            }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over a state that ``save_state`` gave, in place of the present one."""
@@ -321,11 +357,11 @@ class Workspace:
             processor = Processor(self.switches, self.clock)
             saved_state.load(processor, state)
             self._processor = processor
-            now = self.machine_time()
-            self._queue = []
+            now = self.pace()
+            self._backlog = Backlog(self.switches, self._random)
+            self._backlog.hold(now + state["incident_seconds"])
             for remaining, operation in state["queue"]:
-                self._accepted += 1
-                heapq.heappush(self._queue, (now + remaining, 0.0, self._accepted, operation))
+                self._backlog.put(operation, now + remaining, self.machine_time())
 
     def acts(self) -> Mapping[str, Callable[..., Any]]:
         """List what can be done by hand."""
@@ -334,6 +370,7 @@ class Workspace:
             "delete_person": self.delete_person,
             "suppress": self.suppress,
             "unsuppress": self.unsuppress,
+            "incident": self.incident,
             "settle": self.settle,
             "person": self.person,
             "activities": self.activities,
