@@ -1,7 +1,7 @@
 """The activity log: the only place where a workspace tells what it did not do."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -109,10 +109,11 @@ class ActivityLog:
         name: str | None = None,
         below: int | None = None,
         limit: int = 10,
+        keep: Callable[[Activity], bool] | None = None,
     ) -> tuple[list[Activity], int | None]:
         """List newest first what readers may see at ``seen_until``, and below which number the next page starts.
 
-        ``newest`` is the number of a person's latest line; without it, everybody's are listed.
+        ``newest`` is the number of a person's latest line; without it, everybody's are listed. ``keep`` chooses.
         """
         found: list[Activity] = []
         lines = self._of_everybody(seen_until, below, type) if newest is None else self._of_one(newest)
@@ -122,6 +123,8 @@ class ActivityLog:
             if line.at < seen_until - KEPT_SECONDS:
                 break
             if (type is not None and line.type != type) or (name is not None and line.name != name):
+                continue
+            if keep is not None and not keep(line):
                 continue
             if len(found) == limit:
                 return found, found[-1].number

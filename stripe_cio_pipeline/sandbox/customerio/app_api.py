@@ -58,7 +58,7 @@ def _routed(workspace: Workspace, request: Request, endpoint: str) -> Answer:
                 return answers.app_error(404, "customer not found", endpoint=endpoint)
             document = _activities(workspace, request, person.cio_id)
         case "GET", "/v1/activities":
-            document = _activities(workspace, request, None)
+            document = _activities_of_anybody(workspace, request)
         case "GET", "/v1/exports":
             document = {"exports": None}
         case _:
@@ -76,7 +76,13 @@ def _id_type(workspace: Workspace, request: Request) -> str:
 
 
 def _person(workspace: Workspace, request: Request) -> Person | None:
-    return workspace.visible(_id_type(workspace, request), request.segments[2])
+    kind = _id_type(workspace, request)
+    return workspace.visible(kind, _value(kind, request.segments[2]))
+
+
+def _value(kind: str, text: str) -> str:
+    """Read an identifier: to refer to a person by ``cio_id``, the reference wants a prefix in some places."""
+    return text.removeprefix("cio_") if kind == "cio_id" else text
 
 
 def _by_email(workspace: Workspace, request: Request) -> dict[str, Any]:
@@ -120,8 +126,8 @@ def _attributes_of_many(workspace: Workspace, request: Request) -> dict[str, Any
     ids = _body(request).get("ids")
     if not isinstance(ids, list) or not 1 <= len(ids) <= 100 or not all(isinstance(one, str) for one in ids):
         raise _BadRequestError("ids must be a list of 1 to 100 strings")
-    found = (workspace.visible(kind, one) for one in ids)
-    return {"customers": [_customer(person) for person in found if person is not None]}
+    found = workspace.listed(kind, (_value(kind, one) for one in ids))
+    return {"customers": [_customer(person) for person in found]}
 
 
 def _search(workspace: Workspace, request: Request) -> dict[str, Any]:
@@ -136,7 +142,28 @@ def _search(workspace: Workspace, request: Request) -> dict[str, Any]:
     }
 
 
-def _activities(workspace: Workspace, request: Request, cio_id: str | None) -> dict[str, Any]:
+def _activities_of_anybody(workspace: Workspace, request: Request) -> dict[str, Any]:
+    """List everybody's, or those of ``customer_id``; who was deleted is listed with ``deleted=true`` alone."""
+    deleted = request.query.get("deleted", "false").lower()
+    if deleted not in ("true", "false"):
+        raise _BadRequestError("deleted must be true or false")
+    name = request.query.get("customer_id")
+    if not name:
+        return _activities(workspace, request, None, deleted=deleted == "true")
+    kind = _id_type(workspace, request)
+    value = _value(kind, name)
+    if deleted == "true":
+        return _activities(workspace, request, None, deleted=True, keep=lambda line: _is_about(line, kind, value))
+    person = workspace.visible(kind, value)
+    return _activities(workspace, request, person.cio_id if person is not None else "")
+
+
+def _is_about(line: Activity, kind: str, value: str) -> bool:
+    told = line.identifiers.get(kind)
+    return told is not None and (told.lower() == value.lower() if kind == "email" else told == value)
+
+
+def _activities(workspace: Workspace, request: Request, cio_id: str | None, **chosen: Any) -> dict[str, Any]:
     start = _cursor(request)
     if start and not start.isdigit():
         raise _BadRequestError("start is not a cursor of this list")
@@ -146,6 +173,7 @@ def _activities(workspace: Workspace, request: Request, cio_id: str | None) -> d
         name=request.query.get("name"),
         below=int(start) if start else None,
         limit=_limit(request, default=10, most=100),
+        **chosen,
     )
     return {
         "activities": [_activity(line) for line in lines],

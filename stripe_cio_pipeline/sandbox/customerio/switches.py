@@ -14,6 +14,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "dedupe_scope": ("workspace", "person"),
     "invalid_ulid": ("ignore", "reject"),
     "all_invalid_status": (207, 400),
+    "activities_of_deleted": ("listed", "asked"),
     "kilobyte": (1000, 1024),
     "region": ("us", "eu"),
     "host_region": ("us", "eu", None),
@@ -32,6 +33,10 @@ class CustomerioSwitches:
     call about one person too; ``reads_lag_seconds`` is how old the App API's answers are. A ``lagging_share`` of the
     people waits for ``lagging_seconds`` longer than others, each for a time of their own, and who is named in ``lags``
     (identifier → seconds) for that long.
+
+    Reading: lists of people leave out a ``left_out_share`` of those who are there, each for ``left_out_seconds`` and
+    then not again for a day; ``activities_of_deleted`` (are the activities of people who were deleted since
+    ``listed`` with all others, or only where ``deleted=true`` has ``asked`` for them).
 
     Identity: ``auto_merge`` (on in workspaces made since September 2021), ``allow_email_update_by_id`` (the
     setting "Allow updates to email using ID"), ``id_reassignment`` (what a new id for somebody who has one
@@ -64,6 +69,10 @@ class CustomerioSwitches:
     lagging_seconds: tuple[float, float] = (1800.0, 10800.0)
     lags: dict[str, float] = field(default_factory=dict)
     reads_lag_seconds: float = 0.1
+
+    left_out_share: float = 0.0
+    left_out_seconds: float = 1800.0
+    activities_of_deleted: Literal["listed", "asked"] = "listed"
 
     auto_merge: bool = True
     allow_email_update_by_id: bool = False

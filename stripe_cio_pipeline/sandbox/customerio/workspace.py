@@ -12,6 +12,7 @@ from stripe_cio_pipeline.sandbox.customerio import saved_state
 from stripe_cio_pipeline.sandbox.customerio.activities import Activity
 from stripe_cio_pipeline.sandbox.customerio.backlog import Backlog, Waiting, lag_seconds
 from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
+from stripe_cio_pipeline.sandbox.customerio.gaps import Gaps
 from stripe_cio_pipeline.sandbox.customerio.people import Person, Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
@@ -48,6 +49,7 @@ class Workspace:
         self._seed = seed
         self._random = random.Random(seed)
         self._backlog = Backlog(switches, self._random)
+        self._gaps = Gaps(switches, seed)
         self._latest = 0.0
         self._settled_at = 0.0
         self._processor = Processor(switches, clock)
@@ -223,28 +225,46 @@ class Workspace:
             self.apply_due()
             return self._processor.people.visible_by(kind, value)
 
+    def listed(self, kind: str, values: Iterable[str]) -> list[Person]:
+        """Find people by one kind of identifier as the App API lists them: some may be left out."""
+        with self.lock:
+            self.apply_due()
+            found = [self._processor.people.visible_by(kind, value) for value in values]
+            return [person for person in found if person is not None and not self._is_left_out(person)]
+
+    def _is_left_out(self, person: Person) -> bool:
+        return self._gaps.leave_out(person.cio_id, self.pace())
+
     def search(
         self, matches: Callable[[Person], bool], *, after: str = "", limit: int = 50
     ) -> tuple[list[Person], str | None]:
-        """Find people as the App API sees them, oldest first, and after whom the next page starts."""
+        """Find people as the App API lists them, oldest first, and after whom the next page starts."""
         found: list[Person] = []
         with self.lock:
             self.apply_due()
             for person in self._processor.people.all_visible(after):
-                if matches(person):
+                if matches(person) and not self._is_left_out(person):
                     if len(found) == limit:
                         return found, found[-1].cio_id
                     found.append(person)
         return found, None
 
-    def visible_activities(self, cio_id: str | None = None, **filters: Any) -> tuple[list[Activity], int | None]:
-        """Page through the log as the App API sees it (see ``ActivityLog.page``)."""
+    def visible_activities(
+        self, cio_id: str | None = None, *, deleted: bool = False, **filters: Any
+    ) -> tuple[list[Activity], int | None]:
+        """Page through the log as the App API sees it (see ``ActivityLog.page``), of all or of those now deleted."""
         with self.lock:
             self.apply_due()
-            profile = self._processor.people.profiles.get(cio_id) if cio_id is not None else None
-            newest = None if cio_id is None else profile.latest_activity if profile is not None else -1
+            log, profiles = self._processor.activities, self._processor.people.profiles
             until = max(self._settled_at, self.machine_time() - self.switches.reads_lag_seconds)
-            return self._processor.activities.page(seen_until=until, newest=newest, **filters)
+            if deleted:
+                chosen = filters.pop("keep", None) or (lambda line: True)
+                filters["keep"] = lambda line: bool(line.cio_id) and line.cio_id not in profiles and chosen(line)
+            elif self.switches.activities_of_deleted == "asked":
+                filters["keep"] = lambda line: not line.cio_id or line.cio_id in profiles
+            profile = profiles.get(cio_id) if cio_id is not None else None
+            newest = None if cio_id is None else profile.latest_activity if profile is not None else -1
+            return log.page(seen_until=until, newest=newest, **filters)
 
     # Acting as an operator of the workspace
 

@@ -246,3 +246,72 @@ def test_activities_are_kept_for_thirty_days(served, workspace, event, machine):
 @pytest.mark.parametrize("query", [{"limit": 101}, {"limit": 0}, {"start": "!!"}, {"start": "bm8="}])
 def test_activities_refuse_odd_paging(served, query):
     assert served.app.get("/v1/activities", params=query).status_code == 400
+
+
+def asked(served, count):
+    answer = served.app.post("/v1/customers/attributes", json={"ids": [f"cus_{number}" for number in range(count)]})
+    return {entry["customer"]["id"] for entry in answer.json()["customers"]}
+
+
+def test_of_a_hundred_people_asked_for_some_are_left_out_and_shown_later(make, serve, machine):
+    workspace = make(left_out_share=0.1, left_out_seconds=1800.0)
+    served = serve(workspace)
+    workspace.add_people({"id": f"cus_{number}"} for number in range(100))
+    everybody = {f"cus_{number}" for number in range(100)}
+    missing = everybody - asked(served, 100)
+    assert 2 < len(missing) < 25
+    machine.now += 1799
+    assert missing <= everybody - asked(served, 100)
+    machine.now += 1
+    assert missing <= asked(served, 100)
+    assert served.app.get(f"/v1/customers/{min(missing)}/attributes").status_code == 200
+
+
+def test_nobody_is_missed_by_two_looks_some_time_apart(make, serve, clock):
+    workspace = make(left_out_share=0.3)
+    served = serve(workspace)
+    workspace.add_people({"id": f"cus_{number}"} for number in range(100))
+    for _ in range(10):
+        first = asked(served, 100)
+        clock.advance(hours=1)
+        assert len(first | asked(served, 100)) == 100
+        clock.advance(hours=20)
+
+
+def test_a_search_leaves_people_out_as_well(make, serve):
+    workspace = make(left_out_share=0.3)
+    served = serve(workspace)
+    workspace.add_people({"id": f"cus_{number}"} for number in range(100))
+    condition = {"filter": {"attribute": {"field": "id", "operator": "exists"}}}
+    found = served.app.post("/v1/customers", params={"limit": 1000}, json=condition).json()["ids"]
+    assert 50 < len(found) < 90
+
+
+def listed(served, **parameters):
+    lines = served.app.get("/v1/activities", params=parameters).json()["activities"]
+    return [(line["type"], line["customer_id"]) for line in lines]
+
+
+@pytest.mark.parametrize(("position", "told"), [("listed", ["cus_2", "cus_1", "cus_1"]), ("asked", ["cus_2"])])
+def test_activities_of_deleted_people_are_listed_where_they_are_asked_for(make, serve, act, identify, position, told):
+    workspace = make(activities_of_deleted=position)
+    served = serve(workspace)
+    workspace.accept([identify(id="cus_1", email="gone@example.com"), act("delete", id="cus_1"), identify(id="cus_2")])
+    cio_id = workspace.activities("profile_delete")[0].cio_id
+    gone = [("profile_delete", "cus_1"), ("profile_create", "cus_1")]
+    assert [person for _, person in listed(served)] == told
+    assert listed(served, deleted="true") == gone
+    assert listed(served, deleted="true", type="profile_delete") == gone[:1]
+    assert listed(served, deleted="true", customer_id="GONE@example.com", id_type="email") == gone
+    assert listed(served, deleted="true", customer_id=f"cio_{cio_id}", id_type="cio_id") == gone
+    assert listed(served, deleted="true", customer_id="cus_2") == []
+    assert served.app.get("/v1/activities", params={"deleted": "maybe"}).status_code == 400
+
+
+def test_activities_of_one_person_are_found_by_each_kind_of_identifier(served, workspace, identify):
+    workspace.accept([identify(id="cus_1", email="one@example.com"), identify(id="cus_2")])
+    cio_id = workspace.person(id="cus_1").cio_id
+    for kind, value in (("id", "cus_1"), ("email", "one@example.com"), ("cio_id", f"cio_{cio_id}")):
+        assert listed(served, customer_id=value, id_type=kind) == [("profile_create", "cus_1")]
+    assert listed(served, customer_id="cus_9") == []
+    assert served.app.get("/v1/activities", params={"customer_id": "1", "id_type": "phone"}).status_code == 400
