@@ -50,25 +50,29 @@ def resolve(
     if addressed is not None:
         return _identified(people, addressed, kind, body, switches)
     for other in IDENTIFIERS:
-        named = body.get(other)
+        named = body.get(other) if other != "phone" or switches.phone_claims else None
         known = people.find(other, named) if named and other != kind else None
         if known is not None:
-            return _claimed(people, known, kind, value, body, switches)
+            return _claimed(people, known, other, (kind, value), body, switches)
     given = {other: named for other, named in body.items() if named and other != kind}
-    return Resolution(create=True, set={kind: value, **given})
+    taken = [Conflict(other, named, ALREADY_TAKEN) for other, named in given.items() if people.find(other, named)]
+    free = {other: named for other, named in given.items() if other not in {conflict.kind for conflict in taken}}
+    return Resolution(create=True, set={kind: value, **free}, conflicts=taken)
 
 
 def _claimed(
     people: People,
     known: Profile,
-    kind: str,
-    value: str,
+    found_by: str,
+    given: tuple[str, str],
     body: dict[str, str | None],
     switches: CustomerioSwitches,
 ) -> Resolution:
     """Somebody found by an identifier in the attributes gets the one that addressed them, if theirs is free."""
+    kind, value = given
     others = {other: named for other, named in body.items() if other != kind}
-    found = _identified(people, known, kind, others, switches)
+    # What may change goes by how they were found: an id that is not theirs gives no right to their email.
+    found = _identified(people, known, found_by, others, switches)
     if known.identifier(kind) is None or (kind == "id" and switches.id_reassignment == "reassign"):
         found.set[kind] = value
     else:

@@ -10,7 +10,10 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person as a reader sees them; ``attributes`` leaves out the identifiers."""
+    """One person as a reader sees them; ``attributes`` leaves out the identifiers.
+
+    A ``shell`` was made by an event or a device, and nobody has identified them since.
+    """
 
     cio_id: str
     id: str | None
@@ -21,6 +24,7 @@ class Person:
     devices: tuple[dict[str, Json], ...] = ()
     relationships: tuple[dict[str, Json], ...] = ()
     timestamps: dict[str, int] = field(default_factory=dict)
+    shell: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -44,12 +48,13 @@ class Profile:
     devices: list[dict[str, Json]] | None = None
     relationships: list[dict[str, Json]] | None = None
     latest_activity: int = -1
+    shell: bool = False
 
     def edited_at(self, name: str) -> int:
         """Unix second of the latest edit of one attribute; 0 when it was never set."""
         if self.stamps is not None and name in self.stamps:
             return self.stamps[name]
-        if name in self.attributes or (name == "email" and self.email) or (name == "id" and self.id):
+        if name in self.attributes or (name in ("id", "email", "phone") and self.identifier(name)):
             return self.first
         return 0
 
@@ -79,6 +84,7 @@ class Profile:
             created=self.created,
             devices=tuple(dict(device) for device in self.devices or ()),
             relationships=tuple(dict(relationship) for relationship in self.relationships or ()),
+            shell=self.shell,
             timestamps=(
                 dict.fromkeys(self.attributes, self.first)
                 if self.stamps is None

@@ -31,7 +31,7 @@ class Processor:
         self.people = People()
         self.activities = ActivityLog()
         self.events = EventLog()
-        self.suppressed: set[tuple[str, str]] = set()
+        self.suppressed: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         self.merged_into: dict[str, str] = {}
         self.objects = Objects()
         self._clock = clock
@@ -99,12 +99,16 @@ class Processor:
             self._count("ignored.suppressed")
             return None
         found = self.people.find(kind, value)
-        if found is not None or kind == "cio_id":
+        if found is not None:
             return found
+        if kind == "cio_id":
+            self._count("ignored.unknown_cio_id")
+            return None
         if not is_well_formed(kind, value):
             self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
             return None
         profile = self.create(at, {kind: value}, {})
+        profile.shell = True
         self.before_change(profile, at, exists=False)
         return profile
 
@@ -141,12 +145,18 @@ class Processor:
         malformed = [
             Conflict(name, text, MALFORMED) for name, text in body.items() if text and not is_well_formed(name, text)
         ]
+        if malformed and not self.switches.malformed_applies_rest:
+            self._refuse(self.people.find(kind, value), malformed, at)
+            return
         for conflict in malformed:
             del body[conflict.kind]
         found = resolve(self.people, kind, value, body, self.switches)
+        taken = bool(found.conflicts)
         found.conflicts += malformed
         if found.create and attributes.get("_update") is True:
             self._refuse(None, [Conflict(kind, value, UNKNOWN_PERSON)], at)
+        elif found.create and taken and not self.switches.conflict_applies_rest:
+            self._refuse(None, found.conflicts, at)
         elif found.create:
             profile = self._create_identified(found, attributes, operation, at)
             if found.conflicts:
@@ -202,6 +212,7 @@ class Processor:
             if stale:
                 self._skip(target, stale, at)
                 found.set = {kind: value for kind, value in found.set.items() if kind not in stale}
+                found.conflicts = [conflict for conflict in found.conflicts if conflict.kind not in stale]
             attributes = fresh
         if found.conflicts:
             self._refuse(target, found.conflicts, at)
@@ -210,6 +221,7 @@ class Processor:
         if found.merge is not None:
             self.merge(*found.merge, at)
         self.before_change(target, at)
+        target.shell = False
         changes: dict[str, Change] = {}
         for kind, value in found.set.items():
             changes[kind] = (getattr(target, kind), value)
@@ -222,7 +234,8 @@ class Processor:
 
     def _skip(self, target: Profile, stale: dict[str, Any], at: float) -> None:
         self._count("skipped_updates")
-        self.log("skipped_update", target, at, stale)
+        if self.switches.stale_logged:
+            self.log("skipped_update", target, at, stale)
 
     def _told(self, profile: Profile, written: Written, at: float, changes: dict[str, Change]) -> None:
         """Log what an identify changed, and what a full profile could not take."""
@@ -249,16 +262,21 @@ class Processor:
     def _suppress(self, operation: Operation, at: float) -> None:
         kind, value = self._addressed(operation)
         profile = self.people.find(kind, value)
-        blocked = {kind: value} if profile is None else {"id": profile.id, "email": profile.email}
-        for name, text in blocked.items():
-            if text and name != "cio_id":
-                self.suppressed.add((name, email_key(text) if name == "email" else text))
+        blocked = {kind: value} if profile is None else {name: profile.identifier(name) for name in IDENTIFIERS}
+        together = frozenset(
+            (name, email_key(text) if name == "email" else text)
+            for name, text in blocked.items()
+            if text and name != "cio_id"
+        )
+        self.suppressed |= dict.fromkeys(together, together)
         if profile is not None:
             self.delete(profile, at)
 
     def _unsuppress(self, operation: Operation, at: float) -> None:
         kind, value = self._addressed(operation)
-        self.suppressed.discard((kind, email_key(value) if kind == "email" else value))
+        # Whoever had an id and an email when they were suppressed gets both back.
+        for freed in self.suppressed.get((kind, email_key(value) if kind == "email" else value), ()):
+            self.suppressed.pop(freed, None)
 
     def _merge(self, operation: Operation, at: float) -> None:
         ((kind, value),) = operation["primary"].items()

@@ -20,7 +20,7 @@ def save(processor: Processor) -> dict[str, Any]:
         "activities": [asdict(line) for line in processor.activities.lines],
         "events": [asdict(event) for event in processor.events.events],
         "event_ids": sorted(processor.events.seen),
-        "suppressed": sorted([kind, value] for kind, value in processor.suppressed),
+        "suppressed": sorted(sorted(together) for together in set(processor.suppressed.values())),
         "merged_into": dict(processor.merged_into),
         "objects": processor.objects.kept,
         "people_made": processor.people.made,
@@ -38,7 +38,9 @@ def load(processor: Processor, state: Mapping[str, Any]) -> None:
     for event in state["events"]:
         processor.events.add(Event(**event))
     processor.events.seen = set(state["event_ids"])
-    processor.suppressed = {(kind, value) for kind, value in state["suppressed"]}
+    for saved in state["suppressed"]:
+        together = frozenset((kind, value) for kind, value in saved)
+        processor.suppressed |= dict.fromkeys(together, together)
     processor.merged_into = dict(state["merged_into"])
     processor.objects.kept = dict(state["objects"])
 

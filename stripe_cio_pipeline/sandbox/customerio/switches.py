@@ -42,11 +42,13 @@ class CustomerioSwitches:
     setting "Allow updates to email using ID"), ``id_reassignment`` (what a new id for somebody who has one
     does: the documents disagree), ``conflict_applies_rest`` (are the other attributes of an identify kept when
     its identifier is refused: not documented), ``invalid_email`` (is a malformed email or phone refused in the
-    answer, or only in the activity log: not documented), ``email_identifiers``, ``phone_identifiers`` (kinds
-    that the workspace has enabled).
+    answer, or only in the activity log: not documented), ``malformed_applies_rest`` (is somebody new made without
+    the malformed one), ``email_identifiers``, ``phone_identifiers`` (kinds that the workspace has enabled),
+    ``phone_claims`` (is somebody found by the phone among the attributes, as they are by id and email).
 
-    Updates: ``stale_timestamps`` (``drop`` discards what is older than the latest edit, as a ``skipped_update``
-    activity; ``keep`` applies it), ``stale_scope`` (the latest edit of that attribute or of the profile).
+    Updates: ``stale_timestamps`` (``drop`` discards what is older than the latest edit; ``keep`` applies it),
+    ``stale_scope`` (the latest edit of that attribute or of the profile), ``stale_logged`` (is what was dropped told
+    as a ``skipped_update`` activity).
 
     Events: ``dedupe_scope`` (is a repeated event id one of the workspace or of the person), ``invalid_ulid``
     (``ignore`` the id, so that nothing is deduplicated, or ``reject`` the operation), ``campaign_hours``.
@@ -79,11 +81,14 @@ class CustomerioSwitches:
     id_reassignment: Literal["fail", "reassign"] = "fail"
     conflict_applies_rest: bool = False
     invalid_email: Literal["silent", "reject"] = "silent"
+    malformed_applies_rest: bool = True
     email_identifiers: bool = True
     phone_identifiers: bool = False
+    phone_claims: bool = True
 
     stale_timestamps: Literal["drop", "keep"] = "drop"
     stale_scope: Literal["attribute", "profile"] = "profile"
+    stale_logged: bool = True
 
     dedupe_scope: Literal["workspace", "person"] = "workspace"
     invalid_ulid: Literal["ignore", "reject"] = "ignore"

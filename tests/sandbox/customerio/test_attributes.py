@@ -128,3 +128,24 @@ def test_devices_and_relationships_come_and_go(workspace, identify, act):
     assert (person.relationships, person.devices) == ((), ())
     workspace.accept([act("add_relationships", id="cus_1", cio_relationships=[acme, acme])])
     assert workspace.person(id="cus_1").relationships == (acme,)
+
+
+def test_a_dropped_update_is_told_nowhere_where_the_switch_says_so(make, identify, machine):
+    workspace = make(stale_scope="attribute", stale_logged=False)
+    workspace.accept([identify(id="cus_1", plan="pro")])
+    workspace.accept([identify(id="cus_1", plan="free", timestamp=int(machine.now) - 1)])
+    assert workspace.person(id="cus_1").attributes["plan"] == "pro"
+    assert (workspace.activities("skipped_update"), workspace.counters["skipped_updates"]) == ([], 1)
+
+
+def test_by_attribute_a_stale_identifier_neither_changes_nor_is_in_anybodys_way(make, identify, machine):
+    workspace = make(stale_scope="attribute", conflict_applies_rest=False, phone_identifiers=True)
+    workspace.add_person(email="second@example.com")
+    workspace.accept([identify(id="cus_1", email="first@example.com", phone="+15550100123")])
+    cio_id, old = workspace.person(id="cus_1").cio_id, int(machine.now) - 1
+    workspace.accept([identify(cio_id=cio_id, phone="+15550100124", seats=3, timestamp=old)])
+    workspace.accept([identify(id="cus_1", email="second@example.com", plan="pro", timestamp=old)])
+    person = workspace.person(id="cus_1")
+    assert (person.email, person.phone) == ("first@example.com", "+15550100123")
+    assert (person.attributes["seats"], person.attributes["plan"]) == (3, "pro")
+    assert workspace.activities("failed_attribute_change") == []

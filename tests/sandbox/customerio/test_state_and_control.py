@@ -105,19 +105,24 @@ def test_a_switch_has_no_other_positions_than_its_own(served, workspace):
 
 
 def test_an_operator_acts_over_control_requests(served, workspace):
-    def act(name, **arguments):
+    def act(name, /, **arguments):
         return httpx.post(f"{served.url}/_sandbox/act/{name}", headers=TOKEN, json=arguments)
 
     assert act("add_person", email="lead@example.com", attributes={"plan": "none"}).json()["id"] is None
     assert act("add_person", email="LEAD@example.com").status_code == 400
     assert act("person", email="lead@example.com").json()["attributes"]["plan"] == "none"
+    assert (
+        act("update_person", email="lead@example.com", attributes={"plan": "pro"}).json()["attributes"]["plan"] == "pro"
+    )
+    assert act("write", action="event", identifiers={"email": "lead@example.com"}, name="visited").status_code == 200
+    assert [one.name for one in workspace.events()] == ["visited"]
     assert act("delete_person", email="lead@example.com").status_code == 200
     assert act("delete_person", email="lead@example.com").status_code == 400
     assert act("suppress", id="cus_1").status_code == 200
     assert workspace.is_suppressed(id="cus_1")
     assert act("unsuppress", id="cus_1").status_code == 200
     assert act("settle").status_code == 200
-    assert act("mails").json() == []
+    assert [mail["times"] for mail in act("mails").json()] == [1]
 
 
 def test_counters_tell_requests_by_endpoint_and_status(served, workspace, identify):
