@@ -122,7 +122,7 @@ class Control:
             "GET clock": "the present moment and speed",
             "POST clock": 'one of {"advance": {"days": 1}}, {"to": 1700000000}, {"run": 1.0}, {"stop": true}',
             "GET faults, DELETE faults": "the plan of faults; clear it",
-            "POST faults": 'a fault with "at": N, "next": COUNT or "rate": 0.05 (and "path", "requests")',
+            "POST faults": 'a fault with "at": N, "next": N, "rate": 0.05 ("requests") or "for": SECONDS; "path"',
             "GET counters, DELETE counters": "requests by endpoint and status; back to zero",
             "GET switches, POST switches": "how the server behaves; change some of it",
             "GET dump": "the state in readable form",
@@ -158,8 +158,11 @@ class Control:
                     faults.next(fault, count=int(count))
                 case {"rate": share}:
                     faults.rate(float(share), fault, path=arguments.get("path"), requests=arguments.get("requests"))
+                case {"for": seconds}:
+                    faults.during(float(seconds), fault, path=arguments.get("path"))
                 case _:
-                    raise RefusedError(400, 'say when: "at" (request number), "next" (how many) or "rate" (share)')
+                    when = '"at" (request number), "next" (how many), "rate" (share) or "for" (seconds)'
+                    raise RefusedError(400, f"say when: {when}")
         return faults.snapshot()
 
     def _switches(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import random
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 FaultKind = Literal[
     "status",  # an error answer instead of the real one
     "slow",  # the real answer, after `seconds`
+    "drip",  # the real answer, a byte every `seconds`
     "reset_before",  # the connection breaks before the request is acted on
     "reset_after",  # the request is acted on, then the connection breaks: the caller cannot know
     "reset_mid_body",  # the connection breaks halfway through the answer
@@ -56,6 +58,11 @@ class Fault:
     def slow(cls, seconds: float) -> "Fault":
         """Answer rightly, but late."""
         return cls("slow", seconds=seconds)
+
+    @classmethod
+    def drip(cls, seconds: float = 0.5) -> "Fault":
+        """Answer rightly, a byte at a time: no single read is late, and the whole takes for ever."""
+        return cls("drip", seconds=seconds)
 
     @classmethod
     def reset_before(cls) -> "Fault":
@@ -119,14 +126,19 @@ class _Rate:
     share: float
     fault: Fault
     path: str | None
-    until: int | None
+    until: int | None = None
+    ends: float | None = None
 
 
 class Faults:
-    """The plan of faults of one server. Requests are numbered from 1 in the order of their arrival."""
+    """The plan of faults of one server. Requests are numbered from 1 in the order of their arrival.
 
-    def __init__(self, seed: int = 0) -> None:
+    `now` gives the seconds by which `during` counts; they need not begin anywhere.
+    """
+
+    def __init__(self, seed: int = 0, *, now: Callable[[], float] = time.time) -> None:
         self._seed = seed
+        self._now = now
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._number = 0
@@ -159,6 +171,11 @@ class Faults:
             until = None if requests is None else self._number + requests
             self._rates.append(_Rate(share, fault, path, until))
 
+    def during(self, seconds: float, fault: Fault, *, path: str | None = None) -> None:
+        """Let every request go wrong for so long from now, or those whose path starts with `path`."""
+        with self._lock:
+            self._rates.append(_Rate(1.0, fault, path, ends=self._now() + seconds))
+
     def clear(self) -> None:
         """Let everything go right again. The numbering goes on."""
         with self._lock:
@@ -173,6 +190,8 @@ class Faults:
                 return planned
             for rate in self._rates:
                 if rate.until is not None and self._number > rate.until:
+                    continue
+                if rate.ends is not None and self._now() >= rate.ends:
                     continue
                 if rate.path is not None and not path.startswith(rate.path):
                     continue
@@ -191,6 +210,7 @@ class Faults:
                         "share": rate.share,
                         "path": rate.path,
                         "until": rate.until,
+                        "seconds_left": None if rate.ends is None else max(0.0, rate.ends - self._now()),
                         "fault": rate.fault.to_json(),
                     }
                     for rate in self._rates

@@ -153,6 +153,21 @@ async def respond_half(scope: Scope, send: Send, status: int, body: bytes, heade
     await reset(scope)
 
 
+async def respond_drip(
+    scope: Scope, send: Send, status: int, body: bytes, headers: Headers = (), *, seconds: float
+) -> None:
+    """Send the head, and then a byte of the body every so many seconds, for as long as somebody reads."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    transport: asyncio.Transport = scope[_TRANSPORT]
+    for place in range(len(body)):
+        await asyncio.sleep(seconds)
+        if transport.is_closing():
+            return
+        await send({"type": "http.response.body", "body": body[place : place + 1], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def read_body(receive: Receive) -> bytes:
     """Read a request's whole body."""
     parts: list[bytes] = []

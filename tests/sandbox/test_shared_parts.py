@@ -62,6 +62,18 @@ def test_a_rate_is_a_share_for_a_path_and_a_while() -> None:
     assert drawn(faults, 3, "/v1/events") == [Fault.error(503), Fault.error(503), None]
 
 
+def test_a_fault_for_a_time_ends_by_itself() -> None:
+    machine = Machine()
+    faults = Faults(now=machine)
+    faults.during(3600, Fault.error(503), path="/api/")
+    machine.seconds += 3599
+    assert drawn(faults, 2, "/api/v2/batch") == [Fault.error(503)] * 2
+    assert drawn(faults, 1) == [None]
+    assert [rate["seconds_left"] for rate in faults.snapshot()["rates"]] == [1]
+    machine.seconds += 1
+    assert drawn(faults, 1, "/api/v2/batch") == [None]
+
+
 def test_an_impossible_share_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         Faults().rate(1.5, Fault.error(500))
@@ -74,6 +86,7 @@ def test_an_impossible_share_is_refused() -> None:
         Fault.rate_limited("endpoint-rate", retry_after=2),
         Fault.lock_timeout(),
         Fault.slow(1.5),
+        Fault.drip(),
         Fault.reset_before(),
         Fault.reset_after(),
         Fault.reset_mid_body(),

@@ -10,7 +10,16 @@ from stripe_cio_pipeline.sandbox.customerio.answers import Answer, Request
 from stripe_cio_pipeline.sandbox.customerio.workspace import Workspace
 from stripe_cio_pipeline.sandbox.faults import Fault
 from stripe_cio_pipeline.sandbox.limits import Buckets
-from stripe_cio_pipeline.sandbox.server import Application, Receive, Scope, Send, read_body, reset, respond_half
+from stripe_cio_pipeline.sandbox.server import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    reset,
+    respond_drip,
+    respond_half,
+)
 
 _CONTROL = "/_sandbox/"
 _APPLY_SLICE = 50
@@ -64,6 +73,9 @@ class CustomerioServer:
             await reset(scope)
         elif kind == "reset_mid_body":
             await respond_half(scope, send, answer.status, answer.body, answer.headers)
+        elif fault is not None and kind == "drip":
+            self._apply_soon()
+            await respond_drip(scope, send, answer.status, answer.body, answer.headers, seconds=fault.seconds)
         elif kind == "truncated":
             cut = Answer(200, answer.body[: len(answer.body) // 2], answer.headers)
             await answers.send_answer(send, cut)
@@ -76,7 +88,7 @@ class CustomerioServer:
     def _answer(self, scope: Scope, path: str, body: bytes, fault: Fault | None) -> Answer:
         is_track = not path.removeprefix("/eu").startswith("/v1/")
         if fault is not None and fault.kind == "status":
-            return _error(fault, is_track=is_track)
+            return _error(fault, path, is_track=is_track)
         headers = dict(scope["headers"])
         if not self._is_authorized(headers.get(b"authorization", b""), is_track=is_track):
             return answers.track(401) if is_track else answers.app_error(401, "unauthorized")
@@ -176,9 +188,12 @@ def _request(scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Request:
     )
 
 
-def _error(fault: Fault, *, is_track: bool) -> Answer:
+def _error(fault: Fault, path: str, *, is_track: bool) -> Answer:
+    """Answer with an error; the v2 calls have a 400 of their own, which need name neither an item nor a field."""
     headers = [(name.lower().encode(), value.encode()) for name, value in fault.headers.items()]
     detail: Any = fault.detail.get("message", "a fault of the sandbox")
+    if fault.status == 400 and path.endswith((track_v2.BATCH, track_v2.ENTITY)):
+        return answers.track(400, {"errors": [{"reason": "invalid", "message": detail}]}, *headers)
     if is_track:
         return answers.track(fault.status, {"meta": {"error": detail}}, *headers)
     return answers.app_error(fault.status, str(detail), *headers)

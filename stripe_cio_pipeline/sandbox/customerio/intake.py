@@ -35,7 +35,7 @@ class Intake:
         self.clock = clock
         self.machine_time = machine_time
         self.counters = Counters()
-        self.faults = Faults(seed)
+        self.faults = Faults(seed, now=self.pace)
         self.lock = threading.RLock()
         self._seed = seed
         self._random = random.Random(seed)

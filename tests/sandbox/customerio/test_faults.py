@@ -68,6 +68,42 @@ def test_a_slow_answer_is_right_but_late(served, workspace, identify):
     assert time.monotonic() - began >= 0.05
 
 
+def test_an_answer_can_come_a_byte_at_a_time(served, workspace, identify):
+    workspace.faults.next(Fault.drip(0.001), count=2)
+    for client, method, path in ((served.track, "POST", "/api/v2/batch"), (served.app, "GET", "/v1/activities")):
+        with client.stream(method, path, json={"batch": [identify(id="cus_1")]}) as answer:
+            parts = list(answer.iter_raw())
+        assert (answer.status_code, len(b"".join(parts))) == (200, int(answer.headers["content-length"]))
+        assert max(len(part) for part in parts) < len(b"".join(parts))
+    assert [person.id for person in workspace.people()] == ["cus_1"]
+
+
+def test_whoever_gives_up_on_such_an_answer_finds_the_server_well(served, workspace, identify):
+    workspace.faults.next(Fault.drip(0.2))
+    with served.track.stream("POST", "/api/v2/batch", json={"batch": [identify(id="cus_1")]}) as answer:
+        assert answer.status_code == 200
+    assert served.batch(identify(id="cus_2")).status_code == 200
+    assert [person.id for person in workspace.people()] == ["cus_1", "cus_2"]
+
+
+def test_an_outage_lasts_an_hour_of_the_clock(served, workspace, identify, clock):
+    workspace.faults.during(3600, Fault.error(503))
+    clock.advance(minutes=59)
+    assert [served.batch(identify(id="cus_1")).status_code, served.app.get("/v1/activities").status_code] == [503, 503]
+    clock.advance(minutes=1)
+    assert served.batch(identify(id="cus_1")).status_code == 200
+
+
+def test_for_a_while_everything_is_refused_and_nothing_is_named(served, workspace, identify, machine):
+    workspace.faults.during(600, Fault.error(400), path="/api/v2/")
+    for answer in (served.batch(identify(id="cus_1")), served.track.post("/api/v2/entity", json=identify(id="cus_1"))):
+        assert answer.status_code == 400
+        assert [set(error) for error in answer.json()["errors"]] == [{"reason", "message"}]
+    assert served.track.put("/api/v1/customers/cus_2", json={}).status_code == 200
+    machine.now += 600
+    assert served.batch(identify(id="cus_1")).status_code == 200
+
+
 def test_latency_holds_every_answer_back(served, workspace):
     workspace.switches.latency_seconds = 0.03
     for client, path in ((served.track, "/api/v1/accounts/region"), (served.app, "/v1/activities")):
