@@ -301,6 +301,7 @@ class Processor:
                 primary.attributes[name] = value
         primary.devices = [*(primary.devices or ()), *(secondary.devices or ())] or None
         relate(primary, secondary.relationships)
+        primary.shell = primary.shell and secondary.shell
         self.merged_into[secondary.cio_id] = primary.cio_id
         self.log("profile_merge", primary, at, data)
 

@@ -14,6 +14,7 @@ from stripe_cio_pipeline.sandbox.customerio.intake import Intake
 from stripe_cio_pipeline.sandbox.customerio.people import Person, Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
+from stripe_cio_pipeline.sandbox.customerio.truth import Human, Truth
 
 
 class Workspace(Intake):
@@ -75,6 +76,12 @@ class Workspace(Intake):
         with self.lock:
             self.apply_due()
             return self._processor.events.mails(self._processor.survivor)
+
+    def truth(self) -> Truth:
+        """Give everything as it is at this moment, to be asked about many people."""
+        with self.lock:
+            suppressed = set(self._processor.suppressed)
+            return Truth(self.people(), self.events(), self.mails(), suppressed, self._processor.survivor)
 
     def is_suppressed(self, *, id: str | None = None, email: str | None = None) -> bool:  # noqa: A002
         """Tell whether calls for this identifier are ignored."""
@@ -278,6 +285,9 @@ class Workspace(Intake):
             for remaining, operation in state["queue"]:
                 self._backlog.put(operation, now + remaining, self.machine_time())
 
+    def _truth_of(self, identifiers: list[str]) -> Human:
+        return self.truth().of(*identifiers)
+
     def acts(self) -> Mapping[str, Callable[..., Any]]:
         """List what can be done by hand."""
         return {
@@ -290,6 +300,7 @@ class Workspace(Intake):
             "incident": self.incident,
             "settle": self.settle,
             "person": self.person,
+            "truth": self._truth_of,
             "activities": self.activities,
             "mails": self.mails,
         }
