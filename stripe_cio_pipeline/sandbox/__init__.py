@@ -6,12 +6,13 @@ This package imports nothing from the rest of the project, so that it can judge 
 
 from stripe_cio_pipeline.sandbox.clock import REAL_TIME, Clock
 from stripe_cio_pipeline.sandbox.counters import Counters
-from stripe_cio_pipeline.sandbox.customerio import CustomerioSwitches, Workspace
+from stripe_cio_pipeline.sandbox.customerio import AWKWARD, CustomerioSwitches, Workspace
 from stripe_cio_pipeline.sandbox.faults import Fault, Faults
 from stripe_cio_pipeline.sandbox.pair import Sandbox
 from stripe_cio_pipeline.sandbox.stripe import StripeAccount, StripeSwitches
 
 __all__ = [
+    "AWKWARD",
     "REAL_TIME",
     "Clock",
     "Counters",

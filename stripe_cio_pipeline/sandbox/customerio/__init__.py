@@ -4,11 +4,12 @@ from stripe_cio_pipeline.sandbox.customerio.activities import Activity
 from stripe_cio_pipeline.sandbox.customerio.application import application
 from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
 from stripe_cio_pipeline.sandbox.customerio.people import Person
-from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
+from stripe_cio_pipeline.sandbox.customerio.switches import AWKWARD, CustomerioSwitches
 from stripe_cio_pipeline.sandbox.customerio.truth import Human, Truth
 from stripe_cio_pipeline.sandbox.customerio.workspace import Workspace
 
 __all__ = [
+    "AWKWARD",
     "Activity",
     "CustomerioSwitches",
     "Event",

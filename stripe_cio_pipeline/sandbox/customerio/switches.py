@@ -3,7 +3,9 @@
 Where documents disagree, or say nothing, the default is the choice that is harder on the caller.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -20,6 +22,23 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "host_region": ("us", "eu", None),
     "redirect_status": (301, 302, 307, 308),
 }
+
+AWKWARD: Mapping[str, Any] = MappingProxyType(
+    {
+        "lagging_share": 0.1,
+        "left_out_share": 0.1,
+        "activities_of_deleted": "asked",
+        "malformed_applies_rest": False,
+        "phone_identifiers": True,
+        "stale_scope": "attribute",
+        "stale_logged": False,
+    }
+)
+"""A workspace that is as awkward as the documents allow, beyond the defaults: each may be taken alone as well.
+
+A caller who is right notices nothing but time. ``stale_scope`` has no harder side, and is here because the default
+is the other one.
+"""
 
 
 @dataclass(slots=True)
@@ -120,6 +139,11 @@ class CustomerioSwitches:
             known = ", ".join(repr(choice) for choice in choices)
             raise ValueError(f"the switch {name} has the positions {known}, not {value!r}")
         object.__setattr__(self, name, value)
+
+    @classmethod
+    def awkward(cls) -> Self:
+        """Give a workspace with everything of ``AWKWARD``."""
+        return cls(**AWKWARD)
 
     @classmethod
     def gentle(cls) -> Self:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stripe_cio_pipeline.sandbox import CustomerioSwitches
+from stripe_cio_pipeline.sandbox import AWKWARD, CustomerioSwitches
 
 PAGE = Path(__file__).parents[3] / "docs" / "sandbox.md"
 SECTION = PAGE.read_text(encoding="utf-8").split("## The Customer.io side")[1].split("\n## ")[0]
@@ -40,6 +40,16 @@ def test_every_switch_is_documented_with_its_default(field):
         assert told == TOLD[value]
     else:
         assert float(told) == value
+
+
+def test_the_awkward_set_is_documented_and_differs_from_the_defaults():
+    switches, defaults = CustomerioSwitches.awkward(), CustomerioSwitches()
+    told = re.sub(r"\s+", " ", SECTION.split("what is in `AWKWARD`")[1].split("A caller who is right")[0])
+    assert len(re.findall(r"`(\w+)` (?:`\w+`|[\w.]+)[,.]", told)) == len(AWKWARD)
+    for name, value in AWKWARD.items():
+        spelled = f"`{value}`" if isinstance(value, str) else str(value).lower()
+        assert f"`{name}` {spelled}" in told
+        assert getattr(switches, name) == value != getattr(defaults, name)
 
 
 def test_every_act_is_documented(workspace):
