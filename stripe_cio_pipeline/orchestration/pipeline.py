@@ -57,9 +57,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         description="Read the variables with this in front: with `ACME_`, the Stripe key is `ACME_STRIPE_API_KEY`.",
     )
     home: str | None = Field(default=None, description="Folder for all that is written, instead of STRIPE_CIO_HOME.")
-    warehouse: str | None = Field(
-        default=None, description="DuckDB path or connection string, instead of STRIPE_CIO_WAREHOUSE."
-    )
+    warehouse: str | None = Field(default=None, description="Path of the DuckDB file, instead of STRIPE_CIO_WAREHOUSE.")
     config: str | None = Field(default=None, description="Policy file, instead of STRIPE_CIO_CONFIG.")
 
     name: str = Field(

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from stripe_cio_pipeline.errors import (
+    SettingsError,
     WarehouseError,
     WarehouseLocked,
     WarehouseMissing,
@@ -29,10 +30,11 @@ STORAGE_VERSION = "v1.5.0"
 
 
 class Warehouse:
-    """A DuckDB path or connection string, opened anew for each piece of work.
+    """A DuckDB file, opened anew for each piece of work.
 
-    `location` is opaque: a path, or anything DuckDB connects to (`md:...`, `ducklake:...`). `lock_wait_seconds` is how
-    long to wait for another process. `memory_limit` is DuckDB's (`'300MB'`). `sleep` and `clock` are the waiting's
+    `location` is its path. A connection string (`md:...`, `ducklake:...`) is refused when it is to be opened: nothing
+    keeps two runs apart there, and two deliveries sent every item twice. `lock_wait_seconds` is how long to wait for
+    another process. `memory_limit` is DuckDB's (`'300MB'`). `sleep` and `clock` are the waiting's
     hands, for tests.
     """
 
@@ -68,13 +70,16 @@ class Warehouse:
     @property
     def exists(self) -> bool:
         """Whether there is anything to read."""
-        return self._is_remote or Path(self.location).exists()
+        return Path(self.location).exists()
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open for reading and writing, without a transaction. Raises WarehouseLocked, WarehouseVersionError."""
-        if not self._is_remote:
-            self._make_folder()
+        """Open for reading and writing, without a transaction.
+
+        Raises WarehouseLocked, WarehouseVersionError, and SettingsError where the location is a connection string.
+        """
+        self._refuse_remote()
+        self._make_folder()
         connection = self._open(read_only=False)
         try:
             if not self._migrated:
@@ -92,7 +97,8 @@ class Warehouse:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open read-only. Raises WarehouseMissing where nothing was ever synced."""
+        """Open read-only. Raises WarehouseMissing where nothing was ever synced, else what `connect` raises."""
+        self._refuse_remote()
         if not self.exists:
             raise WarehouseMissing(
                 f"There is no warehouse at {self.shown} yet.",
@@ -103,6 +109,14 @@ class Warehouse:
             yield connection
         finally:
             connection.close()
+
+    def _refuse_remote(self) -> None:
+        if self._is_remote:
+            raise SettingsError(
+                f"STRIPE_CIO_WAREHOUSE is the connection string {self.shown} and must be the path of a DuckDB file: "
+                "nothing keeps two runs apart there, and both would send everything.",
+                "Set it to a path, or take it out: the warehouse is then a file in STRIPE_CIO_HOME.",
+            )
 
     def _make_folder(self) -> None:
         folder = Path(self.location).parent
@@ -132,7 +146,7 @@ class Warehouse:
     def _connect_once(self, *, read_only: bool) -> Connection:
         if not read_only and not self.exists and self.location != ":memory:":
             self._create()
-        connection = duckdb.connect(self.location, read_only=read_only and not self._is_remote)
+        connection = duckdb.connect(self.location, read_only=read_only)
         if self._memory_limit:
             # SET takes no parameters; the value is ours, from a keyword argument, never from input.
             connection.execute(f"set memory_limit = '{self._memory_limit}'")

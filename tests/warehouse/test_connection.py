@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from stripe_cio_pipeline.errors import (
+    SettingsError,
     WarehouseError,
     WarehouseLocked,
     WarehouseMissing,
@@ -166,3 +167,15 @@ def test_a_warehouse_of_a_newer_release_is_refused_unchanged(warehouse: Warehous
 
 def test_a_connection_string_is_never_shown(tmp_path: Path) -> None:
     assert "token" not in repr(Warehouse("md:warehouse?motherduck_token=token"))
+
+
+@pytest.mark.parametrize("location", ["md:warehouse?motherduck_token=token", "ducklake:postgres:dbname=lake"])
+def test_a_warehouse_that_nothing_guards_against_a_second_run_is_refused(location: str) -> None:
+    remote = Warehouse(location)
+
+    for opening in (remote.connect, remote.transaction, remote.reading):
+        with pytest.raises(SettingsError, match="connection string") as refused, opening():
+            pass
+        assert refused.value.exit_code == 2
+        assert "token" not in str(refused.value)
+        assert "dbname" not in str(refused.value)
