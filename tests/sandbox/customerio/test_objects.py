@@ -180,6 +180,10 @@ def test_readers_who_lag_do_not_see_somebody_new_before_their_time(make, identif
     assert workspace.visible("id", "cus_1") is None
     machine.now += 5
     assert workspace.visible("id", "cus_1").relationships == (to(ACME),)
+    workspace.accept([thing("identify", {**ACME, "object_id": "beta"}, cio_relationships=[to({"id": "cus_1"})])])
+    assert workspace.visible("id", "cus_1").relationships == (to(ACME),)
+    machine.now += 5
+    assert len(workspace.visible("id", "cus_1").relationships) == 2
 
 
 def test_objects_are_saved_and_loaded(workspace, identify):
