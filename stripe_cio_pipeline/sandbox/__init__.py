@@ -6,7 +6,7 @@ This package imports nothing from the rest of the project, so that it can judge 
 
 from stripe_cio_pipeline.sandbox.clock import REAL_TIME, Clock
 from stripe_cio_pipeline.sandbox.counters import Counters
-from stripe_cio_pipeline.sandbox.customerio import AWKWARD, CustomerioSwitches, Workspace
+from stripe_cio_pipeline.sandbox.customerio import AWKWARD, CustomerioSwitches, Neighbours, Workspace
 from stripe_cio_pipeline.sandbox.faults import Fault, Faults
 from stripe_cio_pipeline.sandbox.pair import Sandbox
 from stripe_cio_pipeline.sandbox.stripe import StripeAccount, StripeSwitches
@@ -19,6 +19,7 @@ __all__ = [
     "CustomerioSwitches",
     "Fault",
     "Faults",
+    "Neighbours",
     "Sandbox",
     "StripeAccount",
     "StripeSwitches",

@@ -1,13 +1,14 @@
 """Applies accepted operations to a workspace, long after their senders were told 200."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.clock import Clock
 from stripe_cio_pipeline.sandbox.customerio.activities import MALFORMED, NOTHING, UNKNOWN_PERSON, ActivityLog
-from stripe_cio_pipeline.sandbox.customerio.belongings import Objects, add_device, delete_device, relate, unrelate
+from stripe_cio_pipeline.sandbox.customerio.devices import add_device, delete_device
 from stripe_cio_pipeline.sandbox.customerio.events import Event, EventLog
 from stripe_cio_pipeline.sandbox.customerio.identity import IDENTIFIERS, Conflict, Resolution, resolve
+from stripe_cio_pipeline.sandbox.customerio.object_rules import ObjectRules
 from stripe_cio_pipeline.sandbox.customerio.people import People, Profile, email_key
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
 from stripe_cio_pipeline.sandbox.customerio.validation import ATTRIBUTES, PERSON_ACTIONS, Operation, is_well_formed
@@ -33,7 +34,7 @@ class Processor:
         self.events = EventLog()
         self.suppressed: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         self.merged_into: dict[str, str] = {}
-        self.objects = Objects()
+        self.object_rules = ObjectRules(switches, self)
         self._clock = clock
         self.counted: dict[str, int] = {}
         self._acts: dict[str, Callable[[Operation, float], None]] = {
@@ -54,14 +55,15 @@ class Processor:
     def apply(self, operation: Operation, at: float) -> None:
         """Apply one valid operation at ``at`` (machine seconds)."""
         kind, action = operation["type"], operation["action"]
-        self._count("operations.applied")
+        self.count("operations.applied")
         if kind == "person":
-            self._count(_COUNTED[action])
+            self.count(_COUNTED[action])
             self._acts[action](operation, at)
         elif kind == "object":
-            self.objects.apply(operation)
+            self.object_rules.apply(operation, at)
 
-    def _count(self, name: str, amount: int = 1) -> None:
+    def count(self, name: str, amount: int = 1) -> None:
+        """Count so many more of something."""
         self.counted[name] = self.counted.get(name, 0) + amount
 
     # Looking people up
@@ -94,15 +96,21 @@ class Processor:
 
     def _existing_or_new(self, operation: Operation, at: float) -> Profile | None:
         """Find whom an event or a device belongs to; an unknown person is created by them."""
-        kind, value = self._addressed(operation)
+        return self.named(operation["identifiers"], at, create=True)
+
+    def named(self, identifiers: dict[str, str], at: float, *, create: bool) -> Profile | None:
+        """Find a person by their one identifier; with ``create``, somebody unknown is made, if that may be."""
+        ((kind, value),) = identifiers.items()
         if self.is_suppressed(kind, value):
-            self._count("ignored.suppressed")
+            self.count("ignored.suppressed")
             return None
         found = self.people.find(kind, value)
         if found is not None:
             return found
         if kind == "cio_id":
-            self._count("ignored.unknown_cio_id")
+            self.count("ignored.unknown_cio_id")
+            return None
+        if not create:
             return None
         if not is_well_formed(kind, value):
             self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
@@ -121,7 +129,7 @@ class Processor:
         self.activities.add(type_, at, profile, data, name)
 
     def _refuse(self, profile: Profile | None, conflicts: list[Conflict], at: float) -> None:
-        self._count("conflicts", len(conflicts))
+        self.count("conflicts", len(conflicts))
         data = {conflict.kind: {"reason": conflict.reason, "value": conflict.value} for conflict in conflicts}
         self.log("failed_attribute_change", profile, at, data)
 
@@ -137,7 +145,7 @@ class Processor:
         attributes: dict[str, Any] = operation.get("attributes") or {}
         body = {name: attributes[name] or None for name in self.switches.identifiers() if name in attributes}
         if self.is_suppressed(kind, value) or any(self.is_suppressed(k, v) for k, v in body.items()):
-            self._count("ignored.suppressed")
+            self.count("ignored.suppressed")
             return
         if not is_well_formed(kind, value):
             self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
@@ -164,16 +172,23 @@ class Processor:
         elif found.target is not None:
             self._update(found.target, found, attributes, operation, at)
         else:
-            self._count("ignored.unknown_cio_id")
+            self.count("ignored.unknown_cio_id")
 
     def _create_identified(
         self, found: Resolution, attributes: dict[str, Any], operation: Operation, at: float
     ) -> Profile:
         identifiers = {kind: value for kind, value in found.set.items() if value}
-        timestamp, relationships = operation.get("timestamp"), operation.get("cio_relationships")
-        profile = self.create(at, identifiers, attributes, timestamp, relationships)
+        profile = self.create(at, identifiers, attributes, operation.get("timestamp"))
         self.before_change(profile, at, exists=False)
+        self._relate(profile, operation, at)
         return profile
+
+    def _relate(self, profile: Profile, operation: Operation, at: float) -> None:
+        """Relate somebody identified to objects, to those of their anonymous time too."""
+        self.object_rules.relate(profile, operation.get("cio_relationships"), at)
+        anonymous = profile.attributes.get("anonymous_id")
+        if isinstance(anonymous, str):
+            self.object_rules.attach(anonymous, profile, at)
 
     def create(
         self,
@@ -181,7 +196,6 @@ class Processor:
         identifiers: Mapping[str, str],
         attributes: dict[str, Any],
         timestamp: int | None = None,
-        relationships: list[dict[str, Any]] | None = None,
     ) -> Profile:
         """Add a person; without ``created_at`` they are as old as their profile."""
         profile = self.people.create(at, **identifiers)
@@ -191,7 +205,6 @@ class Processor:
         written = write(profile, attributes, second, self.switches.identifiers())
         if "created_at" not in profile.attributes:
             profile.attributes["created_at"] = int(at)
-        relate(profile, relationships)
         self._attach_anonymous(profile, at)
         self.log("profile_create", profile, at, NOTHING)
         written.changes = {}
@@ -229,11 +242,11 @@ class Processor:
             target.stamp(kind, second, removed=value is None)
         written = write(target, attributes, second, self.switches.identifiers())
         self._told(target, written, at, changes)
-        relate(target, operation.get("cio_relationships"))
+        self._relate(target, operation, at)
         self._attach_anonymous(target, at)
 
     def _skip(self, target: Profile, stale: dict[str, Any], at: float) -> None:
-        self._count("skipped_updates")
+        self.count("skipped_updates")
         if self.switches.stale_logged:
             self.log("skipped_update", target, at, stale)
 
@@ -300,7 +313,7 @@ class Processor:
             if primary.attributes.get(name) in (None, ""):
                 primary.attributes[name] = value
         primary.devices = [*(primary.devices or ()), *(secondary.devices or ())] or None
-        relate(primary, secondary.relationships)
+        self.object_rules.carry_over(primary, secondary.relationships)
         primary.shell = primary.shell and secondary.shell
         self.merged_into[secondary.cio_id] = primary.cio_id
         self.log("profile_merge", primary, at, data)
@@ -311,7 +324,11 @@ class Processor:
             cio_id = self.merged_into[cio_id]
         return cio_id
 
-    # Events, devices, relationships, objects
+    def related_people(self) -> Iterator[Profile]:
+        """Give everybody who is related to any object."""
+        return (profile for profile in self.people if profile.relationships)
+
+    # Events, devices, relationships
 
     def _event(self, operation: Operation, at: float) -> None:
         anonymous = operation.get("anonymous_id")
@@ -323,7 +340,7 @@ class Processor:
                 return
         scope = profile.cio_id if profile is not None and self.switches.dedupe_scope == "person" else ""
         if self.events.is_repeat(event_id if isinstance(event_id, str) else None, scope):
-            self._count("events.duplicate")
+            self.count("events.duplicate")
             return
         now = self._clock.now()
         timestamp = operation.get("timestamp")
@@ -366,11 +383,9 @@ class Processor:
     def _add_relationships(self, operation: Operation, at: float) -> None:
         profile = self._existing_or_new(operation, at)
         if profile is not None:
-            self.before_change(profile, at)
-            relate(profile, operation["cio_relationships"])
+            self.object_rules.relate(profile, operation["cio_relationships"], at)
 
     def _delete_relationships(self, operation: Operation, at: float) -> None:
         profile = self._existing(operation)
         if profile is not None:
-            self.before_change(profile, at)
-            unrelate(profile, operation["cio_relationships"])
+            self.object_rules.unrelate(profile, operation["cio_relationships"], at)

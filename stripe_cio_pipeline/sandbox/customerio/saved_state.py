@@ -6,6 +6,7 @@ from typing import Any
 
 from stripe_cio_pipeline.sandbox.customerio.activities import Activity, ActivityLog
 from stripe_cio_pipeline.sandbox.customerio.events import Event
+from stripe_cio_pipeline.sandbox.customerio.objects import Thing
 from stripe_cio_pipeline.sandbox.customerio.people import Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
 
@@ -22,7 +23,9 @@ def save(processor: Processor) -> dict[str, Any]:
         "event_ids": sorted(processor.events.seen),
         "suppressed": sorted(sorted(together) for together in set(processor.suppressed.values())),
         "merged_into": dict(processor.merged_into),
-        "objects": processor.objects.kept,
+        "objects": [asdict(thing) for thing in processor.object_rules.objects],
+        "objects_made": processor.object_rules.objects.made,
+        "anonymous_relationships": processor.object_rules.objects.anonymous,
         "people_made": processor.people.made,
     }
 
@@ -42,7 +45,11 @@ def load(processor: Processor, state: Mapping[str, Any]) -> None:
         together = frozenset((kind, value) for kind, value in saved)
         processor.suppressed |= dict.fromkeys(together, together)
     processor.merged_into = dict(state["merged_into"])
-    processor.objects.kept = dict(state["objects"])
+    objects = processor.object_rules.objects
+    for thing in state["objects"]:
+        objects.put(Thing(**thing))
+    objects.made = state["objects_made"]
+    objects.anonymous = dict(state["anonymous_relationships"])
 
 
 def _line(saved: Mapping[str, Any]) -> Activity:

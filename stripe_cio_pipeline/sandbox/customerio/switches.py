@@ -17,6 +17,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "invalid_ulid": ("ignore", "reject"),
     "all_invalid_status": (207, 400),
     "activities_of_deleted": ("listed", "asked"),
+    "unknown_object_type": ("silent", "reject"),
     "kilobyte": (1000, 1024),
     "region": ("us", "eu"),
     "host_region": ("us", "eu", None),
@@ -72,6 +73,10 @@ class CustomerioSwitches:
     Events: ``dedupe_scope`` (is a repeated event id one of the workspace or of the person), ``invalid_ulid``
     (``ignore`` the id, so that nothing is deduplicated, or ``reject`` the operation), ``campaign_hours``.
 
+    Objects: ``object_types`` (numbers of the types that the workspace has, as strings), ``unknown_object_type`` (is
+    one of another type refused in the answer, or nowhere: not documented), ``relationships_create`` (does relating a
+    person to an object make whichever of them is unknown: not documented).
+
     Answers: ``all_invalid_status`` (a batch in which every operation is bad: 207 or 400), ``kilobyte`` (1000 or
     1024: the documents say "kb"), ``max_operations`` (none is documented), ``refuse`` (identifier value →
     message: operations for these people are listed in a 207), ``acceptor_only`` (parse, count, answer; nothing
@@ -112,6 +117,10 @@ class CustomerioSwitches:
     dedupe_scope: Literal["workspace", "person"] = "workspace"
     invalid_ulid: Literal["ignore", "reject"] = "ignore"
     campaign_hours: float = 72.0
+
+    object_types: tuple[str, ...] = ("1",)
+    unknown_object_type: Literal["silent", "reject"] = "silent"
+    relationships_create: bool = True
 
     all_invalid_status: Literal[207, 400] = 207
     kilobyte: Literal[1000, 1024] = 1000

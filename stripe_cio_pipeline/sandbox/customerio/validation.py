@@ -6,6 +6,7 @@ answer but only in the activity log: that is the workspace's business.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,11 +193,11 @@ class Validator:
         if action == "identify":
             found += self.attributes(operation.get("attributes"))
             if operation.get("cio_relationships") is not None:
-                found += _relationships(operation)
+                found += self._relationships(operation, self._object_identifiers)
         elif action in _EVENTS:
             found += self.event(operation.get("name"), operation.get("id"), operation.get("attributes"))
         elif action in ("add_relationships", "delete_relationships"):
-            found += _relationships(operation)
+            found += self._relationships(operation, self._object_identifiers)
         elif action in ("add_device", "delete_device"):
             found += _device(operation.get("device"), add=action == "add_device")
         return found
@@ -224,8 +225,8 @@ class Validator:
             return [Problem("invalid", path, f"{kind} attribute must be a string value")]
         if not value:
             return [Problem("invalid", path, f"{kind} attribute cannot be an empty string")]
-        if kind == "id" and len(value) > 37 and utf8_length(value) > IDENTIFIER_BYTES:
-            message = f"id attribute cannot be longer than {IDENTIFIER_BYTES} bytes"
+        if kind in ("id", "object_id") and len(value) > 37 and utf8_length(value) > IDENTIFIER_BYTES:
+            message = f"{kind} attribute cannot be longer than {IDENTIFIER_BYTES} bytes"
             return [Problem("invalid", path, message)]
         if self._switches.invalid_email == "reject" and not is_well_formed(kind, value):
             return [Problem("invalid", path, f"{kind} attribute must be a valid {_CALLED[kind]}")]
@@ -298,22 +299,52 @@ class Validator:
             return [Problem("required", "action", "action is required")]
         if not isinstance(action, str) or action not in OBJECT_ACTIONS:
             return [Problem("invalid", "action", "action is not known for type object")]
-        identifiers = operation.get("identifiers")
+        found = self._object_identifiers(operation.get("identifiers"), "identifiers")
+        found += self.attributes(operation.get("attributes"))
+        if action in ("add_relationships", "delete_relationships") or operation.get("cio_relationships") is not None:
+            check = self._anonymous_person if action == "identify_anonymous" else self._related_person
+            found += self._relationships(operation, check)
+        return found
+
+    def _object_identifiers(self, identifiers: Any, path: str) -> list[Problem]:
         if not isinstance(identifiers, dict) or not identifiers:
-            return [Problem("required", "identifiers", "identifiers is required")]
+            return [Problem("required", path, f"{path} is required")]
         if set(identifiers) not in ({"object_type_id", "object_id"}, {"cio_object_id"}):
             message = "identifiers must have object_type_id and object_id, or cio_object_id"
-            return [Problem("invalid", "identifiers", message)]
+            return [Problem("invalid", path, message)]
         found: list[Problem] = []
         for kind, value in identifiers.items():
-            found += self._identifier(kind, value, f"identifiers.{kind}")
+            found += self._identifier(kind, value, f"{path}.{kind}")
         type_id = identifiers.get("object_type_id")
-        if isinstance(type_id, str) and not (type_id.isascii() and type_id.isdigit()):
+        if isinstance(type_id, str) and type_id and not (type_id.isascii() and type_id.isdigit()):
             message = "object_type_id must be a string integer"
-            found.append(Problem("invalid", "identifiers.object_type_id", message))
-        found += self.attributes(operation.get("attributes"))
-        if action in ("add_relationships", "delete_relationships"):
-            found += _relationships(operation)
+            found.append(Problem("invalid", f"{path}.object_type_id", message))
+        elif not found and type_id is not None and type_id not in self._switches.object_types:
+            message = "object_type_id is not an object type of this workspace"
+            if self._switches.unknown_object_type == "reject":
+                found.append(Problem("invalid", f"{path}.object_type_id", message))
+        return found
+
+    def _related_person(self, identifiers: Any, path: str) -> list[Problem]:
+        return self.identifiers(identifiers, path, self._kinds())
+
+    def _anonymous_person(self, identifiers: Any, path: str) -> list[Problem]:
+        return self.identifiers(identifiers, path, ("anonymous_id",))
+
+    def _relationships(self, operation: Operation, check: Callable[[Any, str], list[Problem]]) -> list[Problem]:
+        relationships = operation.get("cio_relationships")
+        if relationships is None:
+            return [Problem("required", "cio_relationships", "cio_relationships is required")]
+        if not isinstance(relationships, list):
+            return [Problem("invalid", "cio_relationships", "cio_relationships must be an array")]
+        found: list[Problem] = []
+        for index, relationship in enumerate(relationships):
+            path = f"cio_relationships[{index}]"
+            if not isinstance(relationship, dict):
+                found.append(Problem("required", f"{path}.identifiers", "identifiers is required"))
+                continue
+            found += check(relationship.get("identifiers"), f"{path}.identifiers")
+            found += self.attributes(relationship.get("relationship_attributes"), f"{path}.relationship_attributes")
         return found
 
     def _delivery(self, operation: Operation) -> list[Problem]:
@@ -332,19 +363,6 @@ def _timestamp(value: Any) -> list[Problem]:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return [Problem("invalid", "timestamp", "timestamp must be an integer of unix seconds")]
     return []
-
-
-def _relationships(operation: Operation) -> list[Problem]:
-    relationships = operation.get("cio_relationships")
-    if relationships is None:
-        return [Problem("required", "cio_relationships", "cio_relationships is required")]
-    if not isinstance(relationships, list):
-        return [Problem("invalid", "cio_relationships", "cio_relationships must be an array")]
-    return [
-        Problem("required", f"cio_relationships[{index}].identifiers", "identifiers is required")
-        for index, relationship in enumerate(relationships)
-        if not isinstance(relationship, dict) or not isinstance(relationship.get("identifiers"), dict)
-    ]
 
 
 def _device(device: Any, *, add: bool) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.clock import Clock
@@ -11,6 +12,7 @@ from stripe_cio_pipeline.sandbox.customerio.backlog import Backlog
 from stripe_cio_pipeline.sandbox.customerio.events import Event, Mail
 from stripe_cio_pipeline.sandbox.customerio.gaps import Gaps
 from stripe_cio_pipeline.sandbox.customerio.intake import Intake
+from stripe_cio_pipeline.sandbox.customerio.objects import Thing
 from stripe_cio_pipeline.sandbox.customerio.people import Person, Profile
 from stripe_cio_pipeline.sandbox.customerio.processing import Processor
 from stripe_cio_pipeline.sandbox.customerio.switches import CustomerioSwitches
@@ -76,6 +78,12 @@ class Workspace(Intake):
         with self.lock:
             self.apply_due()
             return self._processor.events.mails(self._processor.survivor)
+
+    def objects(self) -> list[Thing]:
+        """Give all objects, oldest first; who is related to one is told by the people's ``relationships``."""
+        with self.lock:
+            self.apply_due()
+            return [replace(thing) for thing in self._processor.object_rules.objects]
 
     def truth(self) -> Truth:
         """Give everything as it is at this moment, to be asked about many people."""
@@ -255,6 +263,7 @@ class Workspace(Intake):
         with self.lock:
             return {
                 "people": self.people(),
+                "objects": self.objects(),
                 "pending": self.pending,
                 "activities": [{"id": line.id, "type": line.type, "data": line.data} for line in self.activities()],
                 "events": self.events(),

@@ -35,7 +35,7 @@ def test_every_switch_is_documented_with_its_default(field):
     elif isinstance(value, dict):
         assert told == "`{}`"
     elif isinstance(value, tuple):
-        assert told == "`[" + ", ".join(f"{seconds:g}" for seconds in value) + "]`"
+        assert told == "`[" + ", ".join(f'"{one}"' if isinstance(one, str) else f"{one:g}" for one in value) + "]`"
     elif isinstance(value, bool) or value is None:
         assert told == TOLD[value]
     else:

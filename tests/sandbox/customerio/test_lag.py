@@ -50,8 +50,11 @@ def test_a_share_of_the_people_lags_each_for_a_time_of_their_own(make, identify,
 
 def test_the_same_people_lag_with_everything_that_is_sent_about_them(make, identify, event, clock):
     workspace = make(lagging_share=0.2)
-    workspace.accept(many(identify, 100))
-    late = {f"cus_{number}" for number in range(100)} - names(workspace)
+    workspace.accept([identify(email=f"customer-{number}@example.com", n=number) for number in range(100)])
+    late = {f"cus_{number}" for number in range(100)} - {f"cus_{one.attributes['n']}" for one in workspace.people()}
+    clock.advance(hours=3)
+    workspace.accept([identify(email=f"customer-{n}@example.com", set_id=f"cus_{n}") for n in range(100)])
+    assert {f"cus_{number}" for number in range(100)} - names(workspace) == late
     clock.advance(hours=3)
     workspace.accept([event("paid", id=f"cus_{number}") for number in range(100)])
     assert {f"cus_{number}" for number in range(100)} - {one.person_id for one in workspace.events()} == late != set()
@@ -76,6 +79,18 @@ def test_a_moved_clock_makes_no_activity_older_than_its_call_nor_younger_than_no
     assert moments == sorted(moments)
     assert began + 5 <= moments[0]
     assert moments[-1] <= machine.now
+
+
+def test_the_log_is_in_the_order_of_time_though_a_call_was_overtaken_long_ago(make, identify, machine, clock):
+    workspace = make(lags={"cus_1": 7200.0})
+    workspace.accept([identify(id="cus_1")])
+    machine.now += 5
+    workspace.accept([identify(id="cus_2")])
+    clock.advance(hours=2)
+    assert [(line.person_id, line.at) for line in workspace.activities()] == [
+        ("cus_2", machine.now),
+        ("cus_1", machine.now),
+    ]
 
 
 def test_in_an_incident_nothing_is_applied_for_an_hour_and_then_all_in_any_order(make, identify, clock):
