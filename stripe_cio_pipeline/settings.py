@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(
         default=None,
         validation_alias="STRIPE_CIO_WAREHOUSE",
-        description="DuckDB path or connection string; empty: warehouse.duckdb in STRIPE_CIO_HOME",
+        description="path of the DuckDB file, on a local disk; empty: warehouse.duckdb in STRIPE_CIO_HOME",
     )
     config: Path | None = Field(
         default=None,
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_location(self) -> str:
-        """A DuckDB path or connection string."""
+        """The path of the DuckDB file."""
         return self.warehouse or str(self.home / "warehouse.duckdb")
 
     def require_stripe(self) -> str:
