@@ -126,7 +126,6 @@ class Faults:
     """The plan of faults of one server. Requests are numbered from 1 in the order of their arrival."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._seed = seed
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._number = 0
