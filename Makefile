@@ -37,9 +37,11 @@ demo: .venv ## the whole pipeline against a sandbox of its own: no account, no k
 test: .venv ## the test suite
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal
 
-lint: .venv ## ruff
+lint: .venv ## ruff, and vulture for code that nobody uses
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/vulture --exclude '*/sandbox/*' stripe_cio_pipeline benchmarks
+	@$(BIN)/vulture
 
 types: .venv ## mypy, strict
 	@$(BIN)/mypy

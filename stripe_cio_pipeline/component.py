@@ -40,8 +40,8 @@ class StripeCustomerIoComponent(dg.Component, dg.Model, dg.Resolvable):
     )
     warehouse: str | None = Field(
         default=None,
-        description="Path of the DuckDB file. Empty: STRIPE_CIO_WAREHOUSE, or a file named for the prefix in "
-        "STRIPE_CIO_HOME.",
+        description="Path of the DuckDB file, on a local disk. Empty: STRIPE_CIO_WAREHOUSE, or a file named for the "
+        "prefix in STRIPE_CIO_HOME.",
         examples=["data/acme.duckdb"],
     )
     home: str | None = Field(default=None, description="Folder for all that is written. Empty: STRIPE_CIO_HOME.")

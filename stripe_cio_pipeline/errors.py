@@ -16,6 +16,7 @@
     │   └── CustomerioUnavailable     exit 1   no usable answer, after all retries
     ├── WarehouseError                exit 1   the DuckDB warehouse cannot be used
     │   ├── WarehouseLocked           exit 1   another process holds it
+    │   ├── WarehouseBusy             exit 1   another process is building, planning or delivering
     │   ├── WarehouseMissing          exit 1   nothing has been synced yet
     │   └── WarehouseVersionError     exit 2   it was written by a newer release
     ├── ModelError                    exit 2   a model's SQL is wrong: file, line, column
@@ -112,6 +113,10 @@ class WarehouseError(PipelineError):
 
 class WarehouseLocked(WarehouseError):
     """Another process holds the warehouse longer than the stated wait."""
+
+
+class WarehouseBusy(WarehouseError):
+    """Another process has the turn longer than the stated wait: it is building, planning or delivering."""
 
 
 class WarehouseMissing(WarehouseError):

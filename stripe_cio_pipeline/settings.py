@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(
         default=None,
         validation_alias="STRIPE_CIO_WAREHOUSE",
-        description="path of the DuckDB file; empty: warehouse.duckdb in STRIPE_CIO_HOME",
+        description="path of the DuckDB file, on a local disk; empty: warehouse.duckdb in STRIPE_CIO_HOME",
     )
     config: Path | None = Field(
         default=None,

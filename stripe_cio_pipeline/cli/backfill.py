@@ -8,12 +8,12 @@ from uuid import uuid4
 import typer
 
 from stripe_cio_pipeline.cli.reports import ProgressBars, show, show_plan, show_rows
-from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Wait, open_session
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.deliver import deliver
-from stripe_cio_pipeline.extract import fetch_older_events
+from stripe_cio_pipeline.extract import OlderEvents, fetch_older_events
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import make_plan, preview
-from stripe_cio_pipeline.warehouse import Statements
+from stripe_cio_pipeline.warehouse import Statements, Turn
 
 _SQL = Statements("stripe_cio_pipeline.cli.sql")
 
@@ -34,7 +34,6 @@ def backfill_events(
     """
     session = open_session(as_json=as_json, wait=wait)
     output = session.output
-    moment = since.replace(tzinfo=UTC).timestamp()
     run_id = f"backfill-{uuid4()}"
     with output.progress() as progress:
         fetched = fetch_older_events(
@@ -42,7 +41,7 @@ def backfill_events(
             session.settings,
             session.policy,
             run_id=run_id,
-            since=moment,
+            since=_moment(since),
             progress=ProgressBars(progress).note,
         )
     if fetched.events:
@@ -51,6 +50,12 @@ def backfill_events(
         output.say(
             "! Stripe keeps events for 30 days: what is older can be sent only as far as it was stored.", "yellow"
         )
+    with Turn(session.warehouse, "stripe-cio backfill-events", tell=output.say):
+        _forward(session, fetched, since=since, send=send, limit=limit, run_id=run_id)
+
+
+def _forward(session: Session, fetched: OlderEvents, *, since: datetime, send: bool, limit: int, run_id: str) -> None:
+    output, moment = session.output, _moment(since)
     build(session.warehouse, session.policy, run_id=run_id)
     found = preview(session.warehouse, session.policy, limit=None, events_since=moment)
     events = [row for row in found.rows if row.action == "event"]
@@ -95,3 +100,7 @@ def backfill_events(
         output.say(f"{made.counts.waiting_events:,} events wait until their people are linked; run this again later.")
     output.result({**summary, "sent": True, "delivery": report})
     report.raise_if_due()
+
+
+def _moment(since: datetime) -> float:
+    return since.replace(tzinfo=UTC).timestamp()

@@ -139,10 +139,10 @@ def _customerio(settings: Settings) -> Iterator[Finding]:
 
 def _workspace(settings: Settings, probed: Iterable[deliver.ProbeFinding]) -> Iterator[Finding]:
     """Hold the workspace that answered against the one that the warehouse belongs to."""
-    warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
-    if not warehouse.exists:
-        return
     try:
+        warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+        if not warehouse.exists:
+            return
         with warehouse.reading() as connection:
             bound = read_bindings(connection).get(ENVIRONMENT_BINDING)
     except (PipelineError, duckdb.CatalogException):
@@ -192,15 +192,15 @@ def _skew(address: str) -> float | None:
 
 
 def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
-    warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
-    was_there = warehouse.exists
     try:
+        warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+        was_there = warehouse.exists
         with warehouse.transaction() as connection:
             budget = extract.read_budget(connection, policy)
     except PipelineError as error:
         yield Finding.of("warehouse", error)
         return
-    yield Finding("warehouse", "ok", f"{warehouse.shown} can be written" + ("" if was_there else " (new)"))
+    yield Finding("warehouse", "ok", f"{warehouse.location} can be written" + ("" if was_there else " (new)"))
     yield Finding(
         "read allocation",
         "ok" if budget.share < 1 else "failed",

@@ -9,6 +9,7 @@ from stripe_cio_pipeline import deliver, extract
 from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import ProgressBars
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
+from stripe_cio_pipeline.warehouse import Turn
 
 
 def retry(
@@ -151,7 +152,9 @@ def forget(
         pass  # nobody is known before the first sync
     if not yes and not typer.confirm("Delete this person in Customer.io for good?", err=True):
         raise typer.Abort
-    report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
+    # A delivery under way could still send what it had planned for this person.
+    with Turn(session.warehouse, "stripe-cio forget", tell=session.output.say):
+        report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
     session.output.good(
         f"{report.person_id} is deleted and suppressed in Customer.io, and {report.writes:,} former writes are "
         "emptied here. What Stripe has stays there: delete the customer in Stripe."

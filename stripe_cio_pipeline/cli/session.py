@@ -20,7 +20,7 @@ Json = Annotated[
 ]
 Wait = Annotated[
     float,
-    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a warehouse that is in use."),
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for others at work in this warehouse."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="How many people and events to show one by one.")]
 

@@ -47,7 +47,8 @@ def read_status(connection: Connection, policy: Policy, *, now: float) -> Status
     """Gather the state. `now` is unix seconds by this machine."""
     cursors = _rows(connection, "status_cursors")
     looked = max((cursor["moved_at"] for cursor in cursors), default=None)
-    objects = _rows(connection, "status_objects")
+    names = sorted(("events", *(kind.name for kind in extract.OBJECTS)))
+    objects = [row for name in names for row in _rows(connection, "status_object", name, f"stripe.{name}")]
     newest = max((row["newest"] for row in objects if row["newest"] is not None), default=None)
     for row in objects:
         row["newest"] = moment(row["newest"])

@@ -17,6 +17,7 @@ from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import approve as approve_one
 from stripe_cio_pipeline.plan import preview
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Turn
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -91,6 +92,7 @@ def run_and_show(
                 instance=instance,
                 progress=bars.note,
                 on_report=take,
+                on_wait=output.say,
             )
         except PipelineError as error:
             outcome["exit_code"] = error.exit_code
@@ -120,7 +122,8 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     with session.warehouse.reading():
         pass  # where nothing was ever synced, say so and make no file
     # The models may have been edited since the last run, and this is how an edit's effect is seen.
-    model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
+    with Turn(session.warehouse, "stripe-cio plan", tell=session.output.say):
+        model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
     found = preview(session.warehouse, session.policy, limit=limit, now=time.time)
     output = session.output
     show_model(output, model)

@@ -152,7 +152,8 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         context: dg.AssetExecutionContext, config: PlanConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Compare the model with the ledger."""
-        with a_step(context, names) as opened:
+        # A dry run only reads.
+        with a_step(context, names, in_turn=not config.dry_run) as opened:
             with opened.warehouse.reading() as connection:
                 require_table(connection, "model.people")
             if config.dry_run:
@@ -210,7 +211,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         context: dg.AssetExecutionContext, config: DeliveryConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Send the plan, and store the outcome of every item."""
-        with a_step(context, names) as opened:
+        with a_step(context, names, in_turn=True) as opened:
             report = deliver(
                 opened.warehouse,
                 opened.settings,
@@ -220,6 +221,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                 approve=config.approve_plan is not None,
                 progress=opened.progress,
             )
+            opened.turn.give_back()
             opened.on_report(report)
             # A run is green only where everything due was accepted, or rejected with a reason.
             report.raise_if_due()

@@ -119,7 +119,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
         context: dg.AssetExecutionContext, config: ModelConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run the SQL of the model over what changed."""
-        with a_step(context, names) as opened:
+        with a_step(context, names, in_turn=True) as opened:
             report = build(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
             opened.on_report(report)
             with opened.warehouse.reading() as connection:

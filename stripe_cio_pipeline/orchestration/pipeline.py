@@ -1,4 +1,12 @@
-"""The way from a Dagster step into the rooms: settings, policy and warehouse, read when a step runs and not before."""
+"""The way from a Dagster step into the rooms: settings, policy and warehouse, read when a step runs and not before.
+
+The turn of a run (warehouse/turn.py) is held here, not in a step: building, planning and delivering are three steps,
+and a plan that was approved is to be the one that goes. The resource lives as long as the run in its process, so the
+first of these steps takes the turn, and the end of the run gives it back at the latest. Where steps have processes of
+their own, or somebody materializes one asset alone, each step has the turn for itself, and another run's plan may take
+the place of this one's before it is sent. That does no harm: delivery sends what stands without an answer, whoever
+planned it, and asks that plan's own guard; the other run finds nothing left to send.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,12 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from stripe_cio_pipeline.orchestration.environment import read_environment
 from stripe_cio_pipeline.policy import Policy, load_policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
 
 LOCK_WAIT_SECONDS = 60.0
 
@@ -25,13 +33,15 @@ def _ignore(_: object) -> None:
 class Opened:
     """What a step hands to a room.
 
-    `on_report` and `on_error` get each room's report, and the error that ended a step; `progress` gets the room's notes
-    on the way. `attended`: somebody waits at the terminal, so no failed step is tried again minutes later.
+    `turn` is for steps that build, plan or deliver; it is the same for all steps of a run in one process. `on_report`
+    and `on_error` get each room's report, and the error that ended a step; `progress` gets the room's notes on the way.
+    `attended`: somebody waits at the terminal, so no failed step is tried again minutes later.
     """
 
     settings: Settings
     policy: Policy
     warehouse: Warehouse
+    turn: Turn
     attended: bool = False
     on_report: Callable[[Any], None] = _ignore
     on_error: Callable[[BaseException], None] = _ignore
@@ -64,14 +74,29 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         default="", description="Name of the pipeline's own warehouse file, where no warehouse is named anywhere."
     )
 
+    _holder: str = PrivateAttr(default="Dagster")
+    _tell: Callable[[str], object] | None = PrivateAttr(default=None)
+    _turn: Turn | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Learn what this run is called to whoever waits for it."""
+        if context.run is not None:
+            self._holder = f"Dagster run {context.run.run_id}"
+        if context.log is not None:
+            self._tell = context.log.info
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Give the turn back, whatever the run ended with."""
+        if self._turn is not None:
+            self._turn.give_back()
+
     def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
         """Read settings and policy. Raises SettingsError, PolicyError."""
         settings = self.settings()
-        return Opened(
-            settings,
-            load_policy(settings.config),
-            Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds),
-        )
+        warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds)
+        if self._turn is None:
+            self._turn = Turn(warehouse, self._holder, tell=self._tell)
+        return Opened(settings, load_policy(settings.config), warehouse, self._turn)
 
     def settings(self) -> Settings:
         """Read the environment, with this pipeline's own places put in. Raises SettingsError."""

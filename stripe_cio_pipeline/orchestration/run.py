@@ -20,7 +20,7 @@ from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
 from stripe_cio_pipeline.plan import Plan, Preview
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
 
 #: Dagster writes some ten lines a step to the console. Whoever waits here is told by reports and progress instead.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -64,13 +64,14 @@ def run_sync(
     instance: dg.DagsterInstance | None = None,
     progress: Callable[[Any], None] | None = None,
     on_report: Callable[[Any], None] | None = None,
+    on_wait: Callable[[str], object] | None = None,
 ) -> SyncOutcome:
     """Run the job `sync` once and give the rooms' reports.
 
     `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and the first `preview_rows` of
     what would be are given; `full` computes every person anew. `on_report` gets each report as soon as its step has
-    ended, `progress` the rooms' notes on the way. The run is recorded in `instance`, by default in the one that
-    DAGSTER_HOME names, and nowhere if it names none.
+    ended, `progress` the rooms' notes on the way, `on_wait` a sentence where another process has the turn. The run is
+    recorded in `instance`, by default in the one that DAGSTER_HOME names, and nowhere if it names none.
 
     Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package, or
     KeyboardInterrupt.
@@ -82,10 +83,13 @@ def run_sync(
         if on_report is not None:
             on_report(report)
 
+    warehouse = warehouse or Warehouse(settings.warehouse_location)
+    turn = Turn(warehouse, "stripe-cio sync", tell=on_wait)
     opened = Opened(
         settings,
         policy,
-        warehouse or Warehouse(settings.warehouse_location),
+        warehouse,
+        turn,
         attended=True,
         on_report=keep,
         on_error=notes.errors.append,
@@ -99,20 +103,23 @@ def run_sync(
         None if recorded else Traced(),
     )
     started = time.monotonic()
-    with _instance(instance) as used:
-        result = definitions.resolve_job_def("sync").execute_in_process(
-            instance=used,
-            raise_on_error=False,
-            run_config={
-                "loggers": _QUIET,
-                "ops": {
-                    "build_model": {"config": {"full": full}},
-                    "make_plan": {
-                        "config": {"approve": approve, "dry_run": dry_run, "full": full, "rows": preview_rows}
+    try:
+        with _instance(instance) as used:
+            result = definitions.resolve_job_def("sync").execute_in_process(
+                instance=used,
+                raise_on_error=False,
+                run_config={
+                    "loggers": _QUIET,
+                    "ops": {
+                        "build_model": {"config": {"full": full}},
+                        "make_plan": {
+                            "config": {"approve": approve, "dry_run": dry_run, "full": full, "rows": preview_rows}
+                        },
                     },
                 },
-            },
-        )
+            )
+    finally:
+        turn.give_back()
     if not result.success:
         raise _why(result, notes)
     return SyncOutcome(

@@ -7,13 +7,19 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from stripe_cio_pipeline.deliver import raise_alerts
-from stripe_cio_pipeline.errors import CustomerioUnavailable, PipelineError, StripeUnavailable, WarehouseLocked
+from stripe_cio_pipeline.errors import (
+    CustomerioUnavailable,
+    PipelineError,
+    StripeUnavailable,
+    WarehouseBusy,
+    WarehouseLocked,
+)
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
 from stripe_cio_pipeline.orchestration.runs import Kind, finish_run
 
 #: What may well be over in a minute. Everything else would fail in the same way again.
-_PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked)
+_PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked, WarehouseBusy)
 
 #: After about 1, 3 and 7 minutes. It is asked for by the step and not declared on it, because Dagster takes a declared
 #: policy for interruptions too: a run that somebody stops would wait and begin again.
@@ -22,9 +28,13 @@ _RETRY = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL,
 
 @contextmanager
 def a_step(
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, names: Names, kind: Kind = "sync"
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    names: Names,
+    kind: Kind = "sync",
+    *,
+    in_turn: bool = False,
 ) -> Iterator[Opened]:
-    """Open the pipeline for one step of a run of this kind.
+    """Open the pipeline for one step of a run of this kind; `in_turn` takes the warehouse's turn, which the run keeps.
 
     Our errors become a failure that says what happened and what to do, tried again only where that may help.
     """
@@ -32,6 +42,8 @@ def a_step(
     opened: Opened | None = None
     try:
         opened = pipeline.open()
+        if in_turn:
+            opened.turn.take()
         yield opened
     except PipelineError as error:
         attempt = context.retry_number + 1
@@ -50,6 +62,9 @@ def a_step(
             allow_retries=False,
         )
         if again:
+            if opened is not None:
+                # Nobody is to wait for a step that waits itself.
+                opened.turn.give_back()
             raise dg.RetryRequested(_RETRY.max_retries, _RETRY.calculate_delay(attempt)) from failure
         raise failure from error
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):

@@ -4,10 +4,12 @@ from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, tran
 from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
 from stripe_cio_pipeline.warehouse.rows import replace
 from stripe_cio_pipeline.warehouse.statements import Statements, read_script
+from stripe_cio_pipeline.warehouse.turn import Turn
 
 __all__ = [
     "Connection",
     "Statements",
+    "Turn",
     "Warehouse",
     "last_seq",
     "next_seq",

@@ -26,16 +26,22 @@ Connection = duckdb.DuckDBPyConnection
 #: DuckDB names the process that holds the file: `held in /usr/bin/python3 (PID 4711)`.
 _HOLDER = re.compile(r"held in (?P<program>\S+) \(PID (?P<pid>\d+)\)")
 
+#: DuckDB takes such a prefix for an extension or a remote file system: `md:`, `ducklake:`, `s3://`.
+_CONNECTION_STRING = re.compile(r"\w{2,}:")
+
+#: DuckDB names the catalog after the file, and takes `stripe.customers` for a table of the catalog `stripe`.
+_SCHEMAS = frozenset({"stripe", "model", "customerio", "pipeline", "information_schema"})
+
 STORAGE_VERSION = "v1.5.0"
 
 
 class Warehouse:
     """A DuckDB file, opened anew for each piece of work.
 
-    `location` is its path. A connection string (`md:...`, `ducklake:...`) is refused when it is to be opened: nothing
-    keeps two runs apart there, and two deliveries sent every item twice. `lock_wait_seconds` is how long to wait for
-    another process. `memory_limit` is DuckDB's (`'300MB'`). `sleep` and `clock` are the waiting's
-    hands, for tests.
+    `lock_wait_seconds` is how long to wait for another process. `memory_limit` is DuckDB's (`'300MB'`). `sleep` and
+    `clock` are the waiting's hands, for tests.
+
+    Raises SettingsError where `location` is none that can be guarded (a connection string), or none that works.
     """
 
     def __init__(
@@ -48,38 +54,48 @@ class Warehouse:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.location = str(location)
-        self._lock_wait_seconds = lock_wait_seconds
+        _refuse(self.location)
+        self.wait_seconds = lock_wait_seconds
         self._memory_limit = memory_limit
         self._sleep = sleep
         self._clock = clock
         self._migrated = False
 
     def __repr__(self) -> str:
-        return f"Warehouse({self.shown!r})"
-
-    @property
-    def shown(self) -> str:
-        """The location as it may be shown: a connection string can hold a token, so only its kind is."""
-        return self.location.split(":")[0] + ":…" if self._is_remote else self.location
-
-    @property
-    def _is_remote(self) -> bool:
-        # "md:", "ducklake:...", "motherduck:..."; a one-letter prefix is a Windows drive.
-        return re.match(r"[a-z]{2,}:", self.location) is not None
+        return f"Warehouse({self.location!r})"
 
     @property
     def exists(self) -> bool:
         """Whether there is anything to read."""
         return Path(self.location).exists()
 
+    def attempts(self) -> Iterator[float]:
+        """Give the seconds waited so far, again and again after a pause, until the wait for others is over."""
+        began = self._clock()
+        pause = 0.02
+        while True:
+            waited = self._clock() - began
+            yield waited
+            if waited >= self.wait_seconds:
+                return
+            self._sleep(pause)
+            pause = min(pause * 1.5, 0.5)
+
+    def make_folder(self) -> None:
+        """Make the folder that the warehouse lies in. Raises WarehouseError."""
+        folder = Path(self.location).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as refused:
+            raise WarehouseError(
+                f"The folder {folder} for the warehouse cannot be made ({refused.strerror}).",
+                "Set STRIPE_CIO_HOME or STRIPE_CIO_WAREHOUSE to a place that can be written.",
+            ) from None
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open for reading and writing, without a transaction.
-
-        Raises WarehouseLocked, WarehouseVersionError, and SettingsError where the location is a connection string.
-        """
-        self._refuse_remote()
-        self._make_folder()
+        """Open for reading and writing, without a transaction. Raises WarehouseLocked, WarehouseVersionError."""
+        self.make_folder()
         connection = self._open(read_only=False)
         try:
             if not self._migrated:
@@ -98,10 +114,9 @@ class Warehouse:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open read-only. Raises WarehouseMissing where nothing was ever synced, else what `connect` raises."""
-        self._refuse_remote()
         if not self.exists:
             raise WarehouseMissing(
-                f"There is no warehouse at {self.shown} yet.",
+                f"There is no warehouse at {self.location} yet.",
                 "Run stripe-cio sync first, or set STRIPE_CIO_WAREHOUSE to the one that you mean.",
             )
         connection = self._open(read_only=True)
@@ -110,38 +125,16 @@ class Warehouse:
         finally:
             connection.close()
 
-    def _refuse_remote(self) -> None:
-        if self._is_remote:
-            raise SettingsError(
-                f"STRIPE_CIO_WAREHOUSE is the connection string {self.shown} and must be the path of a DuckDB file: "
-                "nothing keeps two runs apart there, and both would send everything.",
-                "Set it to a path, or take it out: the warehouse is then a file in STRIPE_CIO_HOME.",
-            )
-
-    def _make_folder(self) -> None:
-        folder = Path(self.location).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as refused:
-            raise WarehouseError(
-                f"The folder {folder} for the warehouse cannot be made ({refused.strerror}).",
-                "Set STRIPE_CIO_HOME or STRIPE_CIO_WAREHOUSE to a place that can be written.",
-            ) from None
-
     def _open(self, *, read_only: bool) -> Connection:
-        deadline = self._clock() + self._lock_wait_seconds
-        pause = 0.02
-        while True:
+        message = ""
+        for _ in self.attempts():
             try:
                 return self._connect_once(read_only=read_only)
             except duckdb.Error as refused:
                 message = str(refused)
                 if not _is_busy(message):
                     raise self._explain(message) from None
-                if self._clock() >= deadline:
-                    raise self._locked(message) from None
-            self._sleep(pause)
-            pause = min(pause * 1.5, 0.5)
+        raise self._locked(message)
 
     def _connect_once(self, *, read_only: bool) -> Connection:
         if not read_only and not self.exists and self.location != ":memory:":
@@ -170,25 +163,42 @@ class Warehouse:
         found = _HOLDER.search(message)
         holder = f"process {found['pid']} ({found['program']})" if found else "another connection"
         return WarehouseLocked(
-            f"The warehouse {self.shown} is held by {holder} and was not free within {self._lock_wait_seconds:.0f} s.",
+            f"The warehouse {self.location} is held by {holder} and was not free within {self.wait_seconds:.0f} s.",
             "Wait until that process has finished, or close it if it is a DuckDB shell, and run this again.",
         )
 
     def _explain(self, message: str) -> WarehouseError:
         if "version number" in message or "storage version" in message.lower():
             return WarehouseVersionError(
-                f"The warehouse {self.shown} was written by a newer DuckDB than the one installed here "
+                f"The warehouse {self.location} was written by a newer DuckDB than the one installed here "
                 f"({duckdb.__version__}).",
                 "Install that version of duckdb, or begin a new warehouse with STRIPE_CIO_WAREHOUSE.",
             )
         if "not a valid DuckDB database file" in message:
             return WarehouseError(
-                f"{self.shown} is not a DuckDB database.",
+                f"{self.location} is not a DuckDB database.",
                 "Set STRIPE_CIO_WAREHOUSE to another path, or restore the file from a backup.",
             )
         return WarehouseError(
-            f"The warehouse {self.shown} cannot be opened: {message.splitlines()[0]}.",
+            f"The warehouse {self.location} cannot be opened: {message.splitlines()[0]}.",
             "Look at the path, its permissions and the free disk space.",
+        )
+
+
+def _refuse(location: str) -> None:
+    if _CONNECTION_STRING.match(location):
+        # The rest of a connection string can hold a token.
+        raise SettingsError(
+            f"The warehouse {location.split(':')[0]}:… is a connection string. Two syncs at once would send everything "
+            "twice there: only a file on a local disk can be guarded.",
+            "Set STRIPE_CIO_WAREHOUSE to a path, such as /var/lib/stripe-cio/warehouse.duckdb.",
+        )
+    name = Path(location).stem
+    if name.lower() in _SCHEMAS:
+        raise SettingsError(
+            f"The warehouse {location} cannot be called {name}: DuckDB names the database after the file, and then "
+            "cannot tell it from the schema of that name inside.",
+            f"Set STRIPE_CIO_WAREHOUSE to another name, such as {name}_warehouse.duckdb.",
         )
 
 
@@ -207,5 +217,6 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def _is_busy(message: str) -> bool:
-    # The second: in one process DuckDB refuses a read-only handle beside a writing one, until that one closes.
-    return "Could not set lock on file" in message or "different configuration" in message
+    # In one process DuckDB refuses a read-only handle beside a writing one, and any beside the one that makes the file.
+    signs = ("Could not set lock on file", "different configuration", "Unique file handle conflict")
+    return any(sign in message for sign in signs)

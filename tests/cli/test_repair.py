@@ -10,7 +10,6 @@ import pytest
 from stripe_cio_pipeline.sandbox import Sandbox
 
 TAMPER = 'update stripe.customers set payload = json_merge_patch(payload, \'{"name": "Tampered"}\')'
-TAMPERED = "select count(*) from stripe.customers where (payload ->> 'name') = 'Tampered'"
 
 pytestmark = pytest.mark.usefixtures("policy_file")
 

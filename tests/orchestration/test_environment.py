@@ -28,8 +28,8 @@ def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> No
 def test_a_pipeline_with_a_name_has_a_warehouse_of_its_own() -> None:
     assert PipelineResource(home="data").settings().warehouse_location == "data/warehouse.duckdb"
     assert PipelineResource(home="data", name="acme").settings().warehouse_location == "data/acme.duckdb"
-    named = PipelineResource(home="data", name="acme", warehouse="else/where.duckdb")
-    assert named.settings().warehouse_location == "else/where.duckdb"
+    named = PipelineResource(home="data", name="acme", warehouse="other.duckdb")
+    assert named.settings().warehouse_location == "other.duckdb"
 
 
 def test_no_key_is_part_of_what_dagster_shows(monkeypatch: pytest.MonkeyPatch) -> None:

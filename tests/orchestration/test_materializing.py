@@ -14,7 +14,7 @@ from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
 from tests.orchestration.conftest import World
 
 APPROVED = {"make_plan": {"approve": True}}
@@ -67,7 +67,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     with Sandbox(seed=7, customers=12, history_days=60, customerio=CustomerioSwitches.gentle()) as sandbox:
         found = {**sandbox.environment(), "STRIPE_CIO_HOME": str(folder)}
         settings = read_environment("OUR_", {f"OUR_{name}": value for name, value in found.items()})
-        opened = Opened(settings, policy, Warehouse(settings.warehouse_location))
+        warehouse = Warehouse(settings.warehouse_location)
+        opened = Opened(settings, policy, warehouse, Turn(warehouse, "test"))
         definitions = build_definitions(Layout(policy=policy), GivenPipeline(opened))
         with dg.DagsterInstance.ephemeral() as instance:
             result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(

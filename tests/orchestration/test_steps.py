@@ -23,7 +23,7 @@ from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import load_settings
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
 from tests.orchestration.conftest import World
 
 
@@ -38,10 +38,12 @@ class Outcome:
     def __init__(self, error: BaseException, folder: Path, *, attended: bool) -> None:
         self.attempts = 0
         self.told: list[BaseException] = []
+        warehouse = Warehouse(folder / "warehouse.duckdb")
         opened = Opened(
             load_settings(),
             Policy(),
-            Warehouse(folder / "warehouse.duckdb"),
+            warehouse,
+            Turn(warehouse, "test"),
             attended=attended,
             on_error=self.told.append,
         )

@@ -10,47 +10,27 @@ select name, value, moved_at
 from pipeline.cursors
 order by name
 
--- name: status_objects
--- What is stored of each Stripe object type, and how far its history has been read.
+-- name: status_object
+-- What is stored of one Stripe object type, its table in $2, and how far its history has been read.
 with stored as (
-    select 'customers' as object, count(*) filter (where not deleted) as live, count(*) filter (where deleted) as deleted, max(as_of) as newest
-    from stripe.customers
-    union all
-    select 'subscriptions', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.subscriptions
-    union all
-    select 'invoices', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.invoices
-    union all
-    select 'charges', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.charges
-    union all
-    select 'products', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.products
-    union all
-    select 'prices', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.prices
-    union all
-    select 'coupons', count(*) filter (where not deleted), count(*) filter (where deleted), max(as_of)
-    from stripe.coupons
-    union all
-    select 'events', count(*) filter (where not deleted), count(*) filter (where deleted), max(created)
-    from stripe.events
+    select
+        count(*) filter (where not deleted) as live,
+        count(*) filter (where deleted) as deleted,
+        max(case when $1 = 'events' then created else as_of end) as newest
+    from query_table($2)
 ),
 
 history as (
     select
-        replace(name, 'history.', '') as object,
         json_extract_string(value, '$.state') as state,
         cast(json_extract_string(value, '$.rows') as bigint) as rows_listed
     from pipeline.cursors
-    where name like 'history.%'
+    where name = 'history.' || $1
 )
 
-select stored.object, stored.live, stored.deleted, stored.newest, history.state as history, history.rows_listed
+select $1 as object, stored.live, stored.deleted, stored.newest, history.state as history, history.rows_listed
 from stored
-left join history using (object)
-order by stored.object
+left join history on true
 
 -- name: status_people
 select state, count(*) as people

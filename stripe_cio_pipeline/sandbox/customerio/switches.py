@@ -136,7 +136,6 @@ class CustomerioSwitches:
     host_region: Literal["us", "eu"] | None = None
     redirect_status: Literal[301, 302, 307, 308] = 301
     environment_id: int = 100_001
-    workspace_id: int = 100_001
     site_id: str = "sandbox-site"
     track_api_key: str = "sandbox-track"
     app_api_key: str = "sandbox-app"

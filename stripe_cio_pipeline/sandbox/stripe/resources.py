@@ -330,7 +330,6 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 BY_PATH: Mapping[str, Resource] = {resource.path: resource for resource in RESOURCES}
-BY_OBJECT: Mapping[str, Resource] = {resource.object: resource for resource in RESOURCES}
 
 UNLISTED_OBJECTS = ("discount", "card", "source", "balance_transaction")
 """Objects that are only reached by expansion or from a parent."""
