@@ -4,7 +4,6 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
 
 import pyarrow as pa
 
@@ -115,12 +114,9 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     run = {"run_id": run_id}
     actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
     if actions - {"event"}:
-        is_known = _find_known(connection, {**parameters, "mark": mark})
         seq = {"seq": next_seq(connection)}
-        connection.execute(_SQL["insert_people"], {**parameters, **run, **seq})
-        if is_known:
-            connection.execute(_SQL["delete_older_people"], seq)
-        connection.execute(_SQL["drop_known"])
+        connection.execute(_SQL.since("insert_people", mark), {**parameters, **run, **seq})
+        connection.execute(_SQL.since("delete_replaced_people", mark), seq)
     if "event" in actions:
         connection.execute(_SQL["delete_older_events"], parameters)
         connection.execute(_SQL["insert_events"], {**parameters, **run})
@@ -130,15 +126,6 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
         connection.execute(_SQL["insert_rejections"], run)
         connection.execute(_SQL["drop_touched_rejections"])
     connection.execute(_SQL["drop_answered"])
-
-
-def _find_known(connection: Connection, parameters: dict[str, Any]) -> bool:
-    """Set the ledger's rows of those who were answered aside; False where it has none."""
-    if connection.execute(_SQL["has_earlier"], {"mark": parameters["mark"]}).fetchone() is None:
-        connection.execute(_SQL["create_nobody_known"])
-        return False
-    connection.execute(_SQL["create_known"], parameters)
-    return connection.execute(_SQL["has_known"]).fetchone() is not None
 
 
 def record_calls(connection: Connection, made: list[tuple[str, Call]], *, plan_id: str, run_id: str) -> None:
