@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from stripe_cio_pipeline.deliver.client import Call
 from stripe_cio_pipeline.deliver.outcome import Problem
+from stripe_cio_pipeline.deliver.rejections import record_rejections
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -120,11 +121,8 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     if "event" in actions:
         connection.execute(_SQL["delete_older_events"], parameters)
         connection.execute(_SQL["insert_events"], {**parameters, **run})
-    if any(batch.refused for batch in group.settled) or connection.execute(_SQL["has_rejections"]).fetchone():
-        connection.execute(_SQL["create_touched_rejections"], parameters)
-        connection.execute(_SQL["delete_touched_rejections"])
-        connection.execute(_SQL["insert_rejections"], run)
-        connection.execute(_SQL["drop_touched_rejections"])
+    is_any_refused = any(batch.refused for batch in group.settled)
+    record_rejections(connection, parameters, run_id=run_id, is_any_refused=is_any_refused)
     connection.execute(_SQL["drop_answered"])
 
 

@@ -20,7 +20,6 @@ from ulid import ULID
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
 from stripe_cio_pipeline.deliver.due import read_batches
 from stripe_cio_pipeline.deliver.ledger import GROUP_ITEMS, Group, Settled, record
-from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import (
     Accepted,
     Again,
@@ -33,7 +32,7 @@ from stripe_cio_pipeline.deliver.outcome import (
     judge,
 )
 from stripe_cio_pipeline.deliver.packing import Batch
-from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events
+from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events, limit_memory
 from stripe_cio_pipeline.errors import CustomerioError
 from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction
 

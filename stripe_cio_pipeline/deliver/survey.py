@@ -1,11 +1,10 @@
-"""What stands in a plan, looked at once before anything is sent."""
+"""What stands in a plan, looked at once before anything is sent, and how much memory DuckDB may take for it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stripe_cio_pipeline.deliver.memory import limit_memory, megabytes_for
 from stripe_cio_pipeline.deliver.packing import MAX_OPERATION_BYTES
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -14,6 +13,11 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 #: Spans are counted first, so that a stretch is bounded by bytes whatever lies where in the plan.
 SPAN = 1_024
 STRETCH_BYTES = 8_000_000
+
+_LEAST_MEGABYTES = 150
+#: DuckDB works on 2,048 rows at once, and an operation passes through about a dozen such vectors.
+_ROWS_AT_ONCE = 2_048
+_VECTORS = 12
 
 
 class Phase(StrEnum):
@@ -106,3 +110,14 @@ def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) ->
         else:
             found.append(Stretch(span * SPAN, (span + 1) * SPAN, size))
     return found
+
+
+def megabytes_for(widest: int) -> int:
+    """Say what a plan needs whose widest operation has so many bytes: little for what is usual."""
+    return _LEAST_MEGABYTES + min(widest, 32_000) * _ROWS_AT_ONCE * _VECTORS // 1_000_000
+
+
+def limit_memory(connection: Connection, megabytes: int) -> None:
+    """Set memory, threads and compression until the file is closed."""
+    # SET takes no parameters; the number is ours.
+    connection.execute(_SQL["settings_for_delivery"].format(megabytes=megabytes))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from stripe_cio_pipeline.deliver import DeliveryReport, Patience, deliver
-from stripe_cio_pipeline.plan import event_ulid
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.plan.ulids import event_ulid
 
 #: Retries as fast as they can be, so that a test waits for nothing.
 QUICK = Patience(attempts=3, seconds=10.0, first=0.001, longest=0.002, jitter=0.0)
