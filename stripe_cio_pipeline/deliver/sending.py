@@ -34,11 +34,13 @@ from stripe_cio_pipeline.deliver.outcome import (
 from stripe_cio_pipeline.deliver.packing import Batch
 from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events, limit_memory
 from stripe_cio_pipeline.errors import CustomerioError
-from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction, write_cursor
 
 Result = TypeVar("Result")
 
 BATCH_PATH = "/api/v2/batch"
+#: The cursor of the newest timestamp that an update was sent with: unix seconds.
+STAMP = "customerio.stamp"
 #: Calls packed ahead of the senders, about half a megabyte each.
 _PACKED_AHEAD = 16
 #: How long an answer may wait to be written down together with others.
@@ -49,7 +51,10 @@ _HOLD_SECONDS = 3.0
 
 
 class Sending:
-    """One delivery's calls. `told` hears of every group that was written down."""
+    """One delivery's calls. `told` hears of every group that was written down.
+
+    `last_stamp` (unix seconds) is the newest timestamp of earlier deliveries.
+    """
 
     def __init__(
         self,
@@ -60,6 +65,7 @@ class Sending:
         in_flight: int,
         unrecorded: int,
         now: Callable[[], float],
+        last_stamp: int,
         told: Callable[[Group], None],
     ) -> None:
         self._warehouse = warehouse
@@ -69,6 +75,8 @@ class Sending:
         self._mark = 0
         self._last_seq = -1
         self._now = now
+        self._least_stamp = last_stamp + 1
+        self._last_stamp = self._kept_stamp = last_stamp
         self._told = told
         self._room = asyncio.Semaphore(max(unrecorded, in_flight))
         # The other half is for calls that go out while these are written down.
@@ -181,7 +189,7 @@ class Sending:
             "POST",
             BATCH_PATH,
             partial(judge, items=len(batch)),
-            body=lambda: batch.body(int(self._now())),
+            body=lambda: batch.body(self._stamp()),
             items=len(batch),
             on_call=lambda call: made.append((str(ULID()), call)),
         )
@@ -193,6 +201,12 @@ class Sending:
             rest = self._take(batch, outcome, request_id, call)
         self._answered.set()
         return rest
+
+    def _stamp(self) -> int:
+        """Give the time that updates carry: Customer.io skips one older than the last, whatever our clock did."""
+        stamp = max(int(self._now()), self._least_stamp)
+        self._last_stamp = max(self._last_stamp, stamp)
+        return stamp
 
     def _take(self, batch: Batch, outcome: Outcome, request_id: str, call: Call) -> list[Batch]:
         settle = partial(self._settle, request_id=request_id, call=call)
@@ -281,6 +295,9 @@ class Sending:
                 if last_seq(connection) != self._last_seq:
                     # The phase's first group, or somebody else has written meanwhile.
                     self._mark = last_seq(connection)
+                stamp = self._last_stamp
+                if stamp > self._kept_stamp:
+                    write_cursor(connection, STAMP, str(stamp), self.run_id)
                 record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
                 reached = last_seq(connection)
         except BaseException:
@@ -289,6 +306,7 @@ class Sending:
                 self._group.give_back(group)
             raise
         self._last_seq = reached
+        self._kept_stamp = stamp
         self._told(group)
         return group.ended
 

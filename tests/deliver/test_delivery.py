@@ -255,3 +255,19 @@ def test_whoever_is_changed_by_others_while_calls_go_out_stays_one_person(make_w
 
     assert len(notes) > 1, "everything was written down at once"
     assert world.ask("select count(*), count(distinct person_id) from customerio.people") == [(people, people)]
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_makes_no_update_stale(world: World) -> None:
+    start = 1_800_000_000.0
+    world.deliver(identify(1, plan="free"), now=lambda: start + 3600)
+    world.workspace.settle()
+    world.deliver(update(1, {}, plan="pro"), now=lambda: start)
+    world.workspace.settle()
+    world.deliver(update(1, {}, plan="team"), now=lambda: start + 0.5)
+    world.workspace.settle()
+
+    assert world.workspace.activities("skipped_update") == []
+    assert world.workspace.person(id="cus_000001").attributes["plan"] == "team"
+    assert world.ask("select value from pipeline.cursors where name = 'customerio.stamp'") == [
+        (str(int(start) + 3602),)
+    ]
