@@ -1,11 +1,13 @@
 """What stands in a plan, looked at once before anything is sent, and how much memory DuckDB may take for it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stripe_cio_pipeline.deliver.packing import MAX_OPERATION_BYTES
+import pyarrow as pa
+
+from stripe_cio_pipeline.deliver.packing import MAX_BODY_BYTES, MAX_OPERATION_BYTES
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -95,9 +97,22 @@ def survey(connection: Connection, plan_id: str) -> Survey:
     return Survey(plan_id, first, planned, megabytes_for(widest), has_unsendable, spans)
 
 
-def due_events(connection: Connection, plan: Survey) -> list[Stretch]:
-    """Cut the events that may be sent now into stretches: of each person the first one that is still due."""
-    return cut(connection.execute(_SQL["windows_events"], {"first": plan.first, "span": SPAN}).fetchall())
+@dataclass(frozen=True, slots=True)
+class EventTurns:
+    """The events that may go out now and the stretches that they lie in. SQL reads `turns` as `event_turns`."""
+
+    turns: pa.Table
+    stretches: list[Stretch]
+
+
+def due_events(connection: Connection, plan: Survey, left_due: Collection[int]) -> EventTurns:
+    """Look which events may be sent now: of each person those that are next, unless an earlier one was left due."""
+    parameters = {"first": plan.first, "left_due": list(left_due), "most_bytes": MAX_BODY_BYTES // 2}
+    turns = connection.sql(_SQL["event_turns"], params=parameters).to_arrow_table()
+    connection.register("event_turns", turns)
+    spans = connection.execute(_SQL["windows_events"], {"span": SPAN}).fetchall()
+    connection.unregister("event_turns")
+    return EventTurns(turns, cut(spans))
 
 
 def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) -> list[Stretch]:
