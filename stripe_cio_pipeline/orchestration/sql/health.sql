@@ -32,9 +32,21 @@ order by rows desc, person
 limit 20
 
 -- name: people_in_conflict
+-- Whom the plan holds, and who is in conflict beside them. A hold is never answered, and an older plan's has given way.
+with held as (
+    select person_id, reason
+    from customerio.operations
+    where action = 'hold'
+),
+stopped as (
+    select 'held' as state, person_id, reason from held
+    union all
+    select state, person_id, reason
+    from customerio.people
+    where state in ('conflict', 'held') and person_id not in (select person_id from held)
+)
 select state, reason, count(*) as people, min(person_id) as example
-from customerio.people
-where state in ('conflict', 'held')
+from stopped
 group by state, reason
 order by people desc, state, reason
 
