@@ -68,6 +68,28 @@ from customerio.people
 where state = 'linking'
     and linked_at + to_seconds(cast($settle_seconds as bigint)) <= (now() at time zone 'UTC')
 
+-- name: items_left_due
+-- What an outage left of a plan, unless that waits for an approval, and people whom `retry` or `verify` made due.
+with left_over as (
+    select plan_id, first_position
+    from customerio.plans
+    where delivered_at is null
+        and (approved_at is not null or not coalesce((guard ->> '$.stopped')::boolean, false))
+)
+select
+    (
+        select count(*)
+        from customerio.operations as o
+        inner join left_over as p on p.plan_id = o.plan_id and o.position >= p.first_position
+        where o.action <> 'hold'
+    )
+    - (
+        select coalesce(sum(a.last_position - a.first_position + 1), 0)
+        from customerio.answers as a
+        inner join left_over as p on p.plan_id = a.plan_id
+    )
+    + (select count(distinct person_id) from customerio.due where reason in ('drift', 'not_linked', 'retry'))
+
 -- name: seconds_from_stored_to_planned
 -- From the last move of the event watermark to the plan, by this machine's clock.
 select date_part('epoch', p.planned_at - max(c.moved_at))
