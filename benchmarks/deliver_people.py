@@ -61,6 +61,8 @@ def measure(people: int, paced: int, *, peers: bool) -> dict[str, dict[str, floa
         with acceptor(folder) as switch:
             part("prepare", folder, people)
             figures["ours, no latency"] = part("deliver", folder, people)
+            part("prepare_updates", folder, people)
+            figures["ours, updates"] = part("deliver", folder, people)
             if peers:
                 figures["customerio batch"] = part("customerio", folder, people)
                 figures["async-customerio send_batch"] = part("async_customerio", folder, people)
@@ -123,6 +125,15 @@ def prepare(folder: Path, people: int, pace: float) -> dict[str, float]:
         connection.execute((HERE / "deliver_plan.sql").read_text().format(people=people))
         rows = connection.execute("select operation from customerio.plan order by position limit 20000").fetchall()
     (folder / "operations.json").write_text("[" + ",".join(row[0] for row in rows) + "]")
+    return {}
+
+
+def prepare_updates(folder: Path, people: int, pace: float) -> dict[str, float]:
+    from stripe_cio_pipeline.warehouse import Warehouse
+
+    prepare(folder, people, pace)
+    with Warehouse(folder / "warehouse.duckdb").connect() as connection:
+        connection.execute((HERE / "deliver_updates.sql").read_text().format(people=people))
     return {}
 
 
@@ -216,7 +227,13 @@ def figure(people: int, seconds: float, requests: int) -> dict[str, float]:
     }
 
 
-PARTS = {"prepare": prepare, "deliver": deliver, "customerio": customerio, "async_customerio": async_customerio}
+PARTS = {
+    "prepare": prepare,
+    "prepare_updates": prepare_updates,
+    "deliver": deliver,
+    "customerio": customerio,
+    "async_customerio": async_customerio,
+}
 
 if __name__ == "__main__":
     main()

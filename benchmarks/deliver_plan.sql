@@ -34,3 +34,9 @@ worded as (
 select
     'benchmark', i, 'identify', 'cus_' || lpad(i::varchar, 14, '0'), 'linked_by_email', heading, '{{}}', attributes
 from worded
+;
+
+insert into customerio.next_people (position, person_id, state, id, email)
+select
+    position, person_id, 'linking', person_id, after ->> '$.email'
+from customerio.operations

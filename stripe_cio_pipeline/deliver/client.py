@@ -16,11 +16,13 @@ from stripe_cio_pipeline.deliver.outcome import Again, Answer, Outcome
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.errors import CustomerioUnavailable, SettingsError
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.waiting import within
 
 TRACK_HOSTS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 APP_HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 #: The App API grants ten calls a second in all.
 APP_REQUESTS_PER_SECOND = 10.0
+CALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ def _wait_or_repeat(error: Exception) -> bool | float:
 
 
 class Api:
-    """One of the two APIs at one address. Use as an async context manager; opens its connection at the first call."""
+    """One of the two APIs at one address. Use as an async context manager; opens its connection at the first call.
+
+    `seconds` bounds each attempt of a call, from its first byte to the last of its answer.
+    """
 
     def __init__(
         self,
@@ -73,7 +78,7 @@ class Api:
         pace: Pace,
         patience: Patience,
         connections: int = 4,
-        timeout: float = 30.0,
+        seconds: float = CALL_SECONDS,
         now: Callable[[], float] = time.time,
         on_call: Callable[[Call], None] | None = None,
     ) -> None:
@@ -87,13 +92,14 @@ class Api:
             follow_redirects=False,
             # Loading the system's certificates takes 30 ms, and plain HTTP (a sandbox) has no use for them.
             verify=address.startswith("https:"),
-            timeout=timeout,
+            timeout=seconds,
             trust_env=True,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
         self.address = address
         self.pace = pace
         self._patience = patience
+        self._seconds = seconds
         self._now = now
         self.on_call = on_call
 
@@ -163,7 +169,10 @@ class Api:
 
     async def _once(self, method: str, path: str, content: bytes | None, params: dict[str, Any] | None) -> Answer:
         try:
-            response = await self._http.request(method, path, content=content, params=params)
+            request = self._http.request(method, path, content=content, params=params)
+            response = await within(self._seconds, request)
+        except TimeoutError:
+            return Answer(None, fault=f"no whole answer came within {self._seconds:g} s")
         except (httpx.TransportError, httpx.DecodingError) as broken:
             return Answer(None, fault=f"the connection broke ({type(broken).__name__})")
         return Answer(response.status_code, response.content, _retry_after(response.headers))

@@ -14,13 +14,12 @@ import orjson
 from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_address, track_api
 from stripe_cio_pipeline.deliver.ledger import Group
 from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
-from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES, MAX_OPERATION_BYTES
 from stripe_cio_pipeline.deliver.rejections import release_rejections
-from stripe_cio_pipeline.deliver.sending import Sending
-from stripe_cio_pipeline.deliver.survey import Phase, Survey, survey
+from stripe_cio_pipeline.deliver.sending import STAMP, Sending
+from stripe_cio_pipeline.deliver.survey import Phase, Survey, limit_memory, survey
 from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
 from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable, GuardStop
 from stripe_cio_pipeline.plan import approve as approve_plan
@@ -120,6 +119,7 @@ def deliver(
         return DeliveryReport(None)
     with warehouse.connect() as connection:
         plan = survey(connection, current)
+        last_stamp = int(read_cursor(connection, STAMP) or 0)
     tally = _Tally()
 
     def told(group: Group) -> None:
@@ -140,6 +140,7 @@ def deliver(
             in_flight=policy.customerio.in_flight,
             unrecorded=_unrecorded(policy),
             now=now,
+            last_stamp=last_stamp,
             told=told,
         )
         try:

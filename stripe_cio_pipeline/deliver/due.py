@@ -17,16 +17,22 @@ _ROWS_AT_ONCE = 5 * 2_048
 _READ = {Phase.PEOPLE: "read_people", Phase.REMOVALS: "read_removals", Phase.EVENTS: "read_events"}
 
 
-def read_batches(connection: Connection, plan: Survey, phase: Phase, stretch: Stretch) -> Iterator[Batch]:
-    """Read a stretch and pack it. Only changes of attributes are stamped: events carry the time of their own."""
+def read_batches(
+    connection: Connection, plan: Survey, phase: Phase, stretch: Stretch, turns: pa.Table | None = None
+) -> Iterator[Batch]:
+    """Read a stretch and pack it. Only changes of attributes are stamped: events carry the time of their own.
+
+    Of events, `turns` says which may go out; all of one person's go out in one call.
+    """
     parameters = {
         "first": stretch.first,
         "after_last": stretch.after_last,
         "max_bytes": MAX_OPERATION_BYTES,
     }
     if phase is Phase.EVENTS:
-        # Which event of a person is the first, only the whole plan tells.
+        # The events of one turn lie anywhere behind its first.
         parameters["begin"] = plan.first
+        connection.register("event_turns", turns)
     rest: pa.RecordBatch | None = None
     for part in _arrow(connection, _SQL[_READ[phase]], parameters):
         rows = part if rest is None else pa.Table.from_batches([rest, part]).combine_chunks().to_batches()[0]
@@ -56,6 +62,7 @@ def _pack(rows: pa.RecordBatch, phase: Phase) -> Iterator[Batch]:
         memoryview(ends).cast("b").cast("i")[items.offset : items.offset + len(items) + 1],
         _numbers(rows.column("position")),
         stamped=phase is Phase.PEOPLE,
+        turns=_numbers(rows.column("turn")) if phase is Phase.EVENTS else None,
     )
 
 

@@ -65,6 +65,7 @@ def forget(
         who = {"person_id": found.person_id}
         call = calls[-1]
         connection.execute(_SQL["forget_plan"], who)
+        connection.execute(_SQL["forget_next_people"], who)
         count = connection.execute(_SQL["forget_writes"], who).fetchone()
         request_id = str(ULID())
         # It belongs to no plan, and stands beside what does.

@@ -4,12 +4,12 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
 
 import pyarrow as pa
 
 from stripe_cio_pipeline.deliver.client import Call
 from stripe_cio_pipeline.deliver.outcome import Problem
+from stripe_cio_pipeline.deliver.rejections import record_rejections
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -115,30 +115,15 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
     run = {"run_id": run_id}
     actions = {action for (action,) in connection.execute(_SQL["answered_actions"], parameters).fetchall()}
     if actions - {"event"}:
-        is_known = _find_known(connection, {**parameters, "mark": mark})
         seq = {"seq": next_seq(connection)}
-        connection.execute(_SQL["insert_people"], {**parameters, **run, **seq})
-        if is_known:
-            connection.execute(_SQL["delete_older_people"], seq)
-        connection.execute(_SQL["drop_known"])
+        connection.execute(_SQL.since("insert_people", mark), {**parameters, **run, **seq})
+        connection.execute(_SQL.since("delete_replaced_people", mark), seq)
     if "event" in actions:
         connection.execute(_SQL["delete_older_events"], parameters)
         connection.execute(_SQL["insert_events"], {**parameters, **run})
-    if any(batch.refused for batch in group.settled) or connection.execute(_SQL["has_rejections"]).fetchone():
-        connection.execute(_SQL["create_touched_rejections"], parameters)
-        connection.execute(_SQL["delete_touched_rejections"])
-        connection.execute(_SQL["insert_rejections"], run)
-        connection.execute(_SQL["drop_touched_rejections"])
+    is_any_refused = any(batch.refused for batch in group.settled)
+    record_rejections(connection, parameters, run_id=run_id, is_any_refused=is_any_refused)
     connection.execute(_SQL["drop_answered"])
-
-
-def _find_known(connection: Connection, parameters: dict[str, Any]) -> bool:
-    """Set the ledger's rows of those who were answered aside; False where it has none."""
-    if connection.execute(_SQL["has_earlier"], {"mark": parameters["mark"]}).fetchone() is None:
-        connection.execute(_SQL["create_nobody_known"])
-        return False
-    connection.execute(_SQL["create_known"], parameters)
-    return connection.execute(_SQL["has_known"]).fetchone() is not None
 
 
 def record_calls(connection: Connection, made: list[tuple[str, Call]], *, plan_id: str, run_id: str) -> None:

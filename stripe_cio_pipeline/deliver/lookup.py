@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stripe_cio_pipeline.deliver.app_reads import hundreds, read_people
 from stripe_cio_pipeline.deliver.client import Api
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
@@ -44,12 +44,12 @@ async def look_up(app: Api, warehouse: Warehouse, first: int, wanted: list[tuple
 
 
 def remember_cio_ids(connection: Connection, found: dict[str, str], run_id: str) -> None:
-    """Put internal ids into the ledger, inside the caller's transaction; the next plan looks at these people again."""
+    """Put internal ids into the ledger, inside the caller's transaction."""
     table = pa.table(
         {"person_id": pa.array(list(found), pa.string()), "cio_id": pa.array(list(found.values()), pa.string())}
     )
     connection.register("found_cio_ids", table)
-    connection.execute(_SQL["fill_cio_ids"], {"seq": next_seq(connection), "run_id": run_id})
+    connection.execute(_SQL["fill_cio_ids"], {"run_id": run_id})
     connection.unregister("found_cio_ids")
 
 

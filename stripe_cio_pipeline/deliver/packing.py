@@ -6,7 +6,7 @@ their opening brace, so that a body is a slice of it with every separator replac
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -70,11 +70,13 @@ def pack(
     stamped: bool,
     max_bytes: int = MAX_BODY_BYTES,
     max_items: int | None = None,
+    turns: Sequence[int] | None = None,
 ) -> Iterator[Batch]:
     """Cut a run of items into the fewest batches that keep their order and stay within `max_bytes` encoded.
 
     `text` holds the items, each with its separator. `ends` has one number more than there are items: item `i` is
-    `text[ends[i]:ends[i + 1]]`. An item that alone would pass `max_bytes` must have been taken out before.
+    `text[ends[i]:ends[i + 1]]`. An item that alone would pass `max_bytes` must have been taken out before. Neighbours
+    with the same of `turns` are kept in one batch, where they fit.
     """
     count = len(ends) - 1
     before_item = len(b"{") + (STAMP_BYTES if stamped else 0)
@@ -83,6 +85,9 @@ def pack(
         stop = _fitting(ends, start, count, max_bytes - _AROUND_BODY, before_item)
         if max_items is not None:
             stop = min(stop, start + max_items)
+        if turns is not None and stop < count:
+            whole = bisect_left(turns, turns[stop], start, stop)
+            stop = whole if whole > start else stop
         yield Batch(bytes(text[ends[start] : ends[stop] - len(SEPARATOR)]), positions[start:stop], stamped)
         start = stop
 

@@ -1,12 +1,25 @@
 """What was refused: kept until its content changes, and sent again when somebody asks for it, or after a back-off."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
+
+
+def record_rejections(connection: Connection, span: Mapping[str, int], *, run_id: str, is_any_refused: bool) -> None:
+    """Keep what was refused of `answered` (`ledger.record`), and clear what was taken of what had been refused before.
+
+    `span` is the `first` and `last` position of the answers.
+    """
+    if not is_any_refused and connection.execute(_SQL["has_rejections"]).fetchone() is None:
+        return
+    connection.execute(_SQL["create_touched_rejections"], dict(span))
+    connection.execute(_SQL["delete_touched_rejections"])
+    connection.execute(_SQL["insert_rejections"], {"run_id": run_id})
+    connection.execute(_SQL["drop_touched_rejections"])
 
 
 def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[], float] = time.time) -> int:

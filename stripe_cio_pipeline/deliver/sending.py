@@ -15,12 +15,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+import pyarrow as pa
 from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, unavailable
 from stripe_cio_pipeline.deliver.due import read_batches
 from stripe_cio_pipeline.deliver.ledger import GROUP_ITEMS, Group, Settled, record
-from stripe_cio_pipeline.deliver.memory import limit_memory
 from stripe_cio_pipeline.deliver.outcome import (
     Accepted,
     Again,
@@ -33,15 +33,19 @@ from stripe_cio_pipeline.deliver.outcome import (
     judge,
 )
 from stripe_cio_pipeline.deliver.packing import Batch
-from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events
-from stripe_cio_pipeline.errors import CustomerioError
-from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction
+from stripe_cio_pipeline.deliver.survey import Phase, Stretch, Survey, due_events, limit_memory
+from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, transaction, write_cursor
 
 Result = TypeVar("Result")
 
 BATCH_PATH = "/api/v2/batch"
+#: The cursor of the newest timestamp that an update was sent with: unix seconds.
+STAMP = "customerio.stamp"
 #: Calls packed ahead of the senders, about half a megabyte each.
 _PACKED_AHEAD = 16
+#: So many items of a batch that is refused without a word tell whether that is about them.
+_SAMPLE = 10
 #: How long an answer may wait to be written down together with others.
 _LINGER_SECONDS = 2.0
 #: Closing the file takes a quarter of a second where a plan is large: while groups keep coming it stays open, so long
@@ -50,7 +54,10 @@ _HOLD_SECONDS = 3.0
 
 
 class Sending:
-    """One delivery's calls. `told` hears of every group that was written down."""
+    """One delivery's calls. `told` hears of every group that was written down.
+
+    `last_stamp` (unix seconds) is the newest timestamp of earlier deliveries.
+    """
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class Sending:
         in_flight: int,
         unrecorded: int,
         now: Callable[[], float],
+        last_stamp: int,
         told: Callable[[Group], None],
     ) -> None:
         self._warehouse = warehouse
@@ -70,6 +78,8 @@ class Sending:
         self._mark = 0
         self._last_seq = -1
         self._now = now
+        self._least_stamp = last_stamp + 1
+        self._last_stamp = self._kept_stamp = last_stamp
         self._told = told
         self._room = asyncio.Semaphore(max(unrecorded, in_flight))
         # The other half is for calls that go out while these are written down.
@@ -80,6 +90,7 @@ class Sending:
         self._one_at_a_time = threading.Lock()
         self._gathering = threading.Lock()
         self._given_up = 0
+        self._turns: pa.Table | None = None
         self.left_due: set[int] = set()
         self.stopped_by: CustomerioError | None = None
         self.settled = 0
@@ -128,8 +139,11 @@ class Sending:
     def _begin(self, phase: Phase) -> tuple[list[Stretch], list[Batch]]:
         """Give the stretches of a phase, and the first of them read: most plans have no other."""
         with self._open() as connection:
-            is_people = phase is not Phase.EVENTS
-            stretches = self._plan.stretches(phase) if is_people else due_events(connection, self._plan)
+            if phase is Phase.EVENTS:
+                events = due_events(connection, self._plan, self.left_due)
+                stretches, self._turns = events.stretches, events.turns
+            else:
+                stretches = self._plan.stretches(phase)
             return stretches, self._pack(connection, phase, stretches[0]) if stretches else []
 
     async def _fill(
@@ -156,7 +170,7 @@ class Sending:
             return self._pack(connection, phase, stretch)
 
     def _pack(self, connection: Connection, phase: Phase, stretch: Stretch) -> list[Batch]:
-        batches = list(read_batches(connection, self._plan, phase, stretch))
+        batches = list(read_batches(connection, self._plan, phase, stretch, self._turns))
         if not self.left_due:
             return batches
         fresh = []
@@ -170,19 +184,56 @@ class Sending:
 
     async def _drain(self, queue: asyncio.Queue[Batch | None]) -> None:
         while (batch := await queue.get()) is not None:
-            waiting = [batch]
+            waiting = await self._send(batch)
+            if len(waiting) > 1 and len(batch) > _SAMPLE:
+                waiting = await self._sample(batch)
             while waiting and self.stopped_by is None:
-                waiting += await self._send(waiting.pop())
+                part = waiting.pop()
+                waiting += await self._send(part)
+                if not part.stamped and self.left_due.issuperset(part.positions):
+                    # Events keep their order: what would come after one that was left due is left due too.
+                    self.left_due.update(position for rest in waiting for position in rest.positions)
+                    waiting = []
 
-    async def _send(self, batch: Batch) -> list[Batch]:
-        """Send one batch to the end of its call, and give what is to be sent in its place."""
+    async def _sample(self, batch: Batch) -> list[Batch]:
+        """Send some of a batch alone that was refused as a whole and without a word; give what is then to be sent.
+
+        Where all of them are refused alike, it is not about them: nothing is rejected then, and the delivery stops.
+        """
+        # Events keep their order.
+        step = len(batch) // _SAMPLE if batch.stamped else 1
+        places = range(0, _SAMPLE * step, step)
+        doubts: list[Problem] = []
+        again: list[Batch] = []
+        for place in places:
+            if self.stopped_by is not None:
+                return []
+            alone = batch.pick([place])
+            again += await self._send(alone, doubts)
+            if not batch.stamped and self.left_due.issuperset(alone.positions):
+                self.left_due.update(batch.positions)
+                return []
+        if len(doubts) == _SAMPLE and len(set(doubts)) == 1:
+            self.stopped_by = self.stopped_by or CustomerioUnavailable(
+                f"Customer.io refuses whatever is sent and does not say why: {_SAMPLE} items of one call were refused "
+                "alone too.",
+                "Look at status.customer.io, then run this again; nothing was rejected, and all of it is still due.",
+            )
+        others = batch.pick([index for index in range(len(batch)) if index not in places])
+        return [*(_first_last(others) if len(others) > 1 else [others]), *reversed(again)]
+
+    async def _send(self, batch: Batch, doubts: list[Problem] | None = None) -> list[Batch]:
+        """Send one batch to the end of its call, and give what is to be sent in its place.
+
+        Where `doubts` is given, an item that is refused alone without a named field is not rejected yet.
+        """
         await self._room.acquire()
         made: list[tuple[str, Call]] = []
         _, outcome = await self._track.call(
             "POST",
             BATCH_PATH,
             partial(judge, items=len(batch)),
-            body=lambda: batch.body(int(self._now())),
+            body=lambda: batch.body(self._stamp()),
             items=len(batch),
             on_call=lambda call: made.append((str(ULID()), call)),
         )
@@ -191,9 +242,20 @@ class Sending:
         with self._gathering:
             self._group.calls += made
             self._group.ended += 1
-            rest = self._take(batch, outcome, request_id, call)
+            problem = outcome.problems.get(0) if isinstance(outcome, Without) and len(batch) == 1 else None
+            if doubts is not None and problem is not None and problem.field is None:
+                doubts.append(problem)
+                rest = [batch]
+            else:
+                rest = self._take(batch, outcome, request_id, call)
         self._answered.set()
         return rest
+
+    def _stamp(self) -> int:
+        """Give the time that updates carry: Customer.io skips one older than the last, whatever our clock did."""
+        stamp = max(int(self._now()), self._least_stamp)
+        self._last_stamp = max(self._last_stamp, stamp)
+        return stamp
 
     def _take(self, batch: Batch, outcome: Outcome, request_id: str, call: Call) -> list[Batch]:
         settle = partial(self._settle, request_id=request_id, call=call)
@@ -208,7 +270,7 @@ class Sending:
             return []
         self._given_up = 0
         if isinstance(outcome, Halve):
-            return list(batch.halves())
+            return _first_last(batch)
         if isinstance(outcome, Accepted):
             settle(batch.positions, {})
         elif isinstance(outcome, Partly):
@@ -282,6 +344,9 @@ class Sending:
                 if last_seq(connection) != self._last_seq:
                     # The phase's first group, or somebody else has written meanwhile.
                     self._mark = last_seq(connection)
+                stamp = self._last_stamp
+                if stamp > self._kept_stamp:
+                    write_cursor(connection, STAMP, str(stamp), self.run_id)
                 record(connection, group, plan_id=self._plan.plan_id, run_id=self.run_id, mark=self._mark)
                 reached = last_seq(connection)
         except BaseException:
@@ -290,8 +355,14 @@ class Sending:
                 self._group.give_back(group)
             raise
         self._last_seq = reached
+        self._kept_stamp = stamp
         self._told(group)
         return group.ended
+
+
+def _first_last(batch: Batch) -> list[Batch]:
+    """Halve a batch; its first half is last, and so is sent first."""
+    return list(reversed(batch.halves()))
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,12 +1,13 @@
-"""What stands in a plan, looked at once before anything is sent."""
+"""What stands in a plan, looked at once before anything is sent, and how much memory DuckDB may take for it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stripe_cio_pipeline.deliver.memory import limit_memory, megabytes_for
-from stripe_cio_pipeline.deliver.packing import MAX_OPERATION_BYTES
+import pyarrow as pa
+
+from stripe_cio_pipeline.deliver.packing import MAX_BODY_BYTES, MAX_OPERATION_BYTES
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -14,6 +15,11 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 #: Spans are counted first, so that a stretch is bounded by bytes whatever lies where in the plan.
 SPAN = 1_024
 STRETCH_BYTES = 8_000_000
+
+_LEAST_MEGABYTES = 150
+#: DuckDB works on 2,048 rows at once, and an operation passes through about a dozen such vectors.
+_ROWS_AT_ONCE = 2_048
+_VECTORS = 12
 
 
 class Phase(StrEnum):
@@ -91,9 +97,22 @@ def survey(connection: Connection, plan_id: str) -> Survey:
     return Survey(plan_id, first, planned, megabytes_for(widest), has_unsendable, spans)
 
 
-def due_events(connection: Connection, plan: Survey) -> list[Stretch]:
-    """Cut the events that may be sent now into stretches: of each person the first one that is still due."""
-    return cut(connection.execute(_SQL["windows_events"], {"first": plan.first, "span": SPAN}).fetchall())
+@dataclass(frozen=True, slots=True)
+class EventTurns:
+    """The events that may go out now and the stretches that they lie in. SQL reads `turns` as `event_turns`."""
+
+    turns: pa.Table
+    stretches: list[Stretch]
+
+
+def due_events(connection: Connection, plan: Survey, left_due: Collection[int]) -> EventTurns:
+    """Look which events may be sent now: of each person those that are next, unless an earlier one was left due."""
+    parameters = {"first": plan.first, "left_due": list(left_due), "most_bytes": MAX_BODY_BYTES // 2}
+    turns = connection.sql(_SQL["event_turns"], params=parameters).to_arrow_table()
+    connection.register("event_turns", turns)
+    spans = connection.execute(_SQL["windows_events"], {"span": SPAN}).fetchall()
+    connection.unregister("event_turns")
+    return EventTurns(turns, cut(spans))
 
 
 def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) -> list[Stretch]:
@@ -106,3 +125,14 @@ def cut(spans: Iterable[tuple[int, int]], stretch_bytes: int = STRETCH_BYTES) ->
         else:
             found.append(Stretch(span * SPAN, (span + 1) * SPAN, size))
     return found
+
+
+def megabytes_for(widest: int) -> int:
+    """Say what a plan needs whose widest operation has so many bytes: little for what is usual."""
+    return _LEAST_MEGABYTES + min(widest, 32_000) * _ROWS_AT_ONCE * _VECTORS // 1_000_000
+
+
+def limit_memory(connection: Connection, megabytes: int) -> None:
+    """Set memory, threads and compression until the file is closed."""
+    # SET takes no parameters; the number is ours.
+    connection.execute(_SQL["settings_for_delivery"].format(megabytes=megabytes))

@@ -31,6 +31,7 @@ from stripe_cio_pipeline.deliver.workspace import REGION_BINDING, read_bindings
 from stripe_cio_pipeline.errors import CustomerioError
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
@@ -219,10 +220,7 @@ class _Verification:
     async def _compare(self, app: Api, kind: str, people: list[_Known]) -> None:
         shown: dict[str, Profile] = {}
         pages = list(hundreds([person.name for person in people]))
-        # All are waited for: one that went on after a failure would use a connection that is closed by then.
-        for page in await asyncio.gather(*(read_people(app, kind, page) for page in pages), return_exceptions=True):
-            if isinstance(page, BaseException):
-                raise page
+        for page in await together(read_people(app, kind, page) for page in pages):
             shown |= {_name(kind, profile): profile for profile in page}
         absent = [person for person in people if _folded(kind, person.name) not in shown]
         if len(absent) == len(people) and len(people) > 1 and not self._counts["checked"]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -95,15 +96,15 @@ def _reason_to_sync(opened: Opened) -> tuple[str, bool]:
     seen = peek(opened.warehouse, opened.settings, opened.policy)
     if seen.changed or seen.history_pending:
         return seen.reason, True
-    waiting = _links_that_settled(opened)
+    if due := _count(opened, "items_left_due"):
+        return f"{due} items are still due in Customer.io.", True
+    waiting = _count(opened, "links_that_settled", settle_seconds=opened.policy.identity.settle_seconds)
     if waiting:
         return f"{waiting} people are linked by now and can get what waited for it.", True
     return seen.reason, False
 
 
-def _links_that_settled(opened: Opened) -> int:
+def _count(opened: Opened, statement: str, **parameters: Any) -> int:
     with opened.warehouse.reading() as connection:
-        row = connection.execute(
-            _SQL["links_that_settled"], {"settle_seconds": opened.policy.identity.settle_seconds}
-        ).fetchone()
+        row = connection.execute(_SQL[statement], parameters).fetchone()
     return int(row[0]) if row else 0

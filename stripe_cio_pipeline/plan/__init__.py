@@ -3,7 +3,6 @@
 from stripe_cio_pipeline.plan.approval import approve, current_plan
 from stripe_cio_pipeline.plan.planning import make_plan, preview
 from stripe_cio_pipeline.plan.reasons import REASONS
-from stripe_cio_pipeline.plan.ulids import event_ulid
 from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "PreviewRow",
     "approve",
     "current_plan",
-    "event_ulid",
     "make_plan",
     "preview",
 ]

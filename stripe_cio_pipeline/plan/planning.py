@@ -7,6 +7,7 @@ so that a preview runs the same way on a read-only connection.
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ MUCH = 0.1
 EXAMPLES = 5
 
 _OPERATIONS = "customerio.operations"
+_IDENTIFIERS = ("id", "email")
 #: A position that no operation has.
 _BEYOND = 2**62
 _PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
@@ -122,7 +124,7 @@ class _Planning:
         self._now = now
         self._events_since = events_since
         self._attributes = attributes(connection)
-        self._names = self._attribute_names()
+        self._names, self._kept = self._attribute_names()
         self._basis = _basis(policy, self._attributes)
         mark = read_cursor(connection, "plan.seq")
         self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
@@ -141,13 +143,19 @@ class _Planning:
         self._connection.execute(SQL["approved_rows"], first)
         return bool(_one(self._connection, "select count(*) from approved_rows"))
 
-    def _attribute_names(self) -> list[str]:
-        """Name what is compared: the model's attributes, and those that it once had, unless policy leaves them."""
-        names = [name for name in (attribute.name for attribute in self._attributes) if name not in {"id", "email"}]
+    def _attribute_names(self) -> tuple[list[str], list[str]]:
+        """Name what is compared, and what is kept as it was accepted.
+
+        Compared are the model's attributes. Those that it once had are removed with them, or kept where policy leaves
+        them. Identifiers are decided apart.
+        """
+        names = [attribute.name for attribute in self._attributes if attribute.name not in _IDENTIFIERS]
+        former = [
+            name for name in json.loads(read_cursor(self._connection, "plan.attributes") or "[]") if name not in names
+        ]
         if self._policy.customerio.removed_attribute == "unset":
-            former = json.loads(read_cursor(self._connection, "plan.attributes") or "[]")
-            names += [name for name in former if name not in names]
-        return names
+            return names + former, [*_IDENTIFIERS]
+        return names, [*_IDENTIFIERS, *former]
 
     def decide(self) -> None:
         """Fill the temporary tables: from who is looked at to one decision a person."""
@@ -176,8 +184,9 @@ class _Planning:
         columns = ", ".join(attribute.column for attribute in self._attributes)
         execute(SQL["people_attributes"].format(attributes=members, columns=columns))
         execute(SQL["compared"])
-        paths = [f'$."{name}"' for name in self._names]
-        execute(SQL["changes"], {"names": self._names, "paths": paths})
+        names = [*self._names, *self._kept]
+        paths = [f'$."{name}"' for name in names]
+        execute(SQL["changes"], {"names": names, "paths": paths, "kept": self._kept})
         for statement in ("candidates", "wanted", "addresses"):
             execute(SQL[statement])
         execute(SQL["id_holders" if identity.strategy == "metadata" else "no_id_holders"])
@@ -220,6 +229,7 @@ class _Planning:
         if _one(self._connection, "select count(*) from standing"):
             self._connection.execute(SQL["delete_standing"], {"first": self._first})
         self._connection.execute(SQL["delete_undelivered"])
+        self._connection.execute(SQL["delete_next_people"])
 
     def write(self, table: str) -> Plan:
         """Write operations to the plan's table (or its preview) and tell what they come to."""
@@ -250,25 +260,23 @@ class _Planning:
             by_reason[reason] = by_reason.get(reason, 0) + number
         for _, reason, number in waits:
             by_reason[reason] = by_reason.get(reason, 0) + number
-        totals = execute(SQL["count_people"]).fetchone()
-        assert totals is not None  # noqa: S101 - one row of counts, always
-        modelled, orphaned, known, waiting, rejected, decided, due_events, waiting_events = totals
+        totals = Counter(dict(execute(SQL["count_people"]).fetchall()))
         planned = sum(number for action, number in actions.items() if action != "event")
-        turned_down = decided - planned
+        turned_down = totals["decided"] - planned
         if turned_down:
             by_reason["rejected_before"] = turned_down
-        people = modelled + orphaned
-        keep = people - planned - waiting - rejected - turned_down
+        people = totals["modelled"] + totals["orphaned"]
+        keep = people - planned - totals["wait"] - totals["rejected"] - turned_down
         counts = PlanCounts(
             **actions,
             keep=keep,
-            waiting=waiting,
-            rejected=rejected + turned_down,
+            waiting=totals["wait"],
+            rejected=totals["rejected"] + turned_down,
             people=people,
-            waiting_events=waiting_events,
-            rejected_events=due_events - actions["event"],
+            waiting_events=totals["waiting_events"],
+            rejected_events=totals["due_events"] - actions["event"],
         )
-        return _Counted(counts, known, dict(sorted(by_reason.items())))
+        return _Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())))
 
     def _guard(self, table: str, counted: _Counted, plan_id: str) -> GuardVerdict:
         connection = self._connection
@@ -307,6 +315,7 @@ class _Planning:
     def keep(self, plan: Plan, run_id: str) -> None:
         """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
+        connection.execute(SQL["insert_next_people"], {"start": self._start})
         connection.execute(SQL["settle_ledger"])
         owners, are_any = connection.execute(SQL["count_new_owners"]).fetchall()[0]
         if self.full or owners:
@@ -331,7 +340,8 @@ class _Planning:
         write_cursor(connection, "plan.seq", read_cursor(connection, "seq") or "0", run_id)
         if read_cursor(connection, "plan.basis") != self._basis:
             write_cursor(connection, "plan.basis", self._basis, run_id)
-        names = json.dumps(self._names)
+        # What once was an attribute is remembered while policy leaves it, because policy may change.
+        names = json.dumps([name for name in (*self._names, *self._kept) if name not in _IDENTIFIERS])
         if read_cursor(connection, "plan.attributes") != names:
             write_cursor(connection, "plan.attributes", names, run_id)
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from stripe_cio_pipeline.deliver import DeliveryReport, Patience, deliver
-from stripe_cio_pipeline.plan import event_ulid
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.plan.ulids import event_ulid
 
 #: Retries as fast as they can be, so that a test waits for nothing.
 QUICK = Patience(attempts=3, seconds=10.0, first=0.001, longest=0.002, jitter=0.0)
@@ -98,7 +98,34 @@ def write_plan(warehouse: Warehouse, rows: Sequence[Row], *, plan_id: str = "pla
             """,
             [json.dumps(_lines(plan_id, first, rows))],
         )
+        connection.execute("delete from customerio.next_people")
+        columns = "person_id, seq, state, reason, id, email, attributes"
+        found = connection.execute(f"select {columns} from customerio.people").fetchall()
+        known = {row[0]: dict(zip(columns.split(", "), row, strict=True)) for row in found}
+        moving = [
+            (position, row["person_id"], *_becomes(row, known.get(row["person_id"], {})))
+            for position, row in enumerate(rows, first)
+            if row["action"] not in ("event", "hold")
+        ]
+        if moving:
+            connection.executemany("insert into customerio.next_people values (?, ?, ?, ?, ?, ?, ?, ?)", moving)
     return plan_id
+
+
+def _becomes(row: Row, known: Row) -> tuple[Any, ...]:
+    """Say what a person is once this is accepted, as planning would: a `row` may name its own `state` and `reason`."""
+    seen, after = known.get("seq"), row.get("after") or {}
+    if row["action"] in ("delete", "suppress") or "id" in row["operation"].get("secondary", {}):
+        state = "suppressed" if row["action"] == "suppress" else "deleted"
+        return seen, state, known.get("id"), None, "{}", None
+    attributes = {**json.loads(known.get("attributes") or "{}"), **after}
+    attributes = {name: value for name, value in attributes.items() if value is not None}
+    state, reason = "linking", None
+    if row["action"] == "update":
+        is_still = known.get("state") == "conflict" and not after.keys() & {"id", "email"}
+        state, reason = ("conflict", known["reason"]) if is_still else ("linked", None)
+    whole = None if row["action"] == "identify" and attributes == after else _text(attributes)
+    return seen, state, attributes.get("id", known.get("id")), attributes.get("email"), whole, reason
 
 
 def _lines(plan_id: str, first: int, rows: Sequence[Row]) -> list[Row]:

@@ -86,11 +86,11 @@ def test_a_merged_customer_is_deleted_and_a_merged_lead_links_its_owner(make_wor
     by_email = {**by_id, "primary": {"id": "cus_000003"}, "secondary": {"email": "lead@example.com"}}
     world.deliver(
         {"action": "merge", "person_id": "cus_000002", "operation": by_id, "before": {"id": "cus_000002"}},
-        {"action": "merge", "person_id": "cus_000003", "operation": by_email, "after": {"email": None}},
+        {"action": "merge", "person_id": "cus_000003", "operation": by_email, "after": {"email": ""}},
     )
 
     assert [world.ledger(number)["state"] for number in (1, 2, 3)] == ["linking", "deleted", "linking"]
-    assert world.ledger(3)["email"] is None
+    assert world.ledger(3)["email"] == ""
     assert len(world.workspace.people()) == 2
 
 
@@ -255,3 +255,19 @@ def test_whoever_is_changed_by_others_while_calls_go_out_stays_one_person(make_w
 
     assert len(notes) > 1, "everything was written down at once"
     assert world.ask("select count(*), count(distinct person_id) from customerio.people") == [(people, people)]
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_makes_no_update_stale(world: World) -> None:
+    start = 1_800_000_000.0
+    world.deliver(identify(1, plan="free"), now=lambda: start + 3600)
+    world.workspace.settle()
+    world.deliver(update(1, {}, plan="pro"), now=lambda: start)
+    world.workspace.settle()
+    world.deliver(update(1, {}, plan="team"), now=lambda: start + 0.5)
+    world.workspace.settle()
+
+    assert world.workspace.activities("skipped_update") == []
+    assert world.workspace.person(id="cus_000001").attributes["plan"] == "team"
+    assert world.ask("select value from pipeline.cursors where name = 'customerio.stamp'") == [
+        (str(int(start) + 3602),)
+    ]

@@ -22,9 +22,9 @@ def run_of(operations: list[dict[str, str]]) -> tuple[memoryview, list[int]]:
     return memoryview(b"".join(texts)), [0, *accumulate(map(len, texts))]
 
 
-def packed(words: list[str], max_bytes: int, *, stamped: bool = True) -> list[Batch]:
+def packed(words: list[str], max_bytes: int, *, stamped: bool = True, turns: list[int] | None = None) -> list[Batch]:
     text, ends = run_of([{"type": "person", "note": word} for word in words])
-    return list(pack(text, ends, array("q", range(len(words))), stamped=stamped, max_bytes=max_bytes))
+    return list(pack(text, ends, array("q", range(len(words))), stamped=stamped, max_bytes=max_bytes, turns=turns))
 
 
 @settings(deadline=None, derandomize=True, max_examples=80)
@@ -90,3 +90,11 @@ def test_a_cap_on_items_holds_too() -> None:
     text, ends = run_of([{"n": str(number)} for number in range(250)])
     batches = pack(text, ends, array("q", range(250)), stamped=True, max_items=100)
     assert [len(batch) for batch in batches] == [100, 100, 50]
+
+
+def test_neighbours_of_one_turn_are_kept_in_one_batch_where_they_fit() -> None:
+    words = ["x" * 100 for _ in range(12)]
+    turns = [1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3]
+    # An item has 127 bytes and its comma: five fit.
+    assert [len(batch) for batch in packed(words, 660, stamped=False, turns=turns)] == [3, 5, 4]
+    assert [len(batch) for batch in packed(words, 660, stamped=False, turns=[1] * 12)] == [5, 5, 2]

@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.errors import CustomerioCredentialsError, GuardStop, SettingsError
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.orchestration.sensors import pause_after_failures
+from stripe_cio_pipeline.sandbox import Fault
 from tests.orchestration.conftest import World
 
 
@@ -127,6 +128,29 @@ def test_what_waited_for_a_link_goes_out_without_another_event(synced: World) ->
     with dg.DagsterInstance.ephemeral() as instance:
         (request,) = tick(synced, instance).run_requests or []
     assert "linked" in request.tags["stripe_cio/asked_by"]
+
+
+def test_what_an_outage_of_customerio_left_due_is_a_reason_to_run(synced: World) -> None:
+    synced.sandbox.clock.advance(minutes=5)
+    customer = next(iter(synced.sandbox.stripe.objects("customer")))
+    synced.sandbox.stripe.update_customer(customer, phone="+15550100")
+    synced.sandbox.clock.advance(minutes=5)
+    synced.sandbox.customerio.faults.rate(1.0, Fault.error(401), path="/api/v2")
+    with pytest.raises(CustomerioCredentialsError):
+        run_sync(synced.settings, synced.policy)
+    synced.sandbox.customerio.faults.clear()
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = tick(synced, instance).run_requests or []
+        assert "still due" in request.tags["stripe_cio/asked_by"]
+        run_sync(synced.settings, synced.policy)
+        assert tick(synced, instance).run_requests == []
+
+
+def test_what_waits_for_an_approval_is_none(world: World) -> None:
+    with pytest.raises(GuardStop):
+        run_sync(world.settings, world.policy)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert tick(world, instance).run_requests == []
 
 
 def test_a_missing_key_is_an_error_of_the_tick(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:

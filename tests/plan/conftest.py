@@ -1,6 +1,7 @@
-"""A desk to plan at: a few customers in a real warehouse, a clock to move, and a Customer.io that accepts all."""
+"""A desk to plan at: a few customers in a real warehouse, a clock to move, and a Customer.io that answers at once."""
 
 import json
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from stripe_cio_pipeline.deliver.ledger import Group, Settled, record
+from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.plan import Plan, make_plan
 from stripe_cio_pipeline.policy import Policy, parse_policy
-from stripe_cio_pipeline.warehouse import Connection, Warehouse, next_seq, read_script
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, next_seq, read_script
 
 START = 1_800_000_000.0
 MEMBERS = read_script("stripe_cio_pipeline.model.sql", "members")
@@ -54,37 +57,6 @@ from model.members as m
 join names as n on n.id = m.person_id
 where m.role = 'owner'
 order by m.person_id
-"""
-
-# What delivery writes down when everything was accepted: docs/architecture.md, "The ledger".
-ACCEPT = """
-create or replace temp table moved as
-select
-    p.person_id,
-    case
-        when p.action = 'identify' then 'linking'
-        when p.action in ('delete', 'suppress') then p.action || if(p.action = 'delete', 'd', 'ed')
-        when p.reason = 'joined_another_person' then 'deleted'
-        when p.action = 'merge' then 'linking'
-        when l.state = 'conflict' and not json_exists(p.after, '$.email') then 'conflict'
-        else 'linked'
-    end as state,
-    coalesce(p.after ->> '$.id', l.id) as id,
-    case
-        when p.action in ('delete', 'suppress') or p.reason = 'joined_another_person' then null
-        when json_exists(p.after, '$.email') then p.after ->> '$.email'
-        else l.email
-    end as email,
-    l.cio_id,
-    case
-        when p.action in ('delete', 'suppress') or p.reason = 'joined_another_person' then null
-        else json_merge_patch(coalesce(l.attributes, '{}'), coalesce(p.after, '{}'))
-    end as attributes,
-    if(p.action in ('identify', 'merge'), $now, l.linked_at) as linked_at,
-    if(l.state = 'conflict' and not json_exists(p.after, '$.email'), l.reason, null) as reason
-from customerio.plan as p
-left join customerio.people as l on l.person_id = p.person_id
-where p.action not in ('hold', 'event')
 """
 
 
@@ -214,34 +186,21 @@ class Desk:
 
     def accept(self) -> None:
         """Customer.io accepts the whole plan."""
-        moment = datetime.fromtimestamp(self.at, UTC).replace(tzinfo=None)
+        self.answer(set())
+
+    def answer(self, refused: set[int]) -> None:
+        """Customer.io refuses what stands at these places of the plan, counted from 0, and accepts the rest."""
+        positions = [row["position"] for row in self.rows() if row["action"] != "hold"]
+        problems = {
+            positions[place]: Problem("invalid", "attributes.name") for place in refused if place < len(positions)
+        }
         with self.warehouse.transaction() as connection:
-            seq = next_seq(connection)
+            group = Group([Settled(array("q", positions), problems, "call", self.at, self.at)] if positions else [])
+            plan = self.last.plan_id if self.last else ""
+            record(connection, group, plan_id=plan, run_id="run", mark=last_seq(connection))
             connection.execute(
-                "create or replace temp table answered as select plan_id, position, action from customerio.plan "
-                "where action <> 'hold'"
-            )
-            connection.execute(ACCEPT, {"now": moment})
-            connection.execute("delete from customerio.people where person_id in (select person_id from moved)")
-            connection.execute(
-                "insert into customerio.people "
-                "select person_id, state, id, email, cio_id, attributes, linked_at, $now, reason, 'run', $seq "
-                "from moved",
-                {"now": moment, "seq": seq},
-            )
-            connection.execute(
-                "insert into customerio.events "
-                "select event_id, null, person_id, null, null, 'accepted', $now, null, null, null "
-                "from customerio.plan where action = 'event'",
-                {"now": moment},
-            )
-            connection.execute(
-                "insert into customerio.answers (plan_id, first_position, last_position, sent_at, outcome) "
-                "select plan_id, position, position, $now, 'accepted' from answered",
-                {"now": moment},
-            )
-            connection.execute(
-                "update customerio.plans set delivered_at = $now where delivered_at is null", {"now": moment}
+                "update customerio.plans set delivered_at = ? where delivered_at is null",
+                [datetime.fromtimestamp(self.at, UTC).replace(tzinfo=None)],
             )
 
     def sync(self) -> list[str]:

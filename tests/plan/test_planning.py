@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.plan import REASONS, event_ulid
+from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.plan.planning import SQL
+from tests.plan.ulids import event_ulid
 
 NOW = 1_800_000_000
 

@@ -5,7 +5,7 @@ def written(desk) -> str:
     with desk.warehouse.reading() as connection:
         parts = [
             str(connection.execute(f"select * from customerio.{table}").fetchall())
-            for table in ("people", "operations", "writes", "plan", "rejections", "due")
+            for table in ("people", "next_people", "operations", "writes", "plan", "rejections", "due")
         ]
         parts.append(str(connection.execute("select * from model.owners").fetchall()))
     return "\n".join(parts)

@@ -31,6 +31,10 @@ where person_id = $person_id
 delete from customerio.operations
 where position in (select position from customerio.due(0) where person_id = $person_id)
 
+-- name: forget_next_people
+delete from customerio.next_people
+where person_id = $person_id
+
 -- name: forget_writes
 update customerio.operations
 set explanation = null, heading = null, operation = null, before = null, after = null

@@ -62,114 +62,50 @@ left join refused_items as refused on refused.position = items.position;
 -- Of the whole span: what else lies in it does no harm, and looking for it would cost more.
 select distinct action from customerio.operations where position between $first and $last
 
--- name: has_earlier
--- Whether the ledger has anybody from before these groups. On a first load it has not, and only the least `seq` of each row
--- group is read to see that.
-select 1 from customerio.people where seq <= $mark limit 1
-
--- name: create_nobody_known
-create temp table known as from customerio.people limit 0
-
--- name: create_known
--- The ledger's rows of those who were answered, from before the delivery: a plan names each person once.
-create temp table known as
-select *
-from customerio.people
-where
-    seq <= $mark
-    and person_id in (
-        select plan.person_id
-        from customerio.operations as plan
-        inner join answered on answered.position = plan.position and answered.reason is null
-        where plan.position between $first and $last and plan.action <> 'event'
-    )
-
--- name: has_known
-select 1 from known limit 1
-
 -- name: insert_people
--- What Customer.io has accepted now, beside what it had accepted before (removed by delete_older_people).
--- The merge is skipped where there is nothing to merge with, because it costs more than everything else here. It is
--- JSON's merge patch, in which null removes, but in which an object would be merged where Customer.io replaces it: an
--- object's name is emptied first.
+-- Of those who were accepted the rows that planning has written for that, in place of the ones that it looked at (removed by
+-- delete_replaced_people). `cio_id` is nothing that acceptance brings: it is kept, whoever has filled it meanwhile. So is
+-- the moment of the link, unless it begins now.
+-- A row that has moved since the plan stays as it is, and the next plan looks at it again: what was seen meanwhile is not
+-- overwritten by what was thought before. Only a removal holds whatever happened, because it cannot be undone.
 insert into customerio.people (
     person_id, state, id, email, cio_id, attributes, linked_at, accepted_at, reason, run_id, seq
 )
-with unlinked as (
-    -- The one whose id becomes another's. Apart from the rest, which is spared reading every operation for it.
-    select position
-    from customerio.operations
-    where
-        position between $first and $last
-        and action = 'merge'
-        and (operation ->> '$.secondary.id') is not null
-),
-moved as (
-    select
-        plan.person_id,
-        case plan.action
-            when 'identify' then false
-            when 'update' then false
-            when 'merge' then plan.position in (from unlinked)
-            else true
-        end as is_removed,
-        plan.action,
-        plan.after,
-        json_extract_string(plan.after, ['$.id', '$.email']) as named,
-        -- A conflict is about an identifier, and lasts until one is set again.
-        case plan.action
-            when 'identify' then true
-            else json_exists(plan.after, '$.id') or json_exists(plan.after, '$.email')
-        end as sets_identifier,
-        answered.answered_at
-    from customerio.operations as plan
-    inner join answered on answered.position = plan.position and answered.reason is null
-    where plan.position between $first and $last and plan.action <> 'event'
+with earlier as (
+    select person_id, state, cio_id, linked_at, seq
+    from customerio.people
+    where seq <= $mark
 )
 select
-    moved.person_id,
-    case
-        when moved.action = 'suppress' then 'suppressed'
-        when moved.is_removed then 'deleted'
-        when moved.action in ('identify', 'merge') then 'linking'
-        when known.state is null or (known.state = 'conflict' and moved.sets_identifier) then 'linked'
-        else known.state
-    end,
-    coalesce(moved.named[1], known.id),
-    case
-        when moved.is_removed then null
-        when moved.named[2] is not null then moved.named[2]
-        when moved.sets_identifier and json_exists(moved.after, '$.email') then null
-        else known.email
-    end,
-    known.cio_id,
-    case
-        when moved.is_removed then '{}'
-        when known.attributes is null and not contains(moved.after, ':null') then moved.after
-        when not contains(substring(moved.after, 2), '{')
-            then json_merge_patch(coalesce(known.attributes, '{}'), coalesce(moved.after, '{}'))
-        else json_merge_patch(
-            coalesce(known.attributes, '{}'),
-            '{' || array_to_string(
-                list_transform(json_keys(moved.after), lambda name: to_json(name)::varchar || ':null'), ','
-            ) || '}',
-            moved.after
-        )
-    end,
-    if(moved.action in ('identify', 'merge') and not moved.is_removed, moved.answered_at, known.linked_at),
-    moved.answered_at,
-    if(moved.action = 'update' and not moved.sets_identifier, known.reason, null),
+    next.person_id,
+    next.state,
+    next.id,
+    next.email,
+    earlier.cio_id,
+    coalesce(next.attributes, plan.after),
+    if(next.state = 'linking', answered.answered_at, earlier.linked_at),
+    answered.answered_at,
+    next.reason,
     $run_id,
     $seq
-from moved
-left join known on known.person_id = moved.person_id
+from customerio.next_people as next
+inner join answered on answered.position = next.position and answered.reason is null
+inner join customerio.operations as plan on plan.position = next.position
+left join earlier on earlier.person_id = next.person_id
+where
+    next.position between $first and $last
+    and plan.position between $first and $last
+    and (
+        earlier.seq is not distinct from next.seen_seq
+        or next.state = 'suppressed'
+        or (next.state = 'deleted' and earlier.state is distinct from 'suppressed')
+    )
 
--- name: delete_older_people
+-- name: delete_replaced_people
 delete from customerio.people
-where seq < $seq and person_id in (select person_id from known)
-
--- name: drop_known
-drop table known
+where
+    seq <= $mark
+    and person_id in (select person_id from customerio.people where seq = $seq)
 
 -- name: delete_older_events
 delete from customerio.events

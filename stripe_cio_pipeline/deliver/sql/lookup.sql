@@ -51,7 +51,9 @@ from (
 where operations.position = renamed.position
 
 -- name: fill_cio_ids
+-- Nobody moves by that: a row keeps its `seq`, so that what was planned for it can still take its place. Who is held for
+-- want of it is looked at by every plan.
 update customerio.people
-set cio_id = found.cio_id, seq = $seq, run_id = $run_id
+set cio_id = found.cio_id, run_id = $run_id
 from found_cio_ids as found
 where people.person_id = found.person_id and people.cio_id is distinct from found.cio_id

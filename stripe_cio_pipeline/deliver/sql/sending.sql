@@ -35,20 +35,36 @@ from (
 group by span, action
 order by span
 
--- name: windows_events
--- Of each person only the first event that is still due: the next one waits until this one is answered, and all of
--- them wait while a change of the person itself is still due.
+-- name: event_turns
+-- The events that may be sent now, each with the position of its person's first one (`turn`): what has the same turn goes
+-- out in one call and in its order, as much of it as fits; what follows waits until that is answered. All events of a person
+-- wait while a change of the person itself is still due, or an earlier event was left due.
 with due as (
-    select position, action, person_id, operation
+    select position, action, person_id, strlen(operation) as bytes
     from customerio.due($first)
     where action in ('event', 'identify', 'update')
+),
+waiting as (
+    select person_id
+    from due
+    where action <> 'event' or list_contains($left_due::bigint[], position)
+),
+numbered as (
+    select
+        position,
+        bytes,
+        min(position) over (partition by person_id) as turn,
+        sum(bytes) over (partition by person_id order by position) as so_far
+    from due
+    where action = 'event' and person_id not in (select person_id from waiting)
 )
-select position // $span as span, sum(strlen(operation)) as bytes
-from due
-where
-    action = 'event'
-    and position in (select min(position) from due where action = 'event' group by person_id)
-    and person_id not in (select person_id from due where action in ('identify', 'update'))
+select position, turn, bytes
+from numbered
+where position = turn or so_far <= $most_bytes
+
+-- name: windows_events
+select turn // $span as span, sum(bytes) as bytes
+from event_turns
 group by span
 order by span
 
@@ -78,21 +94,11 @@ where action in ('delete', 'suppress', 'merge') and strlen(operation) <= $max_by
 order by position
 
 -- name: read_events
-with due as (
-    select position, action, person_id, operation
-    from customerio.due($begin)
-    where action in ('event', 'identify', 'update')
-)
-select position, substring(operation, 2) || chr(30) as item
-from due
-where
-    position >= $first
-    and position < $after_last
-    and action = 'event'
-    and strlen(operation) <= $max_bytes
-    and position in (select min(position) from due where action = 'event' group by person_id)
-    and person_id not in (select person_id from due where action in ('identify', 'update'))
-order by position
+select due.position, turns.turn, substring(due.operation, 2) || chr(30) as item
+from customerio.due($begin) as due
+inner join event_turns as turns on turns.position = due.position
+where turns.turn >= $first and turns.turn < $after_last and strlen(due.operation) <= $max_bytes
+order by turns.turn, due.position
 
 -- name: count_outcomes
 -- What became of a plan's items: `outcome` is null for those without an answer. Answers are joined by their number, for

@@ -32,9 +32,21 @@ order by rows desc, person
 limit 20
 
 -- name: people_in_conflict
+-- Whom the plan holds, and who is in conflict beside them. A hold is never answered, and an older plan's has given way.
+with held as (
+    select person_id, reason
+    from customerio.operations
+    where action = 'hold'
+),
+stopped as (
+    select 'held' as state, person_id, reason from held
+    union all
+    select state, person_id, reason
+    from customerio.people
+    where state in ('conflict', 'held') and person_id not in (select person_id from held)
+)
 select state, reason, count(*) as people, min(person_id) as example
-from customerio.people
-where state in ('conflict', 'held')
+from stopped
 group by state, reason
 order by people desc, state, reason
 
@@ -55,6 +67,28 @@ select count(*)
 from customerio.people
 where state = 'linking'
     and linked_at + to_seconds(cast($settle_seconds as bigint)) <= (now() at time zone 'UTC')
+
+-- name: items_left_due
+-- What an outage left of a plan, unless that waits for an approval, and people whom `retry` or `verify` made due.
+with left_over as (
+    select plan_id, first_position
+    from customerio.plans
+    where delivered_at is null
+        and (approved_at is not null or not coalesce((guard ->> '$.stopped')::boolean, false))
+)
+select
+    (
+        select count(*)
+        from customerio.operations as o
+        inner join left_over as p on p.plan_id = o.plan_id and o.position >= p.first_position
+        where o.action <> 'hold'
+    )
+    - (
+        select coalesce(sum(a.last_position - a.first_position + 1), 0)
+        from customerio.answers as a
+        inner join left_over as p on p.plan_id = a.plan_id
+    )
+    + (select count(distinct person_id) from customerio.due where reason in ('drift', 'not_linked', 'retry'))
 
 -- name: seconds_from_stored_to_planned
 -- From the last move of the event watermark to the plan, by this machine's clock.

@@ -26,20 +26,23 @@ group by name
 order by name
 
 -- name: count_people
+select 'modelled' as subject, count(*) as number from model.people
+union all
+select 'orphaned', count(*) from orphans where person_id not in (select former from successions)
+union all
+select 'in_ledger', count(*) from customerio.people
+union all
+-- Who of them is not known: hardly anybody, so that the rest is told by each block's least and greatest state.
+select 'unknown', count(*) from customerio.people where state in ('held', 'deleted', 'suppressed')
+union all
+-- Those of `decided` without a row in the plan were turned down before, with the same content.
 select
-    (select count(*) from model.people) as modelled,
-    (select count(*) from orphans where person_id not in (select former from successions)) as orphaned,
-    -- Counted by who is not: hardly anybody, so that the rest is told by each block's least and greatest state.
-    (select count(*) from customerio.people)
-    - (select count(*) from customerio.people where state in ('held', 'deleted', 'suppressed')) as known,
-    (select count(*) from decisions where action = 'wait') as waiting,
-    (select count(*) from decisions where action = 'rejected') as rejected,
-    -- Those without a row in the plan were turned down before, with the same content.
-    (
-        select count(*) from decisions where action in ('identify', 'update', 'delete', 'suppress', 'merge', 'hold')
-    ) as decided,
-    (select count(*) from planned_events where is_due) as due_events,
-    (select count(*) from planned_events where not is_due) as waiting_events
+    case when action in ('wait', 'rejected', 'keep') then action else 'decided' end,
+    count(*)
+from decisions
+group by all
+union all
+select if(is_due, 'due_events', 'waiting_events'), count(*) from planned_events group by all
 
 -- name: was_loaded
 select count(*) > 0

@@ -40,8 +40,9 @@ from paired
 where differs or is_moving
 
 -- name: changes
--- Attribute by attribute, what differs between the model and what Customer.io has accepted. Identifiers are decided apart:
--- a row without names is one where only these, or the order of the attributes, differ.
+-- Attribute by attribute, what differs between the model and what Customer.io has accepted. Identifiers are decided apart,
+-- and what policy leaves is kept: a row without names is one where only these, or the order of the attributes, differ.
+-- `kept` is a patch that gives the model's attributes these accepted values, null where they are the same.
 create or replace temp table changes as
 with compared as (
     select
@@ -58,6 +59,13 @@ with compared as (
 different as (
     select person_id, list_filter(pairs, lambda pair: pair[2] is distinct from pair[3]) as pairs
     from compared
+),
+parted as (
+    select
+        person_id,
+        list_filter(pairs, lambda pair: not list_contains($kept::varchar[], pair[1])) as pairs,
+        list_filter(pairs, lambda pair: list_contains($kept::varchar[], pair[1])) as kept
+    from different
 )
 select
     person_id,
@@ -67,8 +75,15 @@ select
     ) || '}' as before,
     '{' || array_to_string(
         list_transform(pairs, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[3], 'null')), ','
-    ) || '}' as after
-from different
+    ) || '}' as after,
+    if(
+        len(kept) > 0,
+        '{' || array_to_string(
+            list_transform(kept, lambda pair: to_json(pair[1]) || ':' || coalesce(pair[2], 'null')), ','
+        ) || '}',
+        null
+    ) as kept
+from parted
 
 -- name: candidates
 -- Those for whom there is something to decide: all others have everything already.
@@ -184,6 +199,7 @@ with known as (
         l.email as known_email,
         l.email_key as known_email_key,
         l.cio_id,
+        l.seq as known_seq,
         l.email is null and l.id is not distinct from w.id and l.id is not null as is_first_email,
         o.joined,
         h.person_id as email_holder,
