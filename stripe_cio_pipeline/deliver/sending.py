@@ -271,10 +271,12 @@ class Sending:
         self._given_up = 0
         if isinstance(outcome, Halve):
             return _first_last(batch)
+        # Events go out by person; answers are written down by stretches of the plan.
+        in_plan_order = batch.positions if batch.stamped else array("q", sorted(batch.positions))
         if isinstance(outcome, Accepted):
-            settle(batch.positions, {})
+            settle(in_plan_order, {})
         elif isinstance(outcome, Partly):
-            settle(batch.positions, {batch.positions[index]: why for index, why in outcome.problems.items()})
+            settle(in_plan_order, {batch.positions[index]: why for index, why in outcome.problems.items()})
         elif isinstance(outcome, Without):
             refused = {batch.positions[index]: why for index, why in outcome.problems.items()}
             settle(array("q", sorted(refused)), refused)

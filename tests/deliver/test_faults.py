@@ -240,6 +240,21 @@ def test_many_events_of_one_person_go_out_in_few_calls_and_in_their_order(make_w
         assert sent == list(range(1_800_000_000, 1_800_000_600))
 
 
+def test_events_of_several_people_in_one_call_are_each_sent_once_however_they_lie_in_the_plan(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(gentle=True)
+    world.deliver(identify(1), identify(2))
+    # By person they go out as first, fourth, second, third.
+    world.plan(event(1, "evt_a"), event(2, "evt_b"), event(2, "evt_c"), event(1, "evt_d"))
+
+    report = world.deliver()
+
+    assert (report.events_accepted, report.accepted, report.due) == (4, 4, 0)
+    assert world.workspace.counters["events.duplicate"] == 0
+    assert world.ask("select sum(items) from customerio.requests where plan_id = ?", report.plan_id) == [(4,)]
+
+
 def test_no_event_overtakes_one_of_the_same_person_that_found_no_answer(make_world: MakeWorld) -> None:
     world = make_world(gentle=True)
     world.deliver(identify(1), identify(2))
