@@ -24,9 +24,9 @@ from stripe_cio_pipeline.extract.store import (
     tombstone,
     write_rows,
 )
-from stripe_cio_pipeline.extract.tasks import abandon
 from stripe_cio_pipeline.extract.transport import wrong_request
 from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.waiting import abandon
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")

@@ -13,10 +13,10 @@ from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
 from stripe_cio_pipeline.extract.store import Row, check_mode, read_payloads, row_of, write_rows
-from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Answer, wrong_request
 from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import Entry
+from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Connection
 
 

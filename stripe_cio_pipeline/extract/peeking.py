@@ -15,10 +15,10 @@ from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.running import open_session
 from stripe_cio_pipeline.extract.slices import Slice
 from stripe_cio_pipeline.extract.state import State, read_state
-from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Patience, Transport, wrong_request
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Statements, Warehouse
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")

@@ -35,11 +35,11 @@ from stripe_cio_pipeline.extract.objects import EVENTS_PATH, OBJECTS, PAGE_ROWS,
 from stripe_cio_pipeline.extract.progress import ObjectFailure, Progress
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.state import State, read_state
-from stripe_cio_pipeline.extract.tasks import together
 from stripe_cio_pipeline.extract.transport import Patience, Transport
 from stripe_cio_pipeline.extract.writer import WINDOW_PAGES, Writer
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Statements, Warehouse, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")

@@ -7,9 +7,9 @@ from typing import Protocol, TypeVar
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS
 from stripe_cio_pipeline.extract.pressure import Refusal
 from stripe_cio_pipeline.extract.slices import Edge, Slice, SlicePlan
-from stripe_cio_pipeline.extract.tasks import abandon
 from stripe_cio_pipeline.extract.transport import Answer, Transport, wrong_request
 from stripe_cio_pipeline.extract.writer import Writer
+from stripe_cio_pipeline.waiting import abandon
 
 Page = TypeVar("Page")
 
