@@ -140,7 +140,6 @@ class FeedBook:
         #: The watermark that this walk leaves: the `Date` of its first answer.
         self.leaves = leaves
         self.newest: int | None = None
-        self.new_events = 0
         #: Whether the walk went back further than Stripe can be trusted to remember.
         self.gap = False
         self._session = session
@@ -187,7 +186,6 @@ class FeedBook:
         def write(connection: Connection, seq: int) -> None:
             session = self._session
             new = write_events(connection, session, events, seq)
-            self.new_events += len(new)
             _write_signals(connection, new)
             save_slices(connection, "events", frontier, session.read["events"], session.run_id)
             if leaves is not None:

@@ -75,7 +75,6 @@ class Writer:
         # Always the same thread: each one that allocates keeps an arena of its own, and with it memory.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="warehouse")
         self._failed: BaseException | None = None
-        self.commits = 0
 
     def open_book(self, book: Book) -> None:
         """Take a book into the following commits."""
@@ -144,7 +143,6 @@ class Writer:
                     pages = sum(book.gathered_pages for book in self._books)
                     entries = [book.close_page() for book in self._books if book.gathered_pages]
                     await self._in_thread(partial(self._write, connection, entries))
-                    self.commits += 1
                     await self.dismiss(pages)
                     if self._gathered_rows() < HOLD_ROWS or written >= CLOSE_ROWS or self._monotonic() > until:
                         break
