@@ -3,21 +3,23 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
-from stripe_cio_pipeline.extract.feed import GAP, WATERMARK, FeedBook
-from stripe_cio_pipeline.extract.frontier import read_mark
-from stripe_cio_pipeline.extract.meter import read_budget
-from stripe_cio_pipeline.extract.objects import StripeObject, select
+from stripe_cio_pipeline.extract.feed import FeedBook
+from stripe_cio_pipeline.extract.objects import OBJECTS, StripeObject, select
 from stripe_cio_pipeline.extract.progress import ExtractReport, ObjectReport, Progress
 from stripe_cio_pipeline.extract.reconciliation import compare_all
 from stripe_cio_pipeline.extract.running import bring_up_to_date, open_session, raise_together
 from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.state import State, read_state
 from stripe_cio_pipeline.extract.store import Tally, count_rows
 from stripe_cio_pipeline.extract.transport import Patience
 from stripe_cio_pipeline.extract.writer import WINDOW_PAGES
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Warehouse, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse import Warehouse
+
+_LOST = "More than 30 days passed since events were last read, and Stripe keeps them no longer."
 
 
 def extract(
@@ -65,9 +67,7 @@ async def _extract(
         warehouse, settings, policy, run_id=run_id, progress=progress, now=now, patience=patience, window=window
     ) as (session, state):
         feed = await bring_up_to_date(session, state, selected)
-        healed = False
-        if feed is not None and (state.gap or feed.gap):
-            healed = await _heal(session, selected)
+        healed = await _heal(session, selected)
         await session.writer.commit_now()
         report = _report(session, selected, feed, healed, started)
     if report.failures and raise_failures:
@@ -76,20 +76,29 @@ async def _extract(
 
 
 async def _heal(session: Session, selected: tuple[StripeObject, ...]) -> bool:
-    session.warnings.append(
-        "More than 30 days passed since events were last read, and Stripe keeps them no longer: everything was listed "
-        "again and compared."
-    )
-    outcomes = await compare_all(session, selected, dry_run=False)
-    if session.failures or len(outcomes) < len(selected):
+    """List again what a gap in the events has left outdated. Gives whether any object type was."""
+    outdated = _outdated(await session.writer.alone(partial(_look, session)))
+    if not outdated:
         return False
+    outcomes = await compare_all(session, tuple(kind for kind in selected if kind.name in outdated), dry_run=False)
+    healed = [outcome.name for outcome in outcomes]
+    waiting = [name for name in outdated if name not in healed]
+    if healed:
+        session.warnings.append(f"{_LOST} {', '.join(healed)}: listed again and compared.")
+    if waiting:
+        session.warnings.append(
+            f"{_LOST} {', '.join(waiting)}: must still be listed again, by the next sync that can and is to read them."
+        )
+    return bool(healed)
 
-    def write() -> None:
-        with session.warehouse.transaction() as connection:
-            write_cursor(connection, GAP, "", session.run_id)
 
-    await session.writer.alone(write)
-    return True
+def _look(session: Session) -> State:
+    with session.warehouse.connect() as connection:
+        return read_state(connection, session.policy)
+
+
+def _outdated(state: State) -> list[str]:
+    return [kind.name for kind in OBJECTS if state.outdated(kind.name)]
 
 
 def _report(
@@ -101,11 +110,9 @@ def _report(
 ) -> ExtractReport:
     objects: list[ObjectReport] = []
     with session.warehouse.connect() as connection:
-        budget = read_budget(connection, session.policy)
-        watermark = read_cursor(connection, WATERMARK)
+        state = read_state(connection, session.policy)
         for kind in selected:
             tally = session.tallies.get(kind.name, Tally())
-            mark = read_mark(connection, kind.name)
             objects.append(
                 ObjectReport(
                     name=kind.name,
@@ -115,13 +122,13 @@ def _report(
                     deleted=tally.deleted,
                     requests=session.meter.by_path[kind.path] + session.meter.by_path[f"{kind.path}/{{id}}"],
                     seconds=session.seconds.get(kind.name, 0.0),
-                    history_finished=mark is not None and mark.state == "finished",
+                    history_finished=not state.unfinished(kind.name),
                     rows_total=count_rows(connection, kind)[0],
                 )
             )
     warnings = [*session.warnings, *session.sightings.warnings()]
-    if budget.warning:
-        warnings.append(budget.warning)
+    if state.budget.warning:
+        warnings.append(state.budget.warning)
     lag = None
     if feed is not None and feed.newest is not None:
         lag = max(0.0, session.transport.stripe_now - feed.newest)
@@ -131,7 +138,7 @@ def _report(
         events=session.tallies.get("events", Tally()).added,
         throttled=session.transport.budget.throttled,
         seconds=time.monotonic() - started,
-        watermark=int(watermark) if watermark else None,
+        watermark=state.watermark,
         lag_seconds=lag,
         healed_gap=healed,
         warnings=tuple(warnings),

@@ -1,7 +1,8 @@
 """The feed of changes: `/v1/events` back to the watermark less an overlap, stored once each, with what they ask for.
 
 Events are listed like anything else, in slices, because a burst of twenty thousand is two hundred pages. A page's
-events and the signals that follow from them are stored in one transaction; the watermark moves when the last page is.
+events and the signals that follow from them are stored in one transaction; the watermark moves when the last page is,
+and nothing else is remembered: a walk that was interrupted begins again at the watermark, and what is known is skipped.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 from stripe_cio_pipeline.extract import shapes
 from stripe_cio_pipeline.extract.arrivals import execute_with, insert, table_of, table_of_ids
 from stripe_cio_pipeline.extract.certainty import SignalKind
-from stripe_cio_pipeline.extract.frontier import save_slices
 from stripe_cio_pipeline.extract.objects import (
     BY_KIND,
     BY_NAME,
@@ -34,10 +34,9 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, write_cursor
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
 WATERMARK = "events.watermark"
-#: Set while a walk of the feed is under way: the watermark that it will leave.
-WALK = "events.walk"
-#: Set when events were lost to a gap longer than Stripe keeps them, until a reconcile has made up for it.
-GAP = "events.gap"
+#: Events that were created before this moment (Stripe's clock) may be lost to a gap. What was last listed whole before
+#: it must be listed again.
+LOST_BEFORE = "events.lost_before"
 
 #: A feed that is read back to within this of Stripe's memory cannot be trusted to be whole.
 RETENTION_MARGIN_SECONDS = 3_600
@@ -134,14 +133,12 @@ def read_event(payload: dict[str, Any]) -> ReadEvent:
 class FeedBook:
     """Gathers pages of events, and writes what is new of them."""
 
-    def __init__(self, session: Session, plan: SlicePlan, floor: int, leaves: int | None) -> None:
-        self.plan = plan
-        self.floor = floor
-        #: The watermark that this walk leaves: the `Date` of its first answer.
-        self.leaves = leaves
+    def __init__(self, session: Session, floor: int) -> None:
+        self.plan = SlicePlan((Slice(created_from=floor),))
         self.newest: int | None = None
-        #: Whether the walk went back further than Stripe can be trusted to remember.
-        self.gap = False
+        self._floor = floor
+        #: The watermark that this walk leaves: the `Date` of its first answer.
+        self._leaves: int | None = None
         self._session = session
         self._gathered: list[ReadEvent] = []
         self._gathered_pages = 0
@@ -159,9 +156,8 @@ class FeedBook:
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored, and what it asks for."""
-        if self.leaves is None:
-            self.leaves = answer.date
-        self.gap = is_gap(self.floor, self.leaves)
+        if self._leaves is None:
+            self._leaves = answer.date
         return [read_event(payload) for payload in answer.body["data"]]
 
     def keep(self, events: list[ReadEvent]) -> None:
@@ -178,41 +174,39 @@ class FeedBook:
         self._session.note("events", "events", rows=self._session.read["events"], requests=self._pages)
 
     def close_page(self) -> Entry:
-        """Hand over events, signals and frontier."""
+        """Hand over events, signals, and where the next walk begins."""
         events, self._gathered, self._gathered_pages = self._gathered, [], 0
-        frontier, finished = self.plan.frontier(), self.plan.finished
-        floor, leaves = self.floor, self.leaves
+        finished, floor, leaves = self.plan.finished, self._floor, self._leaves
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
             new = write_events(connection, session, events, seq)
             _write_signals(connection, new)
-            save_slices(connection, "events", frontier, session.read["events"], session.run_id)
-            if leaves is not None:
-                write_cursor(connection, WATERMARK if finished else WALK, str(leaves), session.run_id)
+            if finished and leaves is not None:
                 if is_gap(floor, leaves):
-                    write_cursor(connection, GAP, str(floor), session.run_id)
+                    write_cursor(connection, LOST_BEFORE, str(remembered_from(leaves)), session.run_id)
+                write_cursor(connection, WATERMARK, str(leaves), session.run_id)
             session.sightings.save(connection, session.run_id)
 
         return write
 
 
-async def read_feed(session: Session, floor: int, leaves: int | None, slices: tuple[Slice, ...]) -> FeedBook:
-    """List the events since `floor` (unix seconds), or what is left of an earlier walk in `slices`."""
-    lowest = min((piece.created_from for piece in slices if piece.created_from is not None), default=floor)
-    book = FeedBook(session, SlicePlan(slices or (Slice(created_from=floor),)), lowest, leaves)
+async def read_feed(session: Session, floor: int) -> FeedBook:
+    """List the events since `floor` (unix seconds)."""
+    book = FeedBook(session, floor)
     session.writer.open_book(book)
-
-    async def aged_out(_: Slice) -> None:
-        session.warnings.append("Events that were still to be read have meanwhile left Stripe's 30 days.")
-
-    await walk(session.transport, session.writer, book, EVENTS_PATH, {}, on_aged_out=aged_out)
+    await walk(session.transport, session.writer, book, EVENTS_PATH, {})
     return book
+
+
+def remembered_from(stripe_now: float) -> int:
+    """Give the moment since when Stripe certainly remembers all events (unix seconds)."""
+    return int(stripe_now) - EVENT_RETENTION_SECONDS + RETENTION_MARGIN_SECONDS
 
 
 def is_gap(floor: int, stripe_now: float) -> bool:
     """Whether events after `floor` may have left Stripe's memory already."""
-    return floor < stripe_now - EVENT_RETENTION_SECONDS + RETENTION_MARGIN_SECONDS
+    return floor < remembered_from(stripe_now)
 
 
 def write_events(connection: Connection, session: Session, events: Iterable[ReadEvent], seq: int) -> list[ReadEvent]:

@@ -17,7 +17,11 @@ _OPEN_BEFORE = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class HistoryMark:
-    """How far the history of an object type is. `pages` and `rows` count what was stored, over all runs."""
+    """How far the history of an object type is.
+
+    `began` is when it was last listed from the start, in Stripe's clock: every change since then is in the events.
+    `pages` and `rows` count what was stored, over all runs.
+    """
 
     state: Literal["listing", "finished"]
     began: int
@@ -30,11 +34,11 @@ def load_slices(connection: Connection, name: str) -> tuple[Slice, ...]:
     rows = connection.execute(_SQL["slices_of"], [name]).fetchall()
     return tuple(
         Slice(None if low == _OPEN_FROM else low, None if before == _OPEN_BEFORE else before, after)
-        for low, before, after, _ in rows
+        for low, before, after in rows
     )
 
 
-def save_slices(connection: Connection, name: str, slices: tuple[Slice, ...], rows_read: int, run_id: str) -> None:
+def save_slices(connection: Connection, name: str, slices: tuple[Slice, ...], run_id: str) -> None:
     """Replace the slices that are still to be read, in the transaction that stores their pages."""
     connection.execute(_SQL["delete_slices"], [name])
     if not slices:
@@ -49,7 +53,6 @@ def save_slices(connection: Connection, name: str, slices: tuple[Slice, ...], ro
                 _OPEN_BEFORE if piece.created_before is None else piece.created_before for piece in slices
             ],
             "starting_after": [piece.after for piece in slices],
-            "rows_read": rows_read,
             "run_id": run_id,
         },
     )

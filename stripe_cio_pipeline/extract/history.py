@@ -83,15 +83,21 @@ class PageBook:
 class HistoryBook(PageBook):
     """Gathers pages of one object type's list, and writes them with the frontier that they leave."""
 
-    def __init__(self, session: Session, kind: StripeObject, plan: SlicePlan, mark: HistoryMark) -> None:
+    def __init__(self, session: Session, kind: StripeObject, plan: SlicePlan, mark: HistoryMark | None) -> None:
         super().__init__(session, kind)
         self.plan = plan
-        self._mark = mark
-        self._pages = mark.pages
-        self._rows_read = mark.rows
+        self._began = mark.began if mark else None
+        self._pages = mark.pages if mark else 0
+        self._rows_read = mark.rows if mark else 0
         self._started_at = session.monotonic()
-        self._rows_before = mark.rows
+        self._rows_before = self._rows_read
         self._oldest: int | None = None
+
+    async def prepare(self, answer: Answer) -> RowPage:
+        """Make rows of a page; the first one tells when the listing began."""
+        if self._began is None:
+            self._began = answer.date
+        return await super().prepare(answer)
 
     def keep(self, page: RowPage) -> None:
         """Gather a page."""
@@ -107,14 +113,14 @@ class HistoryBook(PageBook):
         rows, doubtful = self._take()
         frontier = self.plan.frontier()
         mark = HistoryMark(
-            "finished" if self.plan.finished else "listing", self._mark.began, self._pages, self._rows_read
+            "finished" if self.plan.finished else "listing", self._began or 0, self._pages, self._rows_read
         )
 
         def write(connection: Connection, seq: int) -> None:
             session, kind = self._session, self._kind
             whole = keep_absent_fields(connection, kind, rows, doubtful)
             session.tally(kind.name, write_rows(connection, kind, whole, seq=seq, run_id=session.run_id))
-            save_slices(connection, kind.name, frontier, mark.rows, session.run_id)
+            save_slices(connection, kind.name, frontier, session.run_id)
             write_mark(connection, kind.name, mark, session.run_id)
             session.sightings.save(connection, session.run_id)
 
@@ -229,14 +235,14 @@ async def _complete(session: Session, kind: StripeObject, nested: Nested, payloa
 
 
 async def read_history(
-    session: Session, kind: StripeObject, began: int, mark: HistoryMark | None, slices: tuple[Slice, ...]
+    session: Session, kind: StripeObject, mark: HistoryMark | None, slices: tuple[Slice, ...]
 ) -> None:
-    """List an object type to its end, from where an earlier run stopped. Raises what Stripe refuses.
+    """List an object type to its end, from where an earlier run stopped: `mark` and `slices` are what it saved.
 
-    `began` is the moment in Stripe's clock from which on events are read; `mark` and `slices` are what was saved.
+    Raises what Stripe refuses.
     """
     if mark is None or not slices:
-        mark, slices = HistoryMark("listing", began), (Slice(),)
+        mark, slices = None, (Slice(),)
     book = HistoryBook(session, kind, SlicePlan(slices), mark)
     session.writer.open_book(book)
     await walk(session.transport, session.writer, book, kind.path, list_parameters(kind))

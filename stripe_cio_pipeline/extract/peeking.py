@@ -102,10 +102,12 @@ async def _peek(
     reasons = []
     if unknown:
         reasons.append(f"{unknown}{'+' if answer.body.get('has_more') else ''} new events")
-    if state.slices.get("events") or state.waiting:
+    if state.waiting:
         reasons.append("changes that an earlier run left")
-    if state.gap or is_gap(floor, stripe_now):
+    if is_gap(floor, stripe_now):
         reasons.append("a gap in the events longer than 30 days")
+    if outdated := [kind.name for kind in OBJECTS if state.outdated(kind.name)]:
+        reasons.append(f"{', '.join(outdated)} must be listed again after such a gap")
     if pending:
         reasons.append(f"history of {', '.join(pending)} is not complete")
     return Peek(

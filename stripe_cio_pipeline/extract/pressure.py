@@ -26,8 +26,6 @@ class Refusal:
     status: int
     code: str | None
     param: str | None
-    #: Whether Stripe speaks of an event that is older than it keeps.
-    aged_out: bool = False
 
     @property
     def missing(self) -> bool:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract.changes import Reading, read_again
 from stripe_cio_pipeline.extract.feed import WATERMARK, read_event
+from stripe_cio_pipeline.extract.frontier import read_mark, write_mark
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.listing import ConfirmingBook, ListingBook
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject, select
@@ -151,7 +152,10 @@ class _Listed:
 async def compare_all(
     session: Session, selected: tuple[StripeObject, ...], *, dry_run: bool
 ) -> tuple[ObjectReconciliation, ...]:
-    """Compare object types with Stripe, side by side. One that fails is noted in the session and left out."""
+    """Compare object types with Stripe, side by side. One that fails is noted in the session and left out.
+
+    What was compared, and not in a dry run, is not outdated by any gap in the events before.
+    """
     listed: dict[str, _Listed] = {}
     began = int(session.transport.stripe_now)
     if not session.transport.answered:
@@ -282,6 +286,9 @@ def _conclude(
             months=months,
         )
         _save(connection, session.run_id, outcome, dry_run=dry_run)
+        mark = read_mark(connection, kind.name)
+        if mark is not None and not dry_run:
+            write_mark(connection, kind.name, replace(mark, began=listed.began), session.run_id)
         connection.execute(_SQL["clear_listed"], [kind.name])
     return outcome
 

@@ -54,10 +54,10 @@ async def bring_up_to_date(session: Session, state: State, selected: tuple[Strip
     The order matters: the watermark is noted before the first list call, so that what changes during the listing is in
     the events that are read after it.
     """
-    began = await _hold_watermark(session, state)
+    watermark = await _hold_watermark(session, state)
     _tell_cost(session, state, selected)
-    await each(session, selected, lambda kind: _history(session, state, kind, began))
-    feed = await _events(session, state, began)
+    await each(session, selected, lambda kind: _history(session, state, kind))
+    feed = await _events(session, watermark)
     signalled = await session.writer.alone(partial(_signalled, session.warehouse))
     await each(
         session,
@@ -153,22 +153,15 @@ async def _hold_watermark(session: Session, state: State) -> int:
     return moment
 
 
-async def _history(session: Session, state: State, kind: StripeObject, began: int) -> None:
+async def _history(session: Session, state: State, kind: StripeObject) -> None:
     if state.unfinished(kind.name):
-        await read_history(session, kind, began, state.marks.get(kind.name), state.slices.get(kind.name, ()))
+        await read_history(session, kind, state.marks.get(kind.name), state.slices.get(kind.name, ()))
 
 
-async def _events(session: Session, state: State, watermark: int) -> FeedBook | None:
-    """Read the feed: first what an earlier run left of it, then from the watermark on."""
-    overlap = session.policy.stripe.overlap_seconds
-    gap = False
+async def _events(session: Session, watermark: int) -> FeedBook | None:
+    """Read the feed from the watermark on, less the overlap."""
     try:
-        if left := state.slices.get("events", ()):
-            resumed = await read_feed(session, watermark - overlap, state.walk, left)
-            gap = resumed.gap
-            watermark = resumed.leaves or watermark
-        feed = await read_feed(session, watermark - overlap, None, ())
-        feed.gap = feed.gap or gap
+        feed = await read_feed(session, watermark - session.policy.stripe.overlap_seconds)
         # The signals must be in the warehouse before anybody follows them.
         await session.writer.commit_now()
     except _FATAL:

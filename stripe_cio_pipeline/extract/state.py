@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stripe_cio_pipeline.extract.binding import read_bindings
-from stripe_cio_pipeline.extract.feed import GAP, WALK, WATERMARK
+from stripe_cio_pipeline.extract.feed import LOST_BEFORE, WATERMARK
 from stripe_cio_pipeline.extract.frontier import HistoryMark, load_slices, read_mark
 from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.objects import OBJECTS
@@ -22,8 +22,7 @@ class State:
     marks: dict[str, HistoryMark]
     slices: dict[str, tuple[Slice, ...]]
     watermark: int | None
-    walk: int | None
-    gap: bool
+    lost_before: int | None
     waiting: dict[str, int]
     budget: ReadBudget
 
@@ -32,19 +31,23 @@ class State:
         mark = self.marks.get(name)
         return mark is None or mark.state != "finished"
 
+    def outdated(self, name: str) -> bool:
+        """Whether changes of an object type may be lost to a gap in the events, so that it must be listed again."""
+        mark = self.marks.get(name)
+        return mark is not None and self.lost_before is not None and mark.began < self.lost_before
+
 
 def read_state(connection: Connection, policy: Policy) -> State:
     """Read everything that decides what a run has to do."""
     marks = {kind.name: read_mark(connection, kind.name) for kind in OBJECTS}
-    names = [*(name for name, mark in marks.items() if mark and mark.state != "finished"), "events"]
-    watermark, walk = read_cursor(connection, WATERMARK), read_cursor(connection, WALK)
+    unfinished = [name for name, mark in marks.items() if mark and mark.state != "finished"]
+    watermark, lost_before = read_cursor(connection, WATERMARK), read_cursor(connection, LOST_BEFORE)
     return State(
         bindings=read_bindings(connection),
         marks={name: mark for name, mark in marks.items() if mark is not None},
-        slices={name: load_slices(connection, name) for name in names},
+        slices={name: load_slices(connection, name) for name in unfinished},
         watermark=int(watermark) if watermark else None,
-        walk=int(walk) if walk else None,
-        gap=bool(read_cursor(connection, GAP)),
+        lost_before=int(lost_before) if lost_before else None,
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
         budget=read_budget(connection, policy),
     )

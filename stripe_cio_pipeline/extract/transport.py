@@ -234,9 +234,7 @@ class Transport:
                     "Add it to the restricted key in the Stripe dashboard; the next run then loads these objects.",
                 ) from None
             case Outcome.REFUSED:
-                return Refusal(
-                    status, refused.code, getattr(refused, "param", None), aged_out="aged out" in text.lower()
-                )
+                return Refusal(status, refused.code, getattr(refused, "param", None))
 
 
 def wrong_request(refusal: Refusal, endpoint: str) -> StripeRequestError:

@@ -1,7 +1,6 @@
 """Reading one list to its end: several slices at once, every page durable. The decisions are in `slices`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS
@@ -32,13 +31,11 @@ async def walk(
     book: ListBook[Page],
     path: str,
     parameters: dict[str, object],
-    *,
-    on_aged_out: Callable[[Slice], Awaitable[None]] | None = None,
 ) -> None:
     """Read every slice of `book.plan` to its end.
 
     After a failure no new request goes out, those under way are kept, and then it is raised: what is in the plan's
-    frontier is still to be read. `on_aged_out` is told of a slice whose starting event Stripe no longer keeps.
+    frontier is still to be read.
     """
     under_way: dict[asyncio.Task[tuple[Edge, Page] | Refusal], Slice] = {}
     failure: BaseException | None = None
@@ -64,11 +61,9 @@ async def walk(
                     continue
                 if isinstance(arrived, Refusal):
                     await writer.dismiss()
-                    if piece.after is not None and (arrived.aged_out or arrived.param == "starting_after"):
+                    if piece.after is not None and arrived.param == "starting_after":
                         # The object to start after is gone. Its second is read once more from the slice's own bounds.
                         book.plan.restart(piece)
-                        if arrived.aged_out and on_aged_out is not None:
-                            await on_aged_out(piece)
                     else:
                         book.plan.give_back(piece)
                         failure = failure or wrong_request(arrived, path)

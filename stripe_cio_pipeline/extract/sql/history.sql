@@ -1,9 +1,9 @@
 -- What of a list is still to be read.
 
 -- name: slices_of
-select created_from, created_before, starting_after, rows_read
+select created_from, created_before, starting_after
 from pipeline.slices
-where object = ? and not finished
+where object = ?
 order by created_before desc;
 
 -- name: delete_slices
@@ -11,7 +11,7 @@ delete from pipeline.slices
 where object = ?;
 
 -- name: insert_slices
-insert into pipeline.slices (object, created_from, created_before, starting_after, finished, rows_read, run_id)
+insert into pipeline.slices (object, created_from, created_before, starting_after, run_id)
 select
     $object, unnest($created_from::bigint[]), unnest($created_before::bigint[]), unnest($starting_after::varchar[]),
-    false, $rows_read, $run_id;
+    $run_id;
