@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stripe_cio_pipeline.errors import PolicyError
+from stripe_cio_pipeline.event_types import DEFAULT, check_choice, check_type
 
 FILE_NAME = "stripe_cio.yaml"
 
@@ -51,15 +52,43 @@ class Identity(Section):
         return self
 
 
-class Events(Section):
-    """Which Stripe events are forwarded, and from when on."""
+#: The most bytes that Customer.io takes as the name of an event.
+_EVENT_NAME_BYTES = 100
 
-    forward: list[str] | None = Field(
-        None, description="Stripe event types to forward; empty: every type that events.sql gives"
+
+class Events(Section):
+    """Which Stripe events are forwarded, under which names, and from when on."""
+
+    forward: list[str] = Field(
+        default_factory=lambda: [DEFAULT],
+        description="Stripe event types to forward, by name (invoice.voided) or pattern (invoice.*); default stands "
+        "for those of docs/events.md",
+    )
+    names: dict[str, str] = Field(
+        default_factory=dict,
+        description="another name in Customer.io for a type; without one it is Stripe's own",
     )
     since: Literal["install"] | datetime = Field(
         "install", description="forward events from this moment on: install, or an ISO time"
     )
+
+    @field_validator("forward")
+    @classmethod
+    def _types_are_stripes(cls, chosen: list[str]) -> list[str]:
+        for each in chosen:
+            check_choice(each)
+        return chosen
+
+    @field_validator("names")
+    @classmethod
+    def _names_fit(cls, names: dict[str, str]) -> dict[str, str]:
+        # Customer.io trims them.
+        trimmed = {kind: name.strip() for kind, name in names.items()}
+        for kind, name in trimmed.items():
+            check_type(kind)
+            if not 0 < len(name.encode()) <= _EVENT_NAME_BYTES:
+                raise ValueError(f"the name for {kind} must have 1 to {_EVENT_NAME_BYTES} bytes")
+        return trimmed
 
 
 class Guard(Section):
@@ -215,7 +244,7 @@ def parse_policy(content: dict[str, Any], source: str = FILE_NAME) -> Policy:
 def _describe(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{key or 'the file'}: {error['msg']}"
+        return f"{key or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
     known = list(known_keys()) + list(Policy.model_fields)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
     return f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")

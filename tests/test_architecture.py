@@ -10,7 +10,7 @@ from stripe_cio_pipeline.warehouse import Statements
 
 PACKAGE = Path(stripe_cio_pipeline.__file__).parent
 ROOMS = ("extract", "model", "plan", "deliver")
-BELOW = {"errors", "settings", "policy", "waiting", "warehouse"}
+BELOW = {"errors", "settings", "policy", "event_types", "waiting", "warehouse"}
 ABOVE = {"orchestration", "cli", "definitions", "component"}
 MOST_LINES = 420
 

@@ -29,10 +29,6 @@ CHANGES: dict[str, dict[str, list[tuple[str, str]]]] = {
     "event": {
         "model/sql/events.sql": [
             (
-                "            when 'charge.refunded' then",
-                "            when 'charge.succeeded' then 'charge_made'\n",
-            ),
-            (
                 "        when type = 'charge.refunded'\n",
                 """\
         when type = 'charge.succeeded'
@@ -114,7 +110,9 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, edits in files.items():
             for before, put in edits:
                 edit(package / name, before, put)
-    (folder / "stripe_cio.yaml").write_text("identity: {settle_seconds: 0}\nguard: {first_load: send}\n")
+    (folder / "stripe_cio.yaml").write_text(
+        "identity: {settle_seconds: 0}\nguard: {first_load: send}\nevents: {forward: [default, charge.succeeded]}\n"
+    )
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "DAGSTER_DISABLE_TELEMETRY": "1"}
     done = subprocess.run([sys.executable, "-c", SYNC], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -145,7 +143,7 @@ def test_an_attribute_is_one_column(changed: Any) -> None:
 
 
 def test_an_event_is_one_edit_of_its_file(changed: Any) -> None:
-    assert ["charge_made", {"amount": 12.5}] in changed["events"]
+    assert ["charge.succeeded", {"amount": 12.5}] in changed["events"]
 
 
 def test_an_object_type_is_an_entry_and_a_table(changed: Any) -> None:

@@ -1,10 +1,16 @@
 """The policy file: defaults for everything, and no key that is silently nothing."""
 
+import json
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from stripe.params import _webhook_endpoint_create_params as stripes_own
 
 from stripe_cio_pipeline.errors import PolicyError
+from stripe_cio_pipeline.event_types import known_types, meant
+from stripe_cio_pipeline.extract.objects import PINNED_VERSION
 from stripe_cio_pipeline.policy import Policy, known_keys, load_policy, parse_policy
 
 
@@ -83,3 +89,60 @@ def test_every_key_of_the_design_is_there() -> None:
         *("stripe.on_budget", "customerio.requests_per_second", "customerio.in_flight", "models.folder"),
         *("schedule.sync", "schedule.reconcile", "schedule.verify"),
     }
+
+
+def test_the_event_types_are_those_of_stripes_library_at_the_pinned_version() -> None:
+    listed = re.search(r"enabled_events: List\[\s*Literal\[(.*?)\]", Path(stripes_own.__file__).read_text(), re.DOTALL)
+    assert listed is not None
+    assert set(known_types()) == set(re.findall(r'"([^"]+)"', listed[1])) - {"*"}
+    stated = json.loads(files("stripe_cio_pipeline").joinpath("event_types.json").read_text())
+    assert stated["api_version"] == PINNED_VERSION
+
+
+@pytest.mark.parametrize(
+    ("events", "named", "nearest"),
+    [
+        ({"forward": ["invoice.paied"]}, "invoice.paied is not a Stripe event type", "invoice.paid"),
+        (
+            {"forward": ["default", "customer.subscription.pause"]},
+            "not a Stripe event type",
+            "customer.subscription.paused",
+        ),
+        ({"forward": ["invoices.*"]}, "invoices.* means no Stripe event type", "invoice.*"),
+        ({"forward": ["invoice.[ab]*"]}, "means no Stripe event type", "invoice.*"),
+        ({"forward": ["Invoice.paid"]}, "Invoice.paid is not a Stripe event type", "invoice.paid"),
+        ({"names": {"invoice.payed": "paid"}}, "invoice.payed is not a Stripe event type", "invoice.paid"),
+    ],
+)
+def test_an_event_type_that_stripe_does_not_have_is_refused_with_the_nearest(
+    events: dict[str, object], named: str, nearest: str
+) -> None:
+    with pytest.raises(PolicyError, match=re.escape(f"(nearest: {nearest})")) as refused:
+        parse_policy({"events": events})
+    assert named in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "é" * 51])
+def test_a_name_that_customerio_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(PolicyError, match=r"events\.names: the name for invoice\.paid must have 1 to 100 bytes"):
+        parse_policy({"events": {"names": {"invoice.paid": name}}})
+
+
+def test_a_pattern_means_every_type_under_it_and_what_stripe_adds_later() -> None:
+    def matched(*chosen: str) -> set[str]:
+        return {kind for kind in (*known_types(), "invoice.sealed") if re.fullmatch(meant(chosen), kind)}
+
+    invoices = {kind for kind in known_types() if kind.startswith("invoice.")}
+    assert len(invoices) > 15
+    assert matched("invoice.*") == invoices | {"invoice.sealed"}
+    assert matched("*.deleted", "charge.refunded") > {
+        "customer.subscription.deleted",
+        "price.deleted",
+        "charge.refunded",
+    }
+    assert matched("*") == {*known_types(), "invoice.sealed"}
+    assert matched("invoice.paid") == {"invoice.paid"}
+    assert "invoice_payment.paid" not in matched("invoice.*")
+    assert matched() == set()
+    assert matched("default") == matched("default", "invoice.paid") > {"invoice.paid", "charge.refunded"}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.model import tables
 from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
@@ -120,14 +121,15 @@ class _Build:
         )
 
     def _event_parts(self) -> tuple[str, ...]:
-        return self._models.functions.sql, self._models.events.sql
+        events = self._policy.events
+        names = [f"{kind} {name}" for kind, name in sorted(events.names.items())]
+        return self._models.functions.sql, self._models.events.sql, meant(events.forward), *names
 
     def _is_stale(self, name: str, *parts: str) -> bool:
         return self._full or self._known.get(f"model.sql.{name}") != fingerprint(*parts)
 
     def _has_new_events(self) -> bool:
-        tables.show_newer(self._connection, "events", self._mark)
-        return tables.count(self._connection, "temp.events") > 0
+        return tables.count(self._connection, f"stripe.events where seq > {self._mark}") > 0
 
     def _remember(self, seq: int) -> None:
         made = {f"model.sql.{file.name}": fingerprint(file.sql) for file in self._models.objects}
@@ -311,7 +313,13 @@ class _Build:
     def _events(self, *, full: bool) -> None:
         connection = self._connection
         file = self._models.events
-        tables.show_newer(connection, "events", -1 if full else self._mark)
+        mark, policy = -1 if full else self._mark, self._policy.events
+        connection.execute(_ACTS.since("wanted_types", mark), {"types": meant(policy.forward)})
+        connection.execute(_ACTS.since("wanted_events", mark))
+        connection.execute(
+            _ACTS["event_names"],
+            {"types": list(policy.names), "names": list(policy.names.values())},
+        )
         with located(file):
             names = {column.name for column in tables.columns_of(connection, file.query)}
             missing = [name for name in EVENT_COLUMNS if name not in names]

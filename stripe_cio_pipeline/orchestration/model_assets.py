@@ -60,7 +60,8 @@ Below, *lineage* draws which Stripe field feeds which attribute.
 _EVENTS = """\
 Which Stripe events are forwarded, and with which data: a row per event.
 
-The data is flat, in major units, made for Liquid in a mail. The choice is `events.sql`.
+The data is flat, in major units, made for Liquid in a mail.
+The policy's `events.forward` chooses, and `events.sql` makes the data.
 """
 
 

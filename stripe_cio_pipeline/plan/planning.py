@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.plan.attributes import Attribute, attributes
 from stripe_cio_pipeline.plan.guard import Scale, findings
 from stripe_cio_pipeline.plan.reasons import REASONS
@@ -196,7 +197,7 @@ class _Planning:
         execute(SQL["steps"])
         execute(SQL["decisions"])
         execute(SQL["planned_people"])
-        execute(SQL["fresh_events"], {"since": self._since(), "forward": self._policy.events.forward})
+        execute(SQL["fresh_events"], {"since": self._since(), "types": meant(self._policy.events.forward)})
         is_fresh = _one(self._connection, "select count(*) from fresh_events")
         execute(SQL["planned_events" if is_fresh else "no_planned_events"])
 

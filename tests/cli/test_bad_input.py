@@ -93,6 +93,13 @@ def test_an_unknown_key_in_the_policy_names_it_and_the_nearest(cli, sandbox) -> 
         assert "guard.max_changed_people" in told
 
 
+def test_an_event_type_that_stripe_does_not_have_stops_every_command(cli, sandbox) -> None:
+    Path("stripe_cio.yaml").write_text("events: {forward: [invoice.paied]}\n")
+    for command in ("sync", "plan", "status", "check"):
+        told = refused(cli, command, exit_code=2)
+        assert "events.forward: invoice.paied is not a Stripe event type (nearest: invoice.paid)" in told
+
+
 def test_a_policy_that_is_no_yaml_names_line_and_column(cli, sandbox) -> None:
     Path("stripe_cio.yaml").write_text("guard: {first_load: [\n")
     assert "line 2" in refused(cli, "sync", exit_code=2)

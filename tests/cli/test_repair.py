@@ -128,7 +128,7 @@ def test_backfill_fetches_what_the_installation_came_too_late_for(cli, sandbox: 
     assert cli(*command).json["fetched"] == 0
     assert sandbox.customerio.events() == []
     assert cli(*command, "--send").exit_code == 0
-    assert {event.name for event in sandbox.customerio.events()} >= {"subscription_created", "invoice_paid"}
+    assert {event.name for event in sandbox.customerio.events()} >= {"customer.subscription.created", "invoice.paid"}
 
 
 def test_backfill_before_the_first_sync_says_so(cli, sandbox: Sandbox) -> None:

@@ -52,7 +52,7 @@ def removal(number: int, action: str) -> Row:
     return {"action": action, "person_id": person, "operation": operation, "before": {"id": person}, "after": None}
 
 
-def event(number: int, event_id: str, *, name: str = "invoice_paid", created: int = 1_800_000_000, **data: Any) -> Row:
+def event(number: int, event_id: str, *, name: str = "invoice.paid", created: int = 1_800_000_000, **data: Any) -> Row:
     """A Stripe event of a linked person."""
     person = f"cus_{number:06}"
     operation = {

@@ -230,10 +230,10 @@ def test_events_are_recorded_with_their_ulid(make_world: MakeWorld) -> None:
     report = world.deliver(event(1, "evt_1", amount=12.5), event(1, "evt_2", created=1_800_000_100))
 
     assert (report.events_accepted, report.events_rejected) == (2, 0)
-    assert [one.name for one in world.workspace.events()] == ["invoice_paid", "invoice_paid"]
+    assert [one.name for one in world.workspace.events()] == ["invoice.paid", "invoice.paid"]
     assert world.ask("select event_id, state, name, created from customerio.events order by event_id") == [
-        ("evt_1", "accepted", "invoice_paid", 1_800_000_000),
-        ("evt_2", "accepted", "invoice_paid", 1_800_000_100),
+        ("evt_1", "accepted", "invoice.paid", 1_800_000_000),
+        ("evt_2", "accepted", "invoice.paid", 1_800_000_100),
     ]
 
 

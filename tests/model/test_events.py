@@ -49,7 +49,7 @@ def test_a_failed_payment_says_what_a_dunning_mail_needs(account: Account) -> No
         "type": "invoice.payment_failed",
         "customer_id": "cus_1",
         "created": 1001,
-        "name": "invoice_payment_failed",
+        "name": "invoice.payment_failed",
     }
     assert found["data"] == {
         "invoice_id": "in_1",
@@ -81,7 +81,7 @@ def test_a_trial_that_will_end_says_when_and_which_plan(account: Account) -> Non
         ),
     )
 
-    assert found["name"] == "subscription_trial_will_end"
+    assert found["name"] == "customer.subscription.trial_will_end"
     assert found["data"] == {
         "subscription_id": "sub_1",
         "status": "trialing",
@@ -156,7 +156,7 @@ def test_types_that_nobody_forwards_stay_behind(account: Account) -> None:
     assert forwarded(account, event("customer.updated", id="cus_1"), event("price.created", 2, id="price_1")) == []
 
 
-def test_every_default_type_has_a_name(account: Account) -> None:
+def test_every_type_has_its_own_name(account: Account) -> None:
     types = [
         "invoice.payment_failed",
         "invoice.paid",
@@ -171,4 +171,23 @@ def test_every_default_type_has_a_name(account: Account) -> None:
     found = forwarded(account, *(event(kind, number, id=f"x_{number}") for number, kind in enumerate(types)))
 
     assert [row["type"] for row in found] == types
-    assert [row["name"] for row in found] == [kind.removeprefix("customer.").replace(".", "_") for kind in types]
+    assert [row["name"] for row in found] == types
+
+
+def test_the_policy_chooses_types_and_names(account: Account) -> None:
+    account.put("customers", {"id": "cus_1", "created": 1})
+    account.put("events", event("invoice.paid", id="in_1"), event("invoice.voided", 2, id="in_1"))
+
+    def named(**events: Any) -> list[str]:
+        account.build({"events": events})
+        return [row["name"] for row in account.rows("from model.events order by event_id")]
+
+    assert named() == ["invoice.paid"]
+    assert named(forward=["invoice.*"]) == ["invoice.paid", "invoice.voided"]
+    assert named(forward=["invoice.voided"], names={"invoice.voided": " Voided "}) == ["Voided"]
+    assert named(forward=[]) == []
+    account.put("events", event("charge.succeeded", 3, id="ch_1"), event("invoice.paid", 4, id="in_2"))
+    assert named(forward=[]) == []
+    assert named(names={"invoice.paid": "paid"}) == ["paid", "paid"]
+    account.put("events", event("invoice.paid", 5, id="in_3"), event("invoice.created", 6, id="in_4"))
+    assert named(names={"invoice.paid": "paid"}) == ["paid", "paid", "paid"]

@@ -101,7 +101,7 @@ class Desk:
         with self.warehouse.transaction() as connection:
             connection.execute(
                 "insert into model.events values (?, ?, ?, ?, ?, ?)",
-                [event_id, type_, customer, created, type_.replace(".", "_"), '{"amount":10.5}'],
+                [event_id, type_, customer, created, type_, '{"amount":10.5}'],
             )
 
     def wait(self, seconds: float = 31) -> None:

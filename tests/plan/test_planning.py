@@ -29,7 +29,7 @@ def test_an_event_waits_until_its_person_is_linked_and_settled(desk) -> None:
         "type": "person",
         "identifiers": {"id": "cus_a"},
         "action": "event",
-        "name": "invoice_paid",
+        "name": "invoice.paid",
         "id": event_ulid("evt_1", NOW),
         "timestamp": NOW,
         "attributes": {"amount": 10.5},

@@ -1,5 +1,6 @@
--- One row per Stripe event to forward: its name in Customer.io and its data. The data is flat, so that a mail can say
--- {{event.amount_due}}; nulls are left out before it is kept. Add a `when` in `named` and its columns below to forward another type.
+-- One row per Stripe event to forward: its name in Customer.io and its data. `events` has those alone that the policy forwards
+-- (`events.forward`); a name in `events.names` goes before the one given here. The data is flat, so that a mail can say
+-- {{event.amount_due}}; nulls are left out before it is kept.
 with parsed as (
     select
         id,
@@ -49,19 +50,8 @@ named as (
     select
         *,
         data.object as object,
-        data.object.items.data[1] as item,
-        case type
-            when 'invoice.payment_failed' then 'invoice_payment_failed'
-            when 'invoice.paid' then 'invoice_paid'
-            when 'customer.subscription.created' then 'subscription_created'
-            when 'customer.subscription.updated' then 'subscription_updated'
-            when 'customer.subscription.deleted' then 'subscription_deleted'
-            when 'customer.subscription.trial_will_end' then 'subscription_trial_will_end'
-            when 'charge.refunded' then 'charge_refunded'
-            when 'checkout.session.completed' then 'checkout_session_completed'
-        end as name
+        data.object.items.data[1] as item
     from parsed
-    where name is not null
 )
 
 select
@@ -69,7 +59,7 @@ select
     named.type,
     coalesce(named.customer_id, expanded_id(object.customer)) as customer_id,
     named.created,
-    named.name,
+    named.type as name,
     case
         when type like 'invoice.%'
             then json_object(
