@@ -9,7 +9,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 TEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test lint types lock lock-check gauntlet bench clean
+.PHONY: help .venv demo test lint types lock lock-check gauntlet mutants bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -57,10 +57,15 @@ lock-check: .venv ## fail where requirements.lock does not follow from pyproject
 gauntlet: .venv ## the long kill and fault runs
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) -m gauntlet --timeout 1800
 
+mutants: .venv ## break the code that decides, line by line, and name what no test notices
+	@rm -rf mutants
+	@PYTHONPATH=. $(BIN)/mutmut run
+	@$(BIN)/mutmut results
+
 bench: .venv ## every benchmark, in its small form
 	@for file in $$(grep -l -- --small benchmarks/*.py | grep -v _stage); do \
 		echo "== $$file"; $(BIN)/python $$file --small || exit 1; \
 	done
 
 clean: ## remove what was installed and written here
-	@rm -rf $(VENV) .venv-duckdb2 .stripe_cio .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-duckdb2 .stripe_cio .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

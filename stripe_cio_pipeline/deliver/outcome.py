@@ -16,8 +16,8 @@ from stripe_cio_pipeline.errors import (
     CustomerioRegionError,
 )
 
-#: Statuses after which the same call may well succeed. 500 is among them: a repeat does no harm.
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+#: Statuses below 500 after which the same call may well succeed. So it may after any from 500 on: a repeat does no harm.
+_PASSING = frozenset({408, 425, 429})
 #: Statuses that speak of the whole body, so that half of it may be taken.
 _TOO_MUCH_OR_WRONG = frozenset({400, 413, 422})
 #: A server may ask for any pause; a run does not sleep longer than this many seconds at once.
@@ -122,11 +122,7 @@ def judge_read(answer: Answer) -> Outcome:
     if status is None:
         return Again(answer.fault or "the connection broke")
     if status == 200:
-        try:
-            readable = isinstance(orjson.loads(answer.content), dict)
-        except orjson.JSONDecodeError:
-            readable = False
-        return Accepted() if readable else Again("it answered 200 with a body that is not a JSON object")
+        return Accepted() if _is_object(answer.content) else Again("it answered 200 with a body that is not a JSON object")
     if (stop := refusal(answer)) is not None:
         return Stop(stop)
     if status in _PASSING or status >= 500:
@@ -203,6 +199,13 @@ def _problem(error: Any) -> Problem:
         str(error["field"])[:300] if error.get("field") else None,
         str(error.get("message") or error.get("detail") or "")[:500] or None,
     )
+
+
+def _is_object(content: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(content), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _errors(content: bytes) -> list[Any] | None:

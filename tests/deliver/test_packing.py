@@ -62,6 +62,18 @@ def test_halves_and_picks_keep_items_with_their_places(words: list[str], data: s
     notes = [item["note"] for item in json.loads(picked.body(STAMP))["batch"]]
     assert notes == [words[index] for index in chosen]
     assert list(picked.positions) == chosen
+    assert picked.stamped
+
+
+def test_the_half_of_an_event_has_no_timestamp_either_and_places_are_signed() -> None:
+    (batch,) = packed(["a", "b"], 1_000, stamped=False)
+    for half in batch.halves():
+        assert b"timestamp" not in half.body(STAMP)
+        assert half.positions.typecode == "q"
+
+
+def test_an_item_that_no_batch_holds_goes_alone() -> None:
+    assert [len(batch) for batch in packed(["a", "x" * 500, "b"], 300)] == [1, 1, 1]
 
 
 def test_a_call_is_filled_to_the_last_byte() -> None:
