@@ -16,7 +16,7 @@ from stripe_cio_pipeline.errors import (
     CustomerioRegionError,
 )
 
-#: Statuses below 500 after which the same call may well succeed. So it may after any from 500 on: a repeat does no harm.
+#: Statuses below 500 after which the same call may succeed. Any from 500 on may pass too: a repeat does no harm.
 _PASSING = frozenset({408, 425, 429})
 #: Statuses that speak of the whole body, so that half of it may be taken.
 _TOO_MUCH_OR_WRONG = frozenset({400, 413, 422})
@@ -122,7 +122,8 @@ def judge_read(answer: Answer) -> Outcome:
     if status is None:
         return Again(answer.fault or "the connection broke")
     if status == 200:
-        return Accepted() if _is_object(answer.content) else Again("it answered 200 with a body that is not a JSON object")
+        unreadable = "it answered 200 with a body that is not a JSON object"
+        return Accepted() if _is_object(answer.content) else Again(unreadable)
     if (stop := refusal(answer)) is not None:
         return Stop(stop)
     if status in _PASSING or status >= 500:

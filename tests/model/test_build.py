@@ -247,17 +247,41 @@ CHANGES = st.one_of(
 STEPS = st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
+#: Accounts change side by side, because a build of many costs what a build of one does.
+#: The suite plays 26 of them, the gauntlet 1,300.
+ACCOUNTS = st.lists(STEPS, min_size=13, max_size=13)
+
+
 @pytest.mark.parametrize("few", [0, scope.FEW])
 @settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(accounts=st.lists(STEPS, min_size=8, max_size=8))
+@given(accounts=ACCOUNTS)
 def test_any_sequence_of_changes_gives_the_same_as_building_anew(
     few: int,
     accounts: list[list[list[tuple[str, Payload]]]],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Accounts change side by side, because a build of many costs what a build of one does."""
     monkeypatch.setattr(scope, "FEW", few)
+    changes_give_the_same_as_building_anew(accounts, tmp_path_factory)
+
+
+@pytest.mark.gauntlet
+@pytest.mark.parametrize("few", [0, scope.FEW])
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(accounts=ACCOUNTS)
+def test_any_long_sequence_of_changes_gives_the_same_as_building_anew(
+    few: int,
+    accounts: list[list[list[tuple[str, Payload]]]],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scope, "FEW", few)
+    changes_give_the_same_as_building_anew(accounts, tmp_path_factory)
+
+
+def changes_give_the_same_as_building_anew(
+    accounts: list[list[list[tuple[str, Payload]]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     account = Account(tmp_path_factory.mktemp("sequence") / "warehouse.duckdb")
     for steps in zip_longest(*accounts, fillvalue=[]):
         changes: dict[str, dict[str, Payload]] = {}
