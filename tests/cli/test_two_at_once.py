@@ -17,7 +17,7 @@ from stripe_cio_pipeline.warehouse import Turn, Warehouse
 
 pytestmark = pytest.mark.timeout(300)
 
-PEOPLE = 100
+PEOPLE = 20
 POLICY = """\
 identity: {settle_seconds: 0}
 events: {forward: [customer.subscription.created]}
@@ -87,7 +87,7 @@ def let_events_be_due(cli, sandbox: Sandbox, number: int) -> int:
     return sandbox.customerio.counters["operations.accepted"]
 
 
-@pytest.mark.parametrize("events", [100, 1_000])
+@pytest.mark.parametrize("events", [100, pytest.param(1_000, marks=pytest.mark.gauntlet)])
 def test_two_syncs_at_once_are_one_after_the_other(cli, sandbox: Sandbox, start, events: int) -> None:
     before = let_events_be_due(cli, sandbox, events)
     with Turn(Warehouse(".stripe_cio/warehouse.duckdb"), "the test"):
