@@ -20,6 +20,7 @@ _TYPES: Mapping[str, Any] = {
     "created": pa.int64(),
     "as_of": pa.int64(),
     "seq": pa.int64(),
+    "read_at": pa.timestamp("us"),
     "livemode": pa.bool_(),
     "deleted": pa.bool_(),
     "usable": pa.bool_(),

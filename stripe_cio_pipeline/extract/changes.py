@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from stripe_cio_pipeline.extract import shapes
+from stripe_cio_pipeline.extract.arrivals import execute_with, table_of
 from stripe_cio_pipeline.extract.certainty import Decision, Signal, Step, Stored, decide
 from stripe_cio_pipeline.extract.history import complete_all, is_doubtful, keep_absent_fields
 from stripe_cio_pipeline.extract.objects import StripeObject, at_path
@@ -24,7 +25,7 @@ from stripe_cio_pipeline.extract.store import (
     tombstone,
     write_rows,
 )
-from stripe_cio_pipeline.extract.transport import wrong_request
+from stripe_cio_pipeline.extract.transport import moment, wrong_request
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.waiting import abandon
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
@@ -37,22 +38,25 @@ BATCH_OBJECTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An object to be read by id, and the event that asks for it."""
+    """An object to be read by id, the event that asks for it, and all events that the answer settles.
+
+    An event that is stored only after the object was asked for is not among them.
+    """
 
     id: str
     event_id: str | None
+    settles: tuple[str, ...] = ()
 
 
 class ReadingBook:
     """Gathers objects that were read by id, and writes them together with the end of their signals."""
 
-    def __init__(self, session: Session, kind: StripeObject, *, force: bool = False) -> None:
+    def __init__(self, session: Session, kind: StripeObject) -> None:
         self._session = session
         self._kind = kind
-        self._force = force
         self._rows: list[Row] = []
         self._doubtful: set[str] = set()
-        self._settled: list[str] = []
+        self._settled: list[Reading] = []
 
     @property
     def gathered_rows(self) -> int:
@@ -66,13 +70,13 @@ class ReadingBook:
 
     def keep(self, reading: Reading, row: Row, doubtful: bool) -> None:
         """Gather one object."""
-        self._settled.append(reading.id)
+        self._settled.append(reading)
         self._rows.append(row)
         if doubtful:
             self._doubtful.add(row.id)
 
     def close_page(self) -> Entry:
-        """Hand over rows and the ids whose signals are settled."""
+        """Hand over rows, and the signals that they settle."""
         rows, self._rows = self._rows, []
         settled, self._settled = self._settled, []
         doubtful, self._doubtful = self._doubtful, set()
@@ -80,9 +84,8 @@ class ReadingBook:
         def write(connection: Connection, seq: int) -> None:
             session, kind = self._session, self._kind
             whole = keep_absent_fields(connection, kind, rows, doubtful)
-            tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id, force=self._force)
-            session.tally(kind.name, tally)
-            connection.execute(_SQL["delete_signals"], [kind.name, settled])
+            session.tally(kind.name, write_rows(connection, kind, whole, seq=seq, run_id=session.run_id))
+            _settle(connection, kind, ((reading.id, event) for reading in settled for event in reading.settles))
             session.sightings.save(connection, session.run_id)
 
         return write
@@ -141,14 +144,29 @@ async def _read_one(session: Session, kind: StripeObject, book: ReadingBook, rea
             if not answer.missing:
                 raise wrong_request(answer, f"{kind.path}/{{id}}")
             # A draft invoice that was deleted answers 404. What was never stored needs no tombstone.
+            now = int(session.transport.stripe_now)
             row = tombstone(
-                kind, reading.id, as_of=int(session.transport.stripe_now), source="retrieve", event_id=reading.event_id
+                kind, reading.id, as_of=now, source="retrieve", read_at=answer.read_at, event_id=reading.event_id
             )
         elif answer.body.get("deleted") is True:
-            row = tombstone(kind, reading.id, as_of=answer.date, source="retrieve", event_id=reading.event_id)
+            row = tombstone(
+                kind,
+                reading.id,
+                as_of=answer.date,
+                source="retrieve",
+                read_at=answer.read_at,
+                event_id=reading.event_id,
+            )
         else:
             await complete_all(session, kind, [answer.body])
-            row = row_of(kind, answer.body, as_of=answer.date, source="retrieve", event_id=reading.event_id)
+            row = row_of(
+                kind,
+                answer.body,
+                as_of=answer.date,
+                source="retrieve",
+                read_at=answer.read_at,
+                event_id=reading.event_id,
+            )
             doubtful = is_doubtful(session, kind, answer.body, answer, "retrieve")
             check_mode([row], session.livemode)
             session.read[kind.name] = session.read.get(kind.name, 0) + 1
@@ -168,8 +186,9 @@ def _settle_without_reading(session: Session, kind: StripeObject) -> list[Readin
         ids = [row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, BATCH_OBJECTS]).fetchall()]
         if not ids:
             return None
-        decisions = _decide_all(connection, kind, ids)
-        rows, readings, settled = _without_reading(connection, kind, decisions)
+        signals = _signals_of(connection, kind, ids)
+        decisions = _decide_all(connection, kind, signals)
+        rows, readings, settled = _without_reading(connection, kind, decisions, signals)
         check_mode(rows, session.livemode)
         if settled:
             connection.begin()
@@ -177,7 +196,8 @@ def _settle_without_reading(session: Session, kind: StripeObject) -> list[Readin
                 seq = next_seq(connection)
                 tally = write_rows(connection, kind, rows, seq=seq, run_id=session.run_id)
                 session.tally(kind.name, tally)
-                connection.execute(_SQL["delete_signals"], [kind.name, settled])
+                of_settled = ((object_id, signal.event_id) for object_id in settled for signal in signals[object_id])
+                _settle(connection, kind, of_settled)
             except BaseException:
                 connection.rollback()
                 raise
@@ -185,11 +205,22 @@ def _settle_without_reading(session: Session, kind: StripeObject) -> list[Readin
     return readings
 
 
-def _decide_all(connection: Connection, kind: StripeObject, ids: list[str]) -> dict[str, Decision]:
+def _settle(connection: Connection, kind: StripeObject, signals: Iterable[tuple[str, str]]) -> None:
+    """Take signals out, each by object and event: others of the same object may have been stored meanwhile."""
+    settled = list(signals)
+    if settled:
+        execute_with(connection, table_of(("id", "event_id"), settled, {}), _SQL["delete_signals"], [kind.name])
+
+
+def _signals_of(connection: Connection, kind: StripeObject, ids: list[str]) -> dict[str, list[Signal]]:
     signals: dict[str, list[Signal]] = defaultdict(list)
     for object_id, *rest in connection.execute(_SQL["signals_of"], [kind.name, ids]).fetchall():
         signals[object_id].append(Signal(*rest))
-    known = read_known(connection, kind, ids)
+    return signals
+
+
+def _decide_all(connection: Connection, kind: StripeObject, signals: dict[str, list[Signal]]) -> dict[str, Decision]:
+    known = read_known(connection, kind, signals)
     return {
         object_id: decide(
             Stored(known[object_id].as_of, known[object_id].source, known[object_id].deleted)
@@ -203,7 +234,7 @@ def _decide_all(connection: Connection, kind: StripeObject, ids: list[str]) -> d
 
 
 def _without_reading(
-    connection: Connection, kind: StripeObject, decisions: dict[str, Decision]
+    connection: Connection, kind: StripeObject, decisions: dict[str, Decision], signals: dict[str, list[Signal]]
 ) -> tuple[list[Row], list[Reading], list[str]]:
     """Make the rows that need no request. Gives rows, objects to read, and ids whose signals are settled."""
     wanted = {
@@ -218,17 +249,21 @@ def _without_reading(
     rows: list[Row] = []
     readings: list[Reading] = []
     settled: list[str] = []
+    now = moment()
     for object_id, decision in decisions.items():
         event, snapshot = decision.event, snapshots.get(object_id, {})
+        reading = Reading(object_id, event.event_id, tuple(signal.event_id for signal in signals[object_id]))
         match decision.step:
             case Step.READ:
-                readings.append(Reading(object_id, event.event_id))
+                readings.append(reading)
                 continue
             case Step.APPLY:
                 if not shapes.graft(kind, snapshot, stored.get(object_id)):
-                    readings.append(Reading(object_id, event.event_id))
+                    readings.append(reading)
                     continue
-                rows.append(row_of(kind, snapshot, as_of=event.created, source="event", event_id=event.event_id))
+                rows.append(
+                    row_of(kind, snapshot, as_of=event.created, source="event", read_at=now, event_id=event.event_id)
+                )
             case Step.BURY:
                 rows.append(
                     tombstone(
@@ -236,6 +271,7 @@ def _without_reading(
                         object_id,
                         as_of=event.created,
                         source="event",
+                        read_at=now,
                         event_id=event.event_id,
                         last=snapshot if event.usable else None,
                     )

@@ -78,8 +78,8 @@ class ReadEvent:
     versions: tuple[tuple[str, shapes.Verdict, tuple[str, ...]], ...]
 
 
-def read_event(payload: dict[str, Any]) -> ReadEvent:
-    """Make of a scrubbed event what is stored, and what it asks for. Pure."""
+def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
+    """Make of a scrubbed event what is stored, and what it asks for. `seen` is the `Date` of the answer. Pure."""
     event_id, event_type, created = payload["id"], payload["type"], payload["created"]
     subject = at_path(payload, "data.object")
     subject = subject if isinstance(subject, dict) else {}
@@ -100,22 +100,25 @@ def read_event(payload: dict[str, Any]) -> ReadEvent:
         payload=text.decode(),
         content_hash=content_hash(text),
     )
+    # On a test clock `created` is simulated time. What is certain is that it had happened when it was seen.
+    simulated = bool(subject.get("test_clock")) or created > seen + 1
+    happened = seen if simulated else created
     signals: list[SignalRow] = []
     versions: list[tuple[str, shapes.Verdict, tuple[str, ...]]] = []
     if kind is not None and object_id is not None:
         verdict = shapes.judge_version(version)
         missing = shapes.missing_fields(kind, subject)
         pinned = verdict is shapes.Verdict.PINNED
-        usable = pinned and not missing
+        usable = pinned and not missing and not simulated
         removal = event_type in kind.removals
-        if not usable and not removal:
+        if not (pinned and not missing) and not removal:
             versions.append((kind.name, verdict, missing if pinned else ()))
         signals.append(
             SignalRow(
                 kind.name,
                 object_id,
                 event_id,
-                created,
+                happened,
                 "removal" if removal else "snapshot",
                 usable,
                 content_hash(canonical(subject)),
@@ -126,7 +129,7 @@ def read_event(payload: dict[str, Any]) -> ReadEvent:
         if target is not None:
             # The hash of a conditional touch is what it is about: see `_touched`.
             about = object_id or "" if touch.only_if else ""
-            signals.append(SignalRow(touch.target, target, event_id, created, "touch", False, about))
+            signals.append(SignalRow(touch.target, target, event_id, happened, "touch", False, about))
     return ReadEvent(row, tuple(signals), tuple(versions))
 
 
@@ -158,7 +161,7 @@ class FeedBook:
         """Make of a page what is stored, and what it asks for."""
         if self._leaves is None:
             self._leaves = answer.date
-        return [read_event(payload) for payload in answer.body["data"]]
+        return [read_event(payload, answer.date) for payload in answer.body["data"]]
 
     def keep(self, events: list[ReadEvent]) -> None:
         """Gather a page."""

@@ -39,7 +39,10 @@ async def prepare_rows(session: Session, kind: StripeObject, answer: Answer) -> 
     payloads = answer.body["data"]
     await complete_all(session, kind, payloads)
     doubtful = {payload["id"] for payload in payloads if is_doubtful(session, kind, payload, answer, "list")}
-    return RowPage([row_of(kind, payload, as_of=answer.date, source="list") for payload in payloads], doubtful)
+    return RowPage(
+        [row_of(kind, payload, as_of=answer.date, source="list", read_at=answer.read_at) for payload in payloads],
+        doubtful,
+    )
 
 
 class PageBook:
@@ -171,7 +174,14 @@ def keep_absent_fields(connection: Connection, kind: StripeObject, rows: list[Ro
         if row.id in stored:
             payload = orjson.loads(row.payload)
             if shapes.keep_absent(kind, payload, stored[row.id]):
-                made = row_of(kind, payload, as_of=row.as_of, source=row.source, event_id=row.source_event_id)
+                made = row_of(
+                    kind,
+                    payload,
+                    as_of=row.as_of,
+                    source=row.source,
+                    read_at=row.read_at,
+                    event_id=row.source_event_id,
+                )
                 whole.append(made)
                 continue
         whole.append(row)

@@ -94,7 +94,7 @@ class _Book:
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored."""
-        return [read_event(payload) for payload in answer.body["data"]]
+        return [read_event(payload, answer.date) for payload in answer.body["data"]]
 
     def keep(self, events: list[ReadEvent]) -> None:
         """Gather a page."""

@@ -21,11 +21,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Stripe says that the request is wrong or that the object does not exist (400, 402, 404). Holds no payload."""
+    """Stripe says that the request is wrong or that the object does not exist (400, 402, 404). Holds no payload.
+
+    `read_at` is when it was asked, as in `transport.Answer`.
+    """
 
     status: int
     code: str | None
     param: str | None
+    read_at: int
 
     @property
     def missing(self) -> bool:

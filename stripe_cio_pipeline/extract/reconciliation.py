@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -144,7 +144,7 @@ class _Listed:
     began: int
     before: Side
     vanished: tuple[str, ...]
-    gone: frozenset[str]
+    gone: Set[str]
     tampered: frozenset[str]
     repaired: int
 
@@ -182,10 +182,12 @@ async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_
     await walk(session.transport, session.writer, book, kind.path, list_parameters(kind))
     await session.writer.commit_now()
     session.writer.close_book(book)
-    vanished = await alone(partial(_vanished, session, kind, began))
-    confirming = ConfirmingBook(session, kind, dry_run=dry_run)
-    await read_again(session, kind, [Reading(object_id, None) for object_id in vanished], book=confirming)
-    return _Listed(began, before, tuple(vanished), frozenset(confirming.gone), tampered, book.repaired)
+    vanished, overtaken = await alone(partial(_to_confirm, session, kind, began))
+    confirming = ConfirmingBook(session, kind, tampered=tampered, dry_run=dry_run)
+    readings = [Reading(object_id, None) for object_id in (*vanished, *overtaken)]
+    await read_again(session, kind, readings, book=confirming)
+    gone = confirming.gone.intersection(vanished)
+    return _Listed(began, before, tuple(vanished), gone, tampered, book.repaired)
 
 
 async def _first_answer(session: Session) -> Answer:
@@ -212,7 +214,9 @@ async def _recently_changed(session: Session) -> set[tuple[str, str]]:
             if isinstance(answer, Refusal):
                 raise wrong_request(answer, EVENTS_PATH)
             events = answer.body["data"]
-            changed |= {(signal.object, signal.id) for event in events for signal in read_event(event).signals}
+            changed |= {
+                (signal.object, signal.id) for event in events for signal in read_event(event, answer.date).signals
+            }
             if not answer.body.get("has_more"):
                 return changed
             piece = Slice(since, None, events[-1]["id"])
@@ -250,10 +254,14 @@ def _begin(session: Session, kind: StripeObject, began: int, *, dry_run: bool) -
         return frozenset(row[0] for row in found), prove_stored(connection, kind, began)
 
 
-def _vanished(session: Session, kind: StripeObject, began: int) -> list[str]:
-    statement = _SQL["vanished_rows"].replace("{table}", kind.name)
+def _to_confirm(session: Session, kind: StripeObject, began: int) -> tuple[list[str], list[str]]:
+    """Name what is to be read by id: what Stripe did not list, and what changed while it was listed."""
+    vanished, overtaken = (_SQL[name].replace("{table}", kind.name) for name in ("vanished_rows", "overtaken_rows"))
     with session.warehouse.connect() as connection:
-        return [row[0] for row in connection.execute(statement, {"began": began}).fetchall()]
+        return (
+            [row[0] for row in connection.execute(vanished, {"began": began}).fetchall()],
+            [row[0] for row in connection.execute(overtaken).fetchall()],
+        )
 
 
 def _conclude(

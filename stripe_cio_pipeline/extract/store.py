@@ -16,6 +16,7 @@ from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract.arrivals import execute_with, insert, table_of, table_of_ids
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.scrub import canonical, content_hash
+from stripe_cio_pipeline.extract.transport import moment
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
@@ -24,7 +25,8 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 class Row(NamedTuple):
     """One object as it will stand in its table. `payload` is canonical JSON; a tombstone keeps the stored one.
 
-    `created` and `as_of` are Stripe's unix seconds; `source` is `list`, `event` or `retrieve`.
+    `created` and `as_of` are Stripe's unix seconds; `source` is `list`, `event` or `retrieve`. `read_at` is in
+    microseconds of this machine's clock: when the answer was asked for, or the event's snapshot stored.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Row(NamedTuple):
     source: str
     source_event_id: str | None
     content_hash: str
+    read_at: int
 
 
 class Known(NamedTuple):
@@ -50,6 +53,7 @@ class Known(NamedTuple):
     content_hash: str | None
     source_event_id: str | None
     seq: int
+    read_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,15 @@ class Tally:
         )
 
 
-def row_of(kind: StripeObject, payload: dict[str, Any], *, as_of: int, source: str, event_id: str | None = None) -> Row:
+def row_of(
+    kind: StripeObject,
+    payload: dict[str, Any],
+    *,
+    as_of: int,
+    source: str,
+    read_at: int,
+    event_id: str | None = None,
+) -> Row:
     """Make a row of a scrubbed payload."""
     for field in kind.volatile:
         payload.pop(field, None)
@@ -91,6 +103,7 @@ def row_of(kind: StripeObject, payload: dict[str, Any], *, as_of: int, source: s
         source,
         event_id,
         content_hash(text),
+        read_at,
     )
 
 
@@ -100,12 +113,24 @@ def tombstone(
     *,
     as_of: int,
     source: str,
+    read_at: int,
     event_id: str | None = None,
     last: dict[str, Any] | None = None,
 ) -> Row:
     """Make the row of an object that is gone. Its payload stays what is stored; `last` is for one that never was."""
     payload = last or {"id": object_id, "object": kind.kind, "deleted": True}
-    return row_of(kind, payload, as_of=as_of, source=source, event_id=event_id)._replace(deleted=True)
+    row = row_of(kind, payload, as_of=as_of, source=source, read_at=read_at, event_id=event_id)
+    return row._replace(deleted=True)
+
+
+def is_overtaken(row: Row, stored: Known, now: int) -> bool:
+    """Whether what is stored was read after the row was asked for, so that the row may be older. `now` is `moment()`.
+
+    This is told by this machine's clock and not by Stripe's, which stands still for a second, nor by `created` of an
+    event, which for an object on a test clock is no moment at all. A stored moment that lies ahead is not believed: the
+    clock was wrong then, and nothing could be stored any more until it is reached.
+    """
+    return stored.read_at is not None and row.read_at < stored.read_at <= now
 
 
 def check_mode(rows: Iterable[Row], livemode: bool) -> None:
@@ -118,18 +143,15 @@ def check_mode(rows: Iterable[Row], livemode: bool) -> None:
         )
 
 
-def write_rows(
-    connection: Connection, kind: StripeObject, rows: Iterable[Row], *, seq: int, run_id: str, force: bool = False
-) -> Tally:
-    """Bring a table up to date with rows, newest `as_of` winning. Rows that were written after are left alone.
+def write_rows(connection: Connection, kind: StripeObject, rows: Iterable[Row], *, seq: int, run_id: str) -> Tally:
+    """Bring a table up to date with rows. What was read later than a row was asked for is left alone.
 
-    A row whose content did not change keeps its `seq` and its `source_event_id`; only its `as_of` and `source` move.
-    With `force` the rows win whatever is stored: they were asked for after everything that is stored was written.
+    A row whose content did not change keeps its `seq` and its `source_event_id`; `as_of`, `source` and `read_at` move.
     """
     latest: dict[str, Row] = {}
     for row in rows:
         held = latest.get(row.id)
-        if held is None or row.as_of >= held.as_of:
+        if held is None or row.read_at >= held.read_at:
             latest[row.id] = row
     if not latest:
         return Tally()
@@ -138,6 +160,7 @@ def write_rows(
     changed: list[Row] = []
     same: list[Row] = []
     stale = buried = 0
+    now = moment()
     for row in latest.values():
         before = known.get(row.id)
         if before is None:
@@ -145,7 +168,7 @@ def write_rows(
                 continue  # It came and went unseen: there is nothing to remember.
             added.append(row)
             buried += row.deleted
-        elif row.as_of < before.as_of and not force:
+        elif is_overtaken(row, before, now):
             stale += 1
         elif (row.deleted and before.deleted) or (
             row.deleted == before.deleted
@@ -162,10 +185,8 @@ def write_rows(
         execute_with(connection, table_of_ids(row.id for row in changed), _of(kind, "delete_replaced"))
     fresh = added + changed
     insert(connection, _of(kind, "insert_rows"), Row._fields, fresh, {"run_id": run_id, "seq": seq})
-    # A table without newer as_of needs no touch; during history there are none.
-    confirmed = [row for row in same if row.as_of != known[row.id].as_of or row.source != known[row.id].source]
-    if confirmed:
-        execute_with(connection, _confirmations(confirmed), _of(kind, "confirm_rows"))
+    if same:
+        execute_with(connection, _confirmations(same), _of(kind, "confirm_rows"))
     return Tally(len(added), len(changed), buried, len(same), stale)
 
 
@@ -196,7 +217,7 @@ def _keep_payloads(connection: Connection, kind: StripeObject, rows: list[Row]) 
 
 
 def _bury(row: Row, kind: StripeObject, last: dict[str, Any]) -> Row:
-    kept = row_of(kind, last, as_of=row.as_of, source=row.source, event_id=row.source_event_id)
+    kept = row_of(kind, last, as_of=row.as_of, source=row.source, read_at=row.read_at, event_id=row.source_event_id)
     return kept._replace(id=row.id, deleted=True)
 
 
@@ -205,4 +226,5 @@ def _of(kind: StripeObject, act: str) -> str:
 
 
 def _confirmations(rows: Sequence[Row]) -> pa.Table:
-    return table_of(("id", "as_of", "source"), [(row.id, row.as_of, row.source) for row in rows], {})
+    confirmed = [(row.id, row.as_of, row.source, row.read_at) for row in rows]
+    return table_of(("id", "as_of", "source", "read_at"), confirmed, {})

@@ -7,7 +7,7 @@ parsed by orjson: the SDK's objects cost 16 ms for a page of 100 customers, its 
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -52,11 +52,20 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: the parsed and scrubbed body, and the moment in Stripe's clock at which it was given."""
+    """A good answer: the parsed and scrubbed body, and the moment in Stripe's clock at which it was given.
+
+    `read_at` is when it was asked for, in microseconds of this machine's clock: what it shows is no older.
+    """
 
     body: dict[str, Any]
     date: int
     version: str | None
+    read_at: int
+
+
+def moment() -> int:
+    """Give this machine's clock in microseconds of unix time."""
+    return time.time_ns() // 1_000
 
 
 class _TransientError(Exception):
@@ -84,6 +93,7 @@ class Transport:
         *,
         patience: Patience | None = None,
         now: float | None = None,
+        clock: Callable[[], int] = moment,
     ) -> None:
         # The SDK reads this switch from its module at every request; there is no other.
         stripe.enable_telemetry = False
@@ -98,6 +108,7 @@ class Transport:
         )
         self._base = base
         self._patience = patience or Patience()
+        self._clock = clock
         self.budget = budget
         self.meter = meter
         #: The newest `Date` of any answer, refusals included: Stripe's clock. Until the first answer, the machine's.
@@ -172,6 +183,7 @@ class Transport:
         try:
             async with self.budget.permit(endpoint):
                 self.meter.count(endpoint)
+                asked_at = self._clock()
                 request = self._client.raw_request_async("get", path, **parameters)
                 response = await within(REQUEST_SECONDS, request)
         except TimeoutError:
@@ -180,12 +192,13 @@ class Transport:
             cause = broken.__cause__
             raise _TransientError(f"the connection failed with {type(cause or broken).__name__}") from None
         except stripe.StripeError as refused:
-            return self._judge(refused, endpoint)
+            return self._judge(refused, endpoint, asked_at)
         headers = response.headers
         self._note_date(headers)
-        return self._parse(headers.body if isinstance(headers, RawHeaders) else b"", headers, wants_list=wants_list)
+        raw = headers.body if isinstance(headers, RawHeaders) else b""
+        return self._parse(raw, headers, asked_at, wants_list=wants_list)
 
-    def _parse(self, raw: bytes, headers: Mapping[str, str], *, wants_list: bool) -> Answer:
+    def _parse(self, raw: bytes, headers: Mapping[str, str], asked_at: int, *, wants_list: bool) -> Answer:
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -195,7 +208,8 @@ class Transport:
         if may_hold_secrets(raw):
             scrub(body)
         date = _date_of(headers)
-        return Answer(body, int(self.stripe_now) if date is None else date, headers.get("stripe-version"))
+        told = int(self.stripe_now) if date is None else date
+        return Answer(body, told, headers.get("stripe-version"), asked_at)
 
     def _note_date(self, headers: Mapping[str, str]) -> None:
         date = _date_of(headers)
@@ -206,7 +220,7 @@ class Transport:
             self.answered = True
             self.meter.tell_time(date)
 
-    def _judge(self, refused: stripe.StripeError, endpoint: str) -> Refusal:
+    def _judge(self, refused: stripe.StripeError, endpoint: str, asked_at: int) -> Refusal:
         headers = refused.headers or {}
         status = refused.http_status or 0
         self._note_date(headers)
@@ -234,7 +248,7 @@ class Transport:
                     "Add it to the restricted key in the Stripe dashboard; the next run then loads these objects.",
                 ) from None
             case Outcome.REFUSED:
-                return Refusal(status, refused.code, getattr(refused, "param", None))
+                return Refusal(status, refused.code, getattr(refused, "param", None), asked_at)
 
 
 def wrong_request(refusal: Refusal, endpoint: str) -> StripeRequestError:

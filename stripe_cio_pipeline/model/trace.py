@@ -32,6 +32,7 @@ _RAW_COLUMNS = {
     "run_id": None,
     "content_hash": None,
     "seq": None,
+    "read_at": None,
     "payload": "",
 }
 

@@ -45,6 +45,7 @@ COLUMNS = {
     "run_id": "the run that stored it",
     "content_hash": "hash of the payload: an unchanged object is not processed again",
     "seq": "number of the transaction that stored it",
+    "read_at": "when it was asked for, or stored from an event: UTC, this machine's clock",
 }
 
 _FEED = """\

@@ -17,7 +17,8 @@ INVOICES = BY_NAME["invoices"]
 def wide_rows(count: int, characters: int) -> list[Row]:
     text = "x" * characters
     return [
-        row_of(INVOICES, {"id": f"in_{place}", "description": text}, as_of=1, source="list") for place in range(count)
+        row_of(INVOICES, {"id": f"in_{place}", "description": text}, as_of=1, source="list", read_at=1)
+        for place in range(count)
     ]
 
 

@@ -49,4 +49,4 @@ where id in (select unnest(?));
 
 -- name: delete_signals
 delete from pipeline.signals
-where object = ? and id in (select unnest(?));
+where object = ? and (id, event_id) in (select (id, event_id) from arrivals);

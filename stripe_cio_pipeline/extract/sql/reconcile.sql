@@ -9,8 +9,8 @@ delete from pipeline.listed
 where object = ? and id in (select id from arrivals);
 
 -- name: insert_listed
-insert into pipeline.listed (object, id, created, content_hash, finding)
-select object, id, created, content_hash, finding
+insert into pipeline.listed (object, id, created, content_hash, finding, read_at)
+select object, id, created, content_hash, finding, read_at
 from arrivals;
 
 -- name: listed_findings
@@ -38,6 +38,17 @@ where
     and coalesce(created, 0) < $began
     and id not in (select id from pipeline.listed where object = '{table}')
 order by id;
+
+-- name: overtaken_rows
+-- What was stored after Stripe was asked for its page: another process follows the events meanwhile.
+select listed.id
+from pipeline.listed as listed
+inner join stripe.{table} as stored on stored.id = listed.id
+where
+    listed.object = '{table}'
+    and stored.read_at > listed.read_at
+    and (stored.deleted or stored.content_hash is distinct from listed.content_hash)
+order by listed.id;
 
 -- name: proof_listed
 select

@@ -19,7 +19,7 @@ set memory_limit = '96MB';
 set memory_limit = coalesce(getvariable('usual_memory'), current_setting('memory_limit'));
 
 -- name: stored_rows
-select id, as_of, source, deleted, customer_id, created, content_hash, source_event_id, seq
+select id, as_of, source, deleted, customer_id, created, content_hash, source_event_id, seq, epoch_us(read_at)
 from stripe.{table}
 where id in (select id from arrivals);
 
@@ -34,16 +34,18 @@ where id in (select id from arrivals);
 
 -- name: insert_rows
 insert into stripe.{table} (
-    id, customer_id, created, livemode, deleted, payload, as_of, source, source_event_id, run_id, content_hash, seq
+    id, customer_id, created, livemode, deleted, payload, as_of, source, source_event_id, run_id, content_hash, seq,
+    read_at
 )
 select
-    id, customer_id, created, livemode, deleted, payload, as_of, source, source_event_id, run_id, content_hash, seq
+    id, customer_id, created, livemode, deleted, payload, as_of, source, source_event_id, run_id, content_hash, seq,
+    read_at
 from arrivals;
 
 -- name: confirm_rows
 -- The content is as it was: only since when we know it is new, and the row keeps its `seq`.
 update stripe.{table} as stored
-set as_of = arrivals.as_of, source = arrivals.source
+set as_of = arrivals.as_of, source = arrivals.source, read_at = arrivals.read_at
 from arrivals
 where stored.id = arrivals.id;
 
