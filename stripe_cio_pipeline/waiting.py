@@ -1,7 +1,7 @@
 """Waiting for requests: several at once, each bounded as a whole, none of which outlives whoever asked for it."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -19,6 +19,32 @@ async def together(works: Iterable[Awaitable[Result]]) -> list[Result]:
             raise result
         done.append(result)
     return done
+
+
+async def side_by_side(start: Callable[[], Coroutine[Any, Any, None] | None], room: Callable[[], int]) -> None:
+    """Keep as many works going as there is room for, until `start` has none left to give.
+
+    After a failure none is started any more, those under way come to their end, and then the first failure is raised.
+    """
+    under_way: set[asyncio.Task[None]] = set()
+    failure: Exception | None = None
+    try:
+        while True:
+            while failure is None and len(under_way) < room() and (work := start()) is not None:
+                under_way.add(asyncio.create_task(work))
+            if not under_way:
+                break
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if isinstance(error, Exception):
+                    failure = failure or error
+                elif error is not None:
+                    raise error
+    finally:
+        await abandon(under_way)
+    if failure is not None:
+        raise failure
 
 
 async def within(seconds: float, work: Awaitable[Result]) -> Result:

@@ -1,22 +1,23 @@
 """The room that reads Stripe: history by listing, then changes by events. Knows nothing of what is done with it."""
 
-from stripe_cio_pipeline.extract.binding import bind_stripe
-from stripe_cio_pipeline.extract.extraction import extract
-from stripe_cio_pipeline.extract.frontier import HistoryMark, read_mark
-from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
+from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
+from stripe_cio_pipeline.extract.comparing import latest_proof
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
-from stripe_cio_pipeline.extract.older_events import OlderEvents, fetch_older_events
+from stripe_cio_pipeline.extract.payloads import ShapeFinding, shape_findings
 from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
-from stripe_cio_pipeline.extract.progress import (
+from stripe_cio_pipeline.extract.reports import (
     ExtractReport,
+    MonthProof,
     ObjectFailure,
+    ObjectReconciliation,
     ObjectReport,
+    OlderEvents,
     Progress,
     ProgressNote,
+    ReconcileReport,
 )
-from stripe_cio_pipeline.extract.proof import MonthProof, latest_proof
-from stripe_cio_pipeline.extract.reconciliation import ObjectReconciliation, ReconcileReport, reconcile
-from stripe_cio_pipeline.extract.sightings import ShapeFinding, shape_findings
+from stripe_cio_pipeline.extract.run import extract, fetch_older_events, reconcile
+from stripe_cio_pipeline.extract.state import HistoryMark, bind_stripe, read_mark
 from stripe_cio_pipeline.extract.transport import Patience
 
 __all__ = [

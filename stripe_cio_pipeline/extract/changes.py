@@ -1,34 +1,33 @@
 """Bringing objects up to date that events speak of: apply, bury, or read again by id, at most once each."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import orjson
 
-from stripe_cio_pipeline.extract import shapes
-from stripe_cio_pipeline.extract.arrivals import execute_with, table_of
-from stripe_cio_pipeline.extract.certainty import Decision, Signal, Step, Stored, decide
-from stripe_cio_pipeline.extract.history import complete_all, is_doubtful, keep_absent_fields
+from stripe_cio_pipeline.extract.answers import Arrival, row_of_object, store
+from stripe_cio_pipeline.extract.deciding import Decision, Signal, Step, Stored, decide
 from stripe_cio_pipeline.extract.objects import StripeObject, at_path
-from stripe_cio_pipeline.extract.pressure import Refusal
-from stripe_cio_pipeline.extract.session import Session
-from stripe_cio_pipeline.extract.store import (
+from stripe_cio_pipeline.extract.payloads import graft
+from stripe_cio_pipeline.extract.rows import (
     Row,
     check_mode,
+    execute_with,
     read_known,
     read_payloads,
     row_of,
+    table_of,
     tombstone,
     write_rows,
 )
-from stripe_cio_pipeline.extract.transport import moment, wrong_request
-from stripe_cio_pipeline.extract.writer import Entry
-from stripe_cio_pipeline.waiting import abandon
-from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.transport import Refusal, moment, wrong_request
+from stripe_cio_pipeline.extract.writer import Book, Entry
+from stripe_cio_pipeline.waiting import side_by_side
+from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq, transaction
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -48,45 +47,20 @@ class Reading:
     settles: tuple[str, ...] = ()
 
 
-class ReadingBook:
+class ReadingBook(Book[tuple[Reading, Arrival]]):
     """Gathers objects that were read by id, and writes them together with the end of their signals."""
 
     def __init__(self, session: Session, kind: StripeObject) -> None:
+        super().__init__()
         self._session = session
         self._kind = kind
-        self._rows: list[Row] = []
-        self._doubtful: set[str] = set()
-        self._settled: list[Reading] = []
 
-    @property
-    def gathered_rows(self) -> int:
-        """Objects that wait to be written. Each counts for many, so that few reads wait for a full transaction."""
-        return len(self._settled)
-
-    @property
-    def gathered_pages(self) -> int:
-        """The same: a read is admitted like a page."""
-        return len(self._settled)
-
-    def keep(self, reading: Reading, row: Row, doubtful: bool) -> None:
-        """Gather one object."""
-        self._settled.append(reading)
-        self._rows.append(row)
-        if doubtful:
-            self._doubtful.add(row.id)
-
-    def close_page(self) -> Entry:
-        """Hand over rows, and the signals that they settle."""
-        rows, self._rows = self._rows, []
-        settled, self._settled = self._settled, []
-        doubtful, self._doubtful = self._doubtful, set()
+    def entry(self, items: list[tuple[Reading, Arrival]]) -> Entry:
+        """Write rows, and take out the signals that they settle."""
 
         def write(connection: Connection, seq: int) -> None:
-            session, kind = self._session, self._kind
-            whole = keep_absent_fields(connection, kind, rows, doubtful)
-            session.tally(kind.name, write_rows(connection, kind, whole, seq=seq, run_id=session.run_id))
-            _settle(connection, kind, ((reading.id, event) for reading in settled for event in reading.settles))
-            session.sightings.save(connection, session.run_id)
+            store(self._session, connection, self._kind, (arrival for _, arrival in items), seq)
+            _settle(connection, self._kind, ((reading.id, event) for reading, _ in items for event in reading.settles))
 
         return write
 
@@ -97,84 +71,48 @@ async def follow_signals(session: Session, kind: StripeObject) -> None:
         readings = await session.writer.alone(partial(_settle_without_reading, session, kind))
         if readings is None:
             return
-        await read_again(session, kind, readings)
+        await read_again(session, kind, readings, ReadingBook(session, kind))
 
 
-async def read_again(
-    session: Session, kind: StripeObject, readings: Sequence[Reading], *, book: ReadingBook | None = None
-) -> None:
+async def read_again(session: Session, kind: StripeObject, readings: Sequence[Reading], book: ReadingBook) -> None:
     """Read objects by id, several at once. After a failure those under way are kept, and then it is raised."""
     if not readings:
         return
-    book = book or ReadingBook(session, kind)
     session.writer.open_book(book)
-    endpoint = f"{kind.path}/{{id}}"
+    budget = session.transport.budget
     waiting = list(reversed(readings))
-    under_way: set[asyncio.Task[None]] = set()
-    failure: Exception | None = None
+
+    async def read(reading: Reading) -> None:
+        async with budget.place() as place:
+            book.gather([(reading, await _read_one(session, kind, reading))])
+            place.keep()
+        session.writer.arrived()
+        session.note("changes", kind.name, rows=len(readings) - len(waiting), requests=len(readings))
+
+    def start() -> Coroutine[Any, Any, None] | None:
+        return read(waiting.pop()) if waiting else None
+
     try:
-        while waiting or under_way:
-            while waiting and failure is None and len(under_way) < session.transport.budget.in_flight(endpoint):
-                under_way.add(asyncio.create_task(_read_one(session, kind, book, waiting.pop())))
-            if not under_way:
-                break
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if isinstance(error, Exception):
-                    failure = failure or error
-                elif error is not None:
-                    raise error
-            session.note("changes", kind.name, rows=len(readings) - len(waiting), requests=len(readings))
+        await side_by_side(start, lambda: budget.in_flight(f"{kind.path}/{{id}}"))
     finally:
-        await abandon(under_way)
-    # Whoever looks at the signals next must find these settled.
-    await session.writer.commit_now()
-    session.writer.close_book(book)
-    if failure is not None:
-        raise failure
+        # Whoever looks at the signals next must find these settled.
+        await session.writer.commit_now()
+        session.writer.close_book(book)
 
 
-async def _read_one(session: Session, kind: StripeObject, book: ReadingBook, reading: Reading) -> None:
-    await session.writer.admit()
-    try:
-        answer = await session.transport.retrieve(kind.path, reading.id, kind.expands)
-        doubtful = False
-        if isinstance(answer, Refusal):
-            if not answer.missing:
-                raise wrong_request(answer, f"{kind.path}/{{id}}")
-            # A draft invoice that was deleted answers 404. What was never stored needs no tombstone.
-            now = int(session.transport.stripe_now)
-            row = tombstone(
-                kind, reading.id, as_of=now, source="retrieve", read_at=answer.read_at, event_id=reading.event_id
-            )
-        elif answer.body.get("deleted") is True:
-            row = tombstone(
-                kind,
-                reading.id,
-                as_of=answer.date,
-                source="retrieve",
-                read_at=answer.read_at,
-                event_id=reading.event_id,
-            )
-        else:
-            await complete_all(session, kind, [answer.body])
-            row = row_of(
-                kind,
-                answer.body,
-                as_of=answer.date,
-                source="retrieve",
-                read_at=answer.read_at,
-                event_id=reading.event_id,
-            )
-            doubtful = is_doubtful(session, kind, answer.body, answer, "retrieve")
-            check_mode([row], session.livemode)
-            session.read[kind.name] = session.read.get(kind.name, 0) + 1
-    except BaseException:
-        await session.writer.dismiss()
-        raise
-    book.keep(reading, row, doubtful)
-    session.writer.arrived()
+async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> Arrival:
+    answer = await session.transport.retrieve(kind.path, reading.id, kind.expands)
+    if isinstance(answer, Refusal) and not answer.missing:
+        raise wrong_request(answer, f"{kind.path}/{{id}}")
+    if isinstance(answer, Refusal) or answer.body.get("deleted") is True:
+        # A draft invoice that was deleted answers 404. What was never stored needs no tombstone.
+        now = int(session.transport.stripe_now) if isinstance(answer, Refusal) else answer.date
+        return Arrival(
+            tombstone(kind, reading.id, as_of=now, source="retrieve", read_at=answer.read_at, event_id=reading.event_id)
+        )
+    arrival = await row_of_object(session, kind, answer, reading.event_id)
+    session.read[kind.name] = session.read.get(kind.name, 0) + 1
+    return arrival
 
 
 def _settle_without_reading(session: Session, kind: StripeObject) -> list[Reading] | None:
@@ -191,17 +129,11 @@ def _settle_without_reading(session: Session, kind: StripeObject) -> list[Readin
         rows, readings, settled = _without_reading(connection, kind, decisions, signals)
         check_mode(rows, session.livemode)
         if settled:
-            connection.begin()
-            try:
+            with transaction(connection):
                 seq = next_seq(connection)
-                tally = write_rows(connection, kind, rows, seq=seq, run_id=session.run_id)
-                session.tally(kind.name, tally)
+                session.tally(kind.name, write_rows(connection, kind, rows, seq=seq, run_id=session.run_id))
                 of_settled = ((object_id, signal.event_id) for object_id in settled for signal in signals[object_id])
                 _settle(connection, kind, of_settled)
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
     return readings
 
 
@@ -258,7 +190,7 @@ def _without_reading(
                 readings.append(reading)
                 continue
             case Step.APPLY:
-                if not shapes.graft(kind, snapshot, stored.get(object_id)):
+                if not graft(kind, snapshot, stored.get(object_id)):
                     readings.append(reading)
                     continue
                 rows.append(

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stripe_cio_pipeline.extract import shapes
-from stripe_cio_pipeline.extract.arrivals import execute_with, insert, table_of, table_of_ids
-from stripe_cio_pipeline.extract.certainty import SignalKind
+from stripe_cio_pipeline.extract.deciding import SignalKind
+from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import (
     BY_KIND,
     BY_NAME,
@@ -22,21 +21,21 @@ from stripe_cio_pipeline.extract.objects import (
     at_path,
     id_of,
 )
-from stripe_cio_pipeline.extract.scrub import canonical, content_hash
+from stripe_cio_pipeline.extract.payloads import (
+    Verdict,
+    canonical,
+    content_hash,
+    judge_version,
+    missing_fields,
+)
+from stripe_cio_pipeline.extract.rows import Tally, execute_with, insert, read_payloads, table_of, table_of_ids
 from stripe_cio_pipeline.extract.session import Session
-from stripe_cio_pipeline.extract.slices import Slice, SlicePlan
-from stripe_cio_pipeline.extract.store import Tally, read_payloads
+from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK
 from stripe_cio_pipeline.extract.transport import Answer
-from stripe_cio_pipeline.extract.walk import walk
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
-
-WATERMARK = "events.watermark"
-#: Events that were created before this moment (Stripe's clock) may be lost to a gap. What was last listed whole before
-#: it must be listed again.
-LOST_BEFORE = "events.lost_before"
 
 #: A feed that is read back to within this of Stripe's memory cannot be trusted to be whole.
 RETENTION_MARGIN_SECONDS = 3_600
@@ -71,11 +70,11 @@ class SignalRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
-    """An event with its signals. `condition` holds the event's object id where a touch needs the stored payload."""
+    """An event with its signals, and the object type, verdict and missing fields of a shape that is not the pinned."""
 
     row: EventRow
     signals: tuple[SignalRow, ...]
-    versions: tuple[tuple[str, shapes.Verdict, tuple[str, ...]], ...]
+    shape: tuple[str, Verdict, tuple[str, ...]] | None
 
 
 def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
@@ -104,15 +103,15 @@ def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
     simulated = bool(subject.get("test_clock")) or created > seen + 1
     happened = seen if simulated else created
     signals: list[SignalRow] = []
-    versions: list[tuple[str, shapes.Verdict, tuple[str, ...]]] = []
+    shape: tuple[str, Verdict, tuple[str, ...]] | None = None
     if kind is not None and object_id is not None:
-        verdict = shapes.judge_version(version)
-        missing = shapes.missing_fields(kind, subject)
-        pinned = verdict is shapes.Verdict.PINNED
+        verdict = judge_version(version)
+        missing = missing_fields(kind, subject)
+        pinned = verdict is Verdict.PINNED
         usable = pinned and not missing and not simulated
         removal = event_type in kind.removals
         if not (pinned and not missing) and not removal:
-            versions.append((kind.name, verdict, missing if pinned else ()))
+            shape = (kind.name, verdict, missing if pinned else ())
         signals.append(
             SignalRow(
                 kind.name,
@@ -130,75 +129,95 @@ def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
             # The hash of a conditional touch is what it is about: see `_touched`.
             about = object_id or "" if touch.only_if else ""
             signals.append(SignalRow(touch.target, target, event_id, happened, "touch", False, about))
-    return ReadEvent(row, tuple(signals), tuple(versions))
+    return ReadEvent(row, tuple(signals), shape)
 
 
-class FeedBook:
-    """Gathers pages of events, and writes what is new of them."""
+class FeedBook(ListBook[ReadEvent]):
+    """Gathers pages of events, and writes what is new of them. `new` counts that."""
+
+    def __init__(self, session: Session, piece: Slice) -> None:
+        super().__init__((piece,))
+        self.new = 0
+        self.newest: int | None = None
+        self._session = session
+
+    async def prepare(self, answer: Answer) -> list[ReadEvent]:
+        """Make of a page what is stored, and what it asks for."""
+        return [read_event(payload, answer.date) for payload in answer.body["data"]]
+
+    def keep(self, items: list[ReadEvent]) -> None:
+        """Gather a page."""
+        super().keep(items)
+        session = self._session
+        session.read["events"] = session.read.get("events", 0) + len(items)
+        moments = [event.row.created for event in items]
+        self.newest = max(moments if self.newest is None else [self.newest, *moments], default=self.newest)
+        session.note("events", "events", rows=session.read["events"], requests=self.plan.pages)
+
+    def entry(self, items: list[ReadEvent]) -> Entry:
+        """Write events."""
+
+        def write(connection: Connection, seq: int) -> None:
+            self.new += len(self.store(connection, items, seq))
+
+        return write
+
+    def store(self, connection: Connection, events: list[ReadEvent], seq: int) -> list[ReadEvent]:
+        """Store the events that are not stored yet, and give them."""
+        latest = {event.row.id: event for event in events}
+        known = _known_events(connection, list(latest)) if latest else set()
+        new = [event for event in latest.values() if event.row.id not in known]
+        if new:
+            rows = [event.row for event in new]
+            same = {"run_id": self._session.run_id, "seq": seq}
+            insert(connection, _SQL["insert_events"], EventRow._fields, rows, same)
+            self._session.tally("events", Tally(added=len(new)))
+        return new
+
+
+class ChangesBook(FeedBook):
+    """Gathers events since the watermark: each new one leaves signals, and the last page a new watermark."""
 
     def __init__(self, session: Session, floor: int) -> None:
-        self.plan = SlicePlan((Slice(created_from=floor),))
-        self.newest: int | None = None
+        super().__init__(session, Slice(created_from=floor))
         self._floor = floor
         #: The watermark that this walk leaves: the `Date` of its first answer.
         self._leaves: int | None = None
-        self._session = session
-        self._gathered: list[ReadEvent] = []
-        self._gathered_pages = 0
-        self._pages = 0
-
-    @property
-    def gathered_rows(self) -> int:
-        """Events that wait to be written."""
-        return len(self._gathered)
-
-    @property
-    def gathered_pages(self) -> int:
-        """Pages that wait to be written."""
-        return self._gathered_pages
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored, and what it asks for."""
         if self._leaves is None:
             self._leaves = answer.date
-        return [read_event(payload, answer.date) for payload in answer.body["data"]]
+        return await super().prepare(answer)
 
-    def keep(self, events: list[ReadEvent]) -> None:
-        """Gather a page."""
-        for event in events:
-            for name, verdict, missing in event.versions:
-                self._session.sightings.note(name, "event", event.row.api_version, verdict, missing)
-        self._gathered.extend(events)
-        self._gathered_pages += 1
-        self._pages += 1
-        self._session.read["events"] = self._session.read.get("events", 0) + len(events)
-        moments = [event.row.created for event in events]
-        self.newest = max(moments if self.newest is None else [self.newest, *moments], default=self.newest)
-        self._session.note("events", "events", rows=self._session.read["events"], requests=self._pages)
-
-    def close_page(self) -> Entry:
-        """Hand over events, signals, and where the next walk begins."""
-        events, self._gathered, self._gathered_pages = self._gathered, [], 0
+    def entry(self, items: list[ReadEvent]) -> Entry:
+        """Write events, signals, and where the next walk begins."""
         finished, floor, leaves = self.plan.finished, self._floor, self._leaves
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
-            new = write_events(connection, session, events, seq)
+            new = self.store(connection, items, seq)
             _write_signals(connection, new)
+            for event in new:
+                if event.shape is not None:
+                    name, verdict, missing = event.shape
+                    session.shapes.note(name, "event", event.row.api_version, verdict, missing)
+            session.shapes.save(connection, session.run_id)
             if finished and leaves is not None:
                 if is_gap(floor, leaves):
                     write_cursor(connection, LOST_BEFORE, str(remembered_from(leaves)), session.run_id)
                 write_cursor(connection, WATERMARK, str(leaves), session.run_id)
-            session.sightings.save(connection, session.run_id)
 
         return write
 
 
-async def read_feed(session: Session, floor: int) -> FeedBook:
-    """List the events since `floor` (unix seconds)."""
-    book = FeedBook(session, floor)
+async def read_changes(session: Session, floor: int) -> ChangesBook:
+    """Read the events since `floor` (unix seconds), and leave signals and the watermark."""
+    book = ChangesBook(session, floor)
     session.writer.open_book(book)
-    await walk(session.transport, session.writer, book, EVENTS_PATH, {})
+    await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
+    # The signals must be in the warehouse before anybody follows them.
+    await session.writer.commit_now()
     return book
 
 
@@ -210,18 +229,6 @@ def remembered_from(stripe_now: float) -> int:
 def is_gap(floor: int, stripe_now: float) -> bool:
     """Whether events after `floor` may have left Stripe's memory already."""
     return floor < remembered_from(stripe_now)
-
-
-def write_events(connection: Connection, session: Session, events: Iterable[ReadEvent], seq: int) -> list[ReadEvent]:
-    """Store the events that are not stored yet, and give them."""
-    latest = {event.row.id: event for event in events}
-    known = _known_events(connection, list(latest)) if latest else set()
-    new = [event for event in latest.values() if event.row.id not in known]
-    if new:
-        rows = [event.row for event in new]
-        insert(connection, _SQL["insert_events"], EventRow._fields, rows, {"run_id": session.run_id, "seq": seq})
-        session.tally("events", Tally(added=len(new)))
-    return new
 
 
 def _write_signals(connection: Connection, events: Iterable[ReadEvent]) -> None:

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
-from stripe_cio_pipeline.extract.binding import ACCOUNT, FINGERPRINT, check_bindings, fingerprint, is_live
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.feed import is_gap
-from stripe_cio_pipeline.extract.meter import Meter
+from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, EVENTS_PERMISSION, OBJECTS
-from stripe_cio_pipeline.extract.pressure import Refusal
-from stripe_cio_pipeline.extract.running import open_session
-from stripe_cio_pipeline.extract.slices import Slice
-from stripe_cio_pipeline.extract.state import State, read_state
-from stripe_cio_pipeline.extract.transport import Patience, Transport, wrong_request
+from stripe_cio_pipeline.extract.session import open_session
+from stripe_cio_pipeline.extract.state import (
+    ACCOUNT,
+    FINGERPRINT,
+    State,
+    check_bindings,
+    fingerprint,
+    is_live,
+    read_state,
+)
+from stripe_cio_pipeline.extract.transport import Patience, Refusal, Transport, wrong_request
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.waiting import together
@@ -176,7 +181,6 @@ async def _probe(
         settings.stripe_api_base,
         settings.stripe_account,
         budget,
-        Meter(),
         patience=patience or Patience(attempts=3),
         now=now(),
     ) as transport:

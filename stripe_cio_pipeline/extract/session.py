@@ -1,17 +1,45 @@
-"""What every part of one extraction shares: hands (warehouse, transport, writer), and who this is for."""
+"""What every part of one run shares, how it is opened and closed, and what becomes of an object type that fails."""
 
+import asyncio
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from stripe_cio_pipeline.extract.meter import Meter
-from stripe_cio_pipeline.extract.progress import ObjectFailure, Progress, ProgressNote, Stage
-from stripe_cio_pipeline.extract.sightings import Sightings
-from stripe_cio_pipeline.extract.store import Tally
-from stripe_cio_pipeline.extract.transport import Transport
+from stripe_cio_pipeline.errors import (
+    BindingError,
+    PipelineError,
+    ReadBudgetSpent,
+    StripeCredentialsError,
+    StripePermissionError,
+    WarehouseError,
+)
+from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, Budget, Meter
+from stripe_cio_pipeline.extract.objects import EVENTS_PATH, OBJECTS, StripeObject
+from stripe_cio_pipeline.extract.payloads import Shapes
+from stripe_cio_pipeline.extract.reports import ObjectFailure, Progress, ProgressNote, Stage
+from stripe_cio_pipeline.extract.rows import Tally
+from stripe_cio_pipeline.extract.state import (
+    FINGERPRINT,
+    State,
+    bind_stripe,
+    check_bindings,
+    fingerprint,
+    is_live,
+    read_state,
+)
+from stripe_cio_pipeline.extract.transport import Patience, Refusal, Transport, wrong_request
 from stripe_cio_pipeline.extract.writer import Writer
 from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Warehouse
+
+#: What stops a whole run, whatever object type met it.
+FATAL = (StripeCredentialsError, BindingError, ReadBudgetSpent, WarehouseError)
 
 #: The least time between two notes of one stage and object type.
 NOTE_SECONDS = 0.5
@@ -30,7 +58,7 @@ class Session:
     livemode: bool
     progress: Progress | None = None
     monotonic: Callable[[], float] = time.monotonic
-    sightings: Sightings = field(default_factory=Sightings)
+    shapes: Shapes = field(default_factory=Shapes)
     tallies: dict[str, Tally] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -63,3 +91,147 @@ class Session:
             return
         self._noted[stage, name] = moment
         self.progress(ProgressNote(stage, name, rows, requests, rows_per_second, share, seconds_left, message))
+
+
+@asynccontextmanager
+async def open_session(
+    warehouse: Warehouse,
+    settings: Settings,
+    policy: Policy,
+    *,
+    run_id: str,
+    progress: Progress | None = None,
+    now: Callable[[], float] = time.time,
+    patience: Patience | None = None,
+    window: int = WINDOW_PAGES,
+    state: State | None = None,
+) -> AsyncIterator[tuple[Session, State]]:
+    """Open everything that a run needs, check the binding, and write what is left when the caller is done."""
+    key = settings.require_stripe()
+    livemode = is_live(key)
+    if state is None:
+        with warehouse.connect() as connection:
+            state = read_state(connection, policy)
+    check_bindings(state.bindings, account=None, livemode=livemode)
+    thresholds = gc.get_threshold()
+    limit = policy.stripe.monthly_reads if policy.stripe.on_budget == "pause" else None
+    meter = Meter(state.budget.used_30_days, limit)
+    budget = Budget(policy.stripe, live=livemode, meter=meter, window=window)
+    async with Transport(
+        key, settings.stripe_api_base, settings.stripe_account, budget, patience=patience, now=now()
+    ) as transport:
+        writer = Writer(warehouse, budget)
+        session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
+        committing = asyncio.create_task(writer.run())
+        # A page is thousands of objects and no cycle among them; looking for one would take a tenth of the time.
+        gc.set_threshold(30_000, *thresholds[1:])
+        try:
+            await _bind(session, settings, state)
+            yield session, state
+        finally:
+            gc.set_threshold(*thresholds)
+            await writer.close()
+            await committing
+            if meter.unsaved:
+                await writer.alone(partial(_save_meter, warehouse, meter))
+            writer.shut_down()
+        writer.raise_failure()
+
+
+async def stripe_time(session: Session) -> int:
+    """Give Stripe's time, as the newest answer told it; ask where there was none yet. Raises StripeError.
+
+    Whatever Stripe answers, even a refusal, tells the time.
+    """
+    if not session.transport.answered:
+        await session.transport.list(EVENTS_PATH, {}, limit=1)
+    return int(session.transport.stripe_now)
+
+
+async def _bind(session: Session, settings: Settings, state: State) -> None:
+    mark = fingerprint(settings)
+    if state.bindings.get(FINGERPRINT) == mark:
+        return
+    account = await ask_account(session.transport)
+
+    def write() -> None:
+        with session.warehouse.transaction() as connection:
+            bind_stripe(
+                connection,
+                account=account,
+                livemode=session.livemode,
+                mark=mark,
+                stripe_now=int(session.transport.stripe_now),
+                run_id=session.run_id,
+            )
+
+    await session.writer.alone(write)
+
+
+async def ask_account(transport: Transport) -> str:
+    """Ask Stripe to which account the key belongs.
+
+    A restricted key may lack the permission for that; then Stripe's refusal names the account. Raises StripeError.
+    """
+    try:
+        answer = await transport.account()
+    except StripePermissionError:
+        if transport.named_account is None:
+            raise
+        return transport.named_account
+    if isinstance(answer, Refusal):
+        raise wrong_request(answer, "/v1/account")
+    return str(answer.body["id"])
+
+
+async def each(
+    session: Session, selected: tuple[StripeObject, ...], work: Callable[[StripeObject], Awaitable[Any]]
+) -> None:
+    """Work on all object types at once. One that fails leaves the others alone, unless it concerns them all."""
+
+    async def one(kind: StripeObject) -> None:
+        if any(failure.object == kind.name for failure, _ in session.failures):
+            return
+        started = session.monotonic()
+        try:
+            await work(kind)
+        except PipelineError as error:
+            if isinstance(error, FATAL):
+                raise
+            note_failure(session, kind.name, error)
+        finally:
+            session.seconds[kind.name] = session.seconds.get(kind.name, 0.0) + session.monotonic() - started
+
+    await together(one(kind) for kind in selected)
+    await session.writer.commit_now()
+
+
+def note_failure(session: Session, name: str, error: PipelineError) -> None:
+    """Note that an object type, or the events, could not be read."""
+    session.failures.append((ObjectFailure(name, type(error).__name__, error.what, error.advice), error))
+
+
+def raise_together(session: Session) -> None:
+    """Raise what failed: the error itself if it is one, else one of the same class that tells all."""
+    # In the order of the objects, not of the failures: the same trouble is told in the same words.
+    order = {kind.name: place for place, kind in enumerate(OBJECTS)}
+    session.failures.sort(key=lambda failed: order.get(failed[0].object, len(order)))
+    first = session.failures[0][1]
+    if len(session.failures) == 1 or not isinstance(first, PipelineError):
+        raise first
+    classes = {type(error) for _, error in session.failures}
+    # The class with the graver exit code speaks for all.
+    gravest = max(classes, key=lambda kind: getattr(kind, "exit_code", 1))
+    told: dict[str, list[str]] = {}
+    for failure, _ in session.failures:
+        told.setdefault(f"{failure.what} {failure.advice}".strip(), []).append(failure.object)
+    raise gravest(
+        f"{len(session.failures)} object types could not be read. "
+        + " ".join(f"{', '.join(names)}: {text}" for text, names in told.items()),
+        "What the others gave is kept.",
+    ) from first
+
+
+def _save_meter(warehouse: Warehouse, meter: Meter) -> None:
+    with warehouse.transaction() as connection:
+        meter.save(connection)

@@ -1,17 +1,143 @@
-"""What the warehouse knows when a run begins, read in one go."""
+"""What the warehouse remembers of reading Stripe: whose account it holds, and how far every part has come."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
 
-from stripe_cio_pipeline.extract.binding import read_bindings
-from stripe_cio_pipeline.extract.feed import LOST_BEFORE, WATERMARK
-from stripe_cio_pipeline.extract.frontier import HistoryMark, load_slices, read_mark
-from stripe_cio_pipeline.extract.meter import ReadBudget, read_budget
+import orjson
+
+from stripe_cio_pipeline.errors import BindingError
+from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
+from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import OBJECTS
-from stripe_cio_pipeline.extract.slices import Slice
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, replace, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+#: Up to when the feed of events was read, in Stripe's clock. The next walk begins there, less an overlap.
+WATERMARK = "events.watermark"
+#: Events that were created before this moment (Stripe's clock) may be lost to a gap. What was last listed whole before
+#: it must be listed again.
+LOST_BEFORE = "events.lost_before"
+
+ACCOUNT = "stripe.account"
+LIVEMODE = "stripe.livemode"
+#: A mark of the key and address that were last found to belong to the account, so that a poll need not ask again.
+FINGERPRINT = "stripe.fingerprint"
+#: From when on events are forwarded with `events.since: install`: Stripe's clock at the first binding.
+EVENTS_SINCE = "events.since"
+
+
+def is_live(key: str) -> bool:
+    """Whether a key belongs to live mode, by its prefix. An organization key (`sk_org_`) names its mode too."""
+    return "_live_" in key
+
+
+def fingerprint(settings: Settings) -> str:
+    """Mark key, connected account and address, so that none can be read from it: 64 bits of a SHA-256."""
+    secret = f"{settings.require_stripe()}\n{settings.stripe_account or ''}\n{settings.stripe_api_base}"
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+def read_bindings(connection: Connection) -> dict[str, str]:
+    """Give what this warehouse is bound to on Stripe's side; empty before the first run."""
+    return dict(connection.execute(_SQL["bindings"]).fetchall())
+
+
+def bind_stripe(
+    connection: Connection, *, account: str, livemode: bool, mark: str, stripe_now: int, run_id: str | None = None
+) -> None:
+    """Bind a warehouse that is not bound yet, or check that it is bound to this account and mode.
+
+    Inside the caller's transaction. Raises BindingError.
+    """
+    bound = read_bindings(connection)
+    check_bindings(bound, account=account, livemode=livemode)
+    for name, value in ((ACCOUNT, account), (LIVEMODE, str(livemode).lower()), (FINGERPRINT, mark)):
+        if bound.get(name) != value:
+            row = {"name": name, "value": value, "bound_at": datetime.now(UTC).replace(tzinfo=None)}
+            replace(connection, "pipeline.bindings", ["name"], [row])
+    if read_cursor(connection, EVENTS_SINCE) is None:
+        write_cursor(connection, EVENTS_SINCE, str(stripe_now), run_id)
+
+
+def check_bindings(bound: Mapping[str, str], *, account: str | None, livemode: bool) -> None:
+    """Raise BindingError where the warehouse belongs to another account or mode. `account` None: not known yet."""
+    if account is not None and bound.get(ACCOUNT, account) != account:
+        raise BindingError(
+            f"The Stripe key belongs to account {account}, and this warehouse to {bound[ACCOUNT]}.",
+            "Set STRIPE_API_KEY to a key of that account, or STRIPE_CIO_WAREHOUSE to another warehouse.",
+        )
+    mode = str(livemode).lower()
+    if bound.get(LIVEMODE, mode) != mode:
+        names = {"true": "live", "false": "test"}
+        raise BindingError(
+            f"The Stripe key is of {names[mode]} mode, and this warehouse belongs to {names[bound[LIVEMODE]]} mode.",
+            "Set STRIPE_API_KEY to a key of that mode, or STRIPE_CIO_WAREHOUSE to another warehouse.",
+        )
+
+
+#: An open end of a slice, in a column that is never null.
+_OPEN_FROM = -(2**63)
+_OPEN_BEFORE = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMark:
+    """How far the history of an object type is.
+
+    `began` is when it was last listed from the start, in Stripe's clock: every change since then is in the events.
+    `pages` and `rows` count what was stored, over all runs.
+    """
+
+    state: Literal["listing", "finished"]
+    began: int
+    pages: int = 0
+    rows: int = 0
+
+
+def load_slices(connection: Connection, name: str) -> tuple[Slice, ...]:
+    """Give the slices that are still to be read, newest first; none where nothing was begun or all is done."""
+    rows = connection.execute(_SQL["slices_of"], [name]).fetchall()
+    return tuple(
+        Slice(None if low == _OPEN_FROM else low, None if before == _OPEN_BEFORE else before, after)
+        for low, before, after in rows
+    )
+
+
+def save_slices(connection: Connection, name: str, slices: tuple[Slice, ...], run_id: str) -> None:
+    """Replace the slices that are still to be read, in the transaction that stores their pages."""
+    connection.execute(_SQL["delete_slices"], [name])
+    if not slices:
+        return
+    # One statement for all: this thread waits for the reading one at each.
+    connection.execute(
+        _SQL["insert_slices"],
+        {
+            "object": name,
+            "created_from": [_OPEN_FROM if piece.created_from is None else piece.created_from for piece in slices],
+            "created_before": [
+                _OPEN_BEFORE if piece.created_before is None else piece.created_before for piece in slices
+            ],
+            "starting_after": [piece.after for piece in slices],
+            "run_id": run_id,
+        },
+    )
+
+
+def read_mark(connection: Connection, name: str) -> HistoryMark | None:
+    """Give the state of an object type's history; None where it was never begun."""
+    value = read_cursor(connection, f"history.{name}")
+    return None if value is None else HistoryMark(**orjson.loads(value))
+
+
+def write_mark(connection: Connection, name: str, mark: HistoryMark, run_id: str) -> None:
+    """Set the state of an object type's history."""
+    write_cursor(connection, f"history.{name}", orjson.dumps(asdict(mark)).decode(), run_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,26 @@
 """Group commit: pages gathered while the last transaction ran go into the warehouse together.
 
 A page costs a few milliseconds to store, opening and closing the warehouse several times as much. So pages wait for
-each other half a second at most. Nothing holds the file while it waits for the network, and no request goes out
-while more than `window` pages are asked for and not yet durable: that many a crash can repeat, and no more.
+each other half a second at most. Nothing holds the file while it waits for the network.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from stripe_cio_pipeline.extract.meter import Meter
+from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, transaction
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Pages that may be asked for and not yet durable, over all object types.
-WINDOW_PAGES = 192
 GATHER_SECONDS = 0.5
 #: Closing the file rewrites its last row group, so that few large commits cost much less than many small ones.
 GATHER_ROWS = 8_000
@@ -31,74 +30,63 @@ HOLD_ROWS = 500
 HOLD_SECONDS = 3.0
 CLOSE_ROWS = 24_000
 
+#: Writes what a book handed over; gets the open transaction and its number.
+Entry = Callable[[Connection, int], None]
 
-class Book(Protocol):
-    """What gathers pages of one kind, and knows how to write them."""
+
+class Book(ABC, Generic[Item]):
+    """Gathers what pages, or reads by id, have brought until the next commit takes it along."""
+
+    def __init__(self) -> None:
+        self._gathered: list[Item] = []
+        self.gathered_pages = 0
 
     @property
     def gathered_rows(self) -> int:
-        """Rows that wait to be written."""
+        """How much waits to be written."""
+        return len(self._gathered)
 
-    @property
-    def gathered_pages(self) -> int:
-        """Pages that wait to be written."""
+    def gather(self, items: Iterable[Item]) -> None:
+        """Take a page, or one object that was read."""
+        self._gathered.extend(items)
+        self.gathered_pages += 1
 
-    def close_page(self) -> "Entry":
-        """Hand over what was gathered, with the frontier at this very moment, and begin anew."""
+    def hand_over(self) -> Entry:
+        """Hand over what was gathered, and begin anew. What it depends on is looked at now, not when it is written."""
+        items, self._gathered, self.gathered_pages = self._gathered, [], 0
+        return self.entry(items)
 
-
-#: Writes what a book handed over; gets the open transaction and its number.
-Entry = Callable[[Connection, int], None]
+    @abstractmethod
+    def entry(self, items: list[Item]) -> Entry:
+        """Say how items are written."""
 
 
 class Writer:
     """Commits the books' pages, one transaction at a time, in a thread beside the event loop."""
 
     def __init__(
-        self,
-        warehouse: Warehouse,
-        meter: Meter,
-        *,
-        window: int = WINDOW_PAGES,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, warehouse: Warehouse, budget: Budget, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._warehouse = warehouse
+        self._budget = budget
         self._monotonic = monotonic
-        self._meter = meter
-        self._books: list[Book] = []
+        self._books: list[Book[Any]] = []
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
+        budget.on_crowded = self._full.set
         self._closing = False
-        self._free = window
-        self._room = asyncio.Condition()
         self._one_at_a_time = asyncio.Lock()
         # Always the same thread: each one that allocates keeps an arena of its own, and with it memory.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="warehouse")
         self._failed: BaseException | None = None
 
-    def open_book(self, book: Book) -> None:
+    def open_book(self, book: Book[Any]) -> None:
         """Take a book into the following commits."""
         self._books.append(book)
 
-    def close_book(self, book: Book) -> None:
+    def close_book(self, book: Book[Any]) -> None:
         """Leave a book out from now on; it must have nothing left to write."""
         self._books.remove(book)
-
-    async def admit(self) -> None:
-        """Wait until one more page may be asked for. Raises what made a commit fail."""
-        async with self._room:
-            if self._free <= 0:
-                self._full.set()
-            await self._room.wait_for(lambda: self._free > 0 or self._failed is not None)
-            if self._failed is not None:
-                raise self._failed
-            self._free -= 1
-
-    async def dismiss(self, pages: int = 1) -> None:
-        """Give back the admission of pages that will not come."""
-        async with self._room:
-            self._free += pages
-            self._room.notify(pages)
 
     def arrived(self) -> None:
         """Tell that a book has gathered something."""
@@ -107,7 +95,7 @@ class Writer:
             self._full.set()
 
     async def run(self) -> None:
-        """Commit until `close`. Raises nothing: `admit` and `close` raise what went wrong."""
+        """Commit until `close`. Raises nothing: the budget's `place` and `raise_failure` tell what went wrong."""
         while not (self._closing and not self._waiting()):
             await self._arrived.wait()
             self._arrived.clear()
@@ -118,9 +106,8 @@ class Writer:
             try:
                 await self.commit_now()
             except BaseException as error:
-                async with self._room:
-                    self._failed = error
-                    self._room.notify_all()
+                self._failed = error
+                self._budget.stop(error)
                 if not isinstance(error, Exception):
                     raise
                 return
@@ -141,9 +128,9 @@ class Writer:
                 while self._waiting():
                     written += self._gathered_rows()
                     pages = sum(book.gathered_pages for book in self._books)
-                    entries = [book.close_page() for book in self._books if book.gathered_pages]
+                    entries = [book.hand_over() for book in self._books if book.gathered_pages]
                     await self._in_thread(partial(self._write, connection, entries))
-                    await self.dismiss(pages)
+                    self._budget.durable(pages)
                     if self._gathered_rows() < HOLD_ROWS or written >= CLOSE_ROWS or self._monotonic() > until:
                         break
                 await self._in_thread(held.close)
@@ -188,4 +175,4 @@ class Writer:
             seq = next_seq(connection)
             for entry in entries:
                 entry(connection, seq)
-            self._meter.save(connection)
+            self._budget.meter.save(connection)

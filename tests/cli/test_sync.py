@@ -11,7 +11,7 @@ import pytest
 
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.cli.status import read_status, show_status
-from stripe_cio_pipeline.extract.frontier import HistoryMark, write_mark
+from stripe_cio_pipeline.extract.state import HistoryMark, write_mark
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.warehouse import Warehouse

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stripe_cio_pipeline.extract.objects import BY_NAME
-from stripe_cio_pipeline.extract.store import Tally, row_of, write_rows
+from stripe_cio_pipeline.extract.rows import Tally, row_of, write_rows
 from stripe_cio_pipeline.extract.transport import Answer, Transport, moment
 from stripe_cio_pipeline.sandbox import StripeSwitches
 from stripe_cio_pipeline.warehouse import Warehouse
@@ -89,7 +89,7 @@ def test_a_read_by_id_settles_no_event_that_came_after_it_was_asked_for(
             read.stripe.update_customer(victim, name=name)
         # Another process has read the feed and is about to look at the object.
         with monkeypatch.context() as patch:
-            patch.setattr("stripe_cio_pipeline.extract.running.follow_signals", _follow_nothing)
+            patch.setattr("stripe_cio_pipeline.extract.run.follow_signals", _follow_nothing)
             read.extract()
 
     meanwhile(monkeypatch, "retrieve", "/v1/customers", edit_and_store_the_event)

@@ -5,9 +5,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.extract import arrivals
 from stripe_cio_pipeline.extract.objects import BY_NAME
-from stripe_cio_pipeline.extract.store import Row, count_rows, row_of, write_rows
+from stripe_cio_pipeline.extract.rows import Row, _portions, count_rows, row_of, write_rows
 from stripe_cio_pipeline.warehouse import Statements, Warehouse
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
@@ -39,7 +38,7 @@ def test_portions_hold_every_row_once_and_no_more_than_they_may(widths: list[int
         text.width = width
         rows.append((text,))
 
-    portions = list(arrivals._portions(rows, 0))
+    portions = list(_portions(rows, 0))
 
     assert [row for portion, _ in portions for row in portion] == rows
     for portion, characters in portions:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.extract.certainty import READ_MARGIN_SECONDS, Signal, SignalKind, Step, Stored, decide
+from stripe_cio_pipeline.extract.deciding import READ_MARGIN_SECONDS, Signal, SignalKind, Step, Stored, decide
 from stripe_cio_pipeline.extract.transport import REQUEST_SECONDS
 
 

@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.extract.slices import Edge, Slice, SlicePlan
+from stripe_cio_pipeline.extract.lists import Edge, Slice, SlicePlan
 
 NOW = 1_790_000_000
 DAY = 86_400
@@ -49,7 +49,7 @@ def read(listing: Listing, plan: SlicePlan, workers: int, chance: random.Random,
             return seen
         piece = under_way.pop(chance.randrange(len(under_way)))
         edge, ids = listing.page(piece)
-        plan.take(piece, edge, workers - len(under_way))
+        plan.take(piece, edge, workers)
         seen += ids
         pages = None if pages is None else pages - 1
 

@@ -5,8 +5,16 @@ from hypothesis import strategies as st
 
 from stripe_cio_pipeline.extract import OBJECTS, PINNED_VERSION
 from stripe_cio_pipeline.extract.objects import BY_NAME
-from stripe_cio_pipeline.extract.scrub import canonical, content_hash, may_hold_secrets, scrub
-from stripe_cio_pipeline.extract.shapes import Verdict, graft, judge_version, missing_fields
+from stripe_cio_pipeline.extract.payloads import (
+    Verdict,
+    canonical,
+    content_hash,
+    graft,
+    judge_version,
+    may_hold_secrets,
+    missing_fields,
+    scrub,
+)
 
 
 def test_the_pinned_version_is_the_sdks() -> None:

@@ -1,4 +1,4 @@
-"""Cutting a list into slices that can be read side by side: pure, no network, no clock.
+"""Reading one list to its end: several slices at once, every page durable.
 
 A list comes newest first and its distribution over time is unknown, so nothing is cut in advance. It starts as one
 slice. Whenever a page arrives and there is room for more requests, what is left of its slice is cut at distances from
@@ -6,8 +6,15 @@ the page's end that grow by a constant factor (one page's span, then a few, then
 history and fifty thousand customers imported within a minute. docs/extraction.md draws it and counts the cost.
 """
 
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from stripe_cio_pipeline.extract.objects import PAGE_ROWS
+from stripe_cio_pipeline.extract.transport import Answer, Refusal, Transport, wrong_request
+from stripe_cio_pipeline.extract.writer import Book, Item, Writer
+from stripe_cio_pipeline.waiting import side_by_side
 
 #: Stripe's first day (2009-04-13): where an open end lies when distances are estimated. Nothing is filtered by it.
 FOUNDED = 1_239_580_800
@@ -86,8 +93,8 @@ class SlicePlan:
         self._under_way.remove(piece)
         self._ready.insert(0, replace(piece, after=None))
 
-    def take(self, piece: Slice, edge: Edge, room: int) -> None:
-        """Note that a page arrived. `room` is how many requests more could be under way than there is work for."""
+    def take(self, piece: Slice, edge: Edge, most: int) -> None:
+        """Note that a page arrived. `most` is how many requests may be under way at once."""
         self._under_way.remove(piece)
         self.pages += 1
         if not edge.has_more or edge.last_id is None:
@@ -95,7 +102,7 @@ class SlicePlan:
         before = piece.created_before if edge.oldest is None else edge.oldest + 1
         rest = Slice(piece.created_from, before, edge.last_id)
         # Side by side only as far as there turns out to be something to read: a short list takes few requests.
-        spare = min(room - len(self._ready), 1 + self.pages)
+        spare = min(most - len(self._under_way) - len(self._ready), 1 + self.pages)
         self._ready[:0] = cut(rest, edge, spare)
 
 
@@ -122,3 +129,68 @@ def cut(rest: Slice, edge: Edge, room: int) -> Sequence[Slice]:
         before, after = bound, None
     pieces.append(Slice(rest.created_from, before, after))
     return pieces
+
+
+class ListBook(Book[Item]):
+    """Takes the pages of one list, whose slices `plan` has."""
+
+    def __init__(self, slices: Iterable[Slice]) -> None:
+        super().__init__()
+        self.plan = SlicePlan(slices)
+
+    @abstractmethod
+    async def prepare(self, answer: Answer) -> list[Item]:
+        """Make of an answer what will be stored, and fetch what it lacks. A page that fails here has not arrived."""
+
+    def keep(self, items: list[Item]) -> None:
+        """Gather a page. Must not wait nor fail: the plan has just taken it, and a commit saves both or neither."""
+        self.gather(items)
+
+
+async def read_list(
+    transport: Transport, writer: Writer, book: ListBook[Item], path: str, parameters: dict[str, object]
+) -> None:
+    """Read every slice of `book.plan` to its end.
+
+    After a failure no new request goes out, those under way are kept, and then it is raised: what is in the plan's
+    frontier is still to be read.
+    """
+    budget, plan = transport.budget, book.plan
+
+    async def read(piece: Slice) -> None:
+        try:
+            async with budget.place() as place:
+                answer = await transport.list(path, {**parameters, **piece.parameters()}, limit=PAGE_ROWS)
+                if isinstance(answer, Refusal):
+                    if piece.after is None or answer.param != "starting_after":
+                        raise wrong_request(answer, path)
+                    # The object to start after is gone. Its second is read once more from the slice's own bounds.
+                    plan.restart(piece)
+                    return
+                with budget.completion(path):
+                    items = await book.prepare(answer)
+                plan.take(piece, edge_of(answer), budget.in_flight(path))
+                book.keep(items)
+                place.keep()
+        except Exception:
+            plan.give_back(piece)
+            raise
+        writer.arrived()
+
+    def start() -> Coroutine[Any, Any, None] | None:
+        piece = plan.start()
+        return None if piece is None else read(piece)
+
+    await side_by_side(start, lambda: budget.in_flight(path))
+
+
+def edge_of(answer: Answer) -> Edge:
+    """Read from a page where it ends. Some legacy objects come without `created`; they bound nothing."""
+    rows = answer.body["data"]
+    moments = [row["created"] for row in rows if isinstance(row.get("created"), int)]
+    return Edge(
+        last_id=rows[-1].get("id") if rows else None,
+        newest=max(moments, default=None),
+        oldest=min(moments, default=None),
+        has_more=bool(answer.body.get("has_more")),
+    )

@@ -1,0 +1,120 @@
+"""What an answer of Stripe's becomes: whole objects, as rows, in their table. A page and a read go the same way."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from stripe_cio_pipeline.errors import StripeUnavailable
+from stripe_cio_pipeline.extract.objects import PINNED_VERSION, Nested, StripeObject
+from stripe_cio_pipeline.extract.payloads import judge_version, keep_absent, missing_fields
+from stripe_cio_pipeline.extract.rows import Row, Tally, check_mode, read_payloads, row_of, write_rows
+from stripe_cio_pipeline.extract.session import Session
+from stripe_cio_pipeline.extract.transport import Answer, Refusal, wrong_request
+from stripe_cio_pipeline.waiting import together
+from stripe_cio_pipeline.warehouse import Connection
+
+
+class Arrival(NamedTuple):
+    """A row on its way into its table, and whether its payload lacks fields that it must have."""
+
+    row: Row
+    lacks_fields: bool = False
+
+
+async def rows_of_page(session: Session, kind: StripeObject, answer: Answer) -> list[Arrival]:
+    """Make rows of a list's page. Raises BindingError where they are of the other mode, StripeError."""
+    return await _rows_of(session, kind, answer, answer.body["data"], "list")
+
+
+async def row_of_object(session: Session, kind: StripeObject, answer: Answer, event_id: str | None) -> Arrival:
+    """Make a row of an object that was read by id, because of an event or of none. Raises as `rows_of_page` does."""
+    [arrival] = await _rows_of(session, kind, answer, [answer.body], "retrieve", event_id)
+    return arrival
+
+
+def store(session: Session, connection: Connection, kind: StripeObject, arrivals: Iterable[Arrival], seq: int) -> Tally:
+    """Write rows in the caller's transaction, and count them. A field that an answer lacks keeps its stored value."""
+    whole = keep_absent_fields(connection, kind, arrivals)
+    tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id)
+    session.tally(kind.name, tally)
+    session.shapes.save(connection, session.run_id)
+    return tally
+
+
+def keep_absent_fields(connection: Connection, kind: StripeObject, arrivals: Iterable[Arrival]) -> list[Row]:
+    """Carry stored values over into rows whose payload lacks fields."""
+    arrivals = list(arrivals)
+    lacking = sorted({arrival.row.id for arrival in arrivals if arrival.lacks_fields})
+    stored = read_payloads(connection, kind, lacking)
+    return [_completed(kind, row, stored[row.id]) if row.id in stored else row for row, _ in arrivals]
+
+
+def _completed(kind: StripeObject, row: Row, stored: dict[str, Any]) -> Row:
+    payload = orjson.loads(row.payload)
+    if not keep_absent(kind, payload, stored):
+        return row
+    return row_of(kind, payload, as_of=row.as_of, source=row.source, read_at=row.read_at, event_id=row.source_event_id)
+
+
+async def _rows_of(
+    session: Session,
+    kind: StripeObject,
+    answer: Answer,
+    payloads: list[dict[str, Any]],
+    source: str,
+    event_id: str | None = None,
+) -> list[Arrival]:
+    await together(
+        _complete(session, kind, nested, payload)
+        for nested in kind.nested
+        for payload in payloads
+        if _is_cut(payload.get(nested.field))
+    )
+    lacking = {payload["id"] for payload in payloads if _lacks_fields(session, kind, payload, answer, source)}
+    rows = [
+        row_of(kind, payload, as_of=answer.date, source=source, read_at=answer.read_at, event_id=event_id)
+        for payload in payloads
+    ]
+    check_mode(rows, session.livemode)
+    return [Arrival(row, row.id in lacking) for row in rows]
+
+
+def _lacks_fields(session: Session, kind: StripeObject, payload: dict[str, Any], answer: Answer, source: str) -> bool:
+    version = answer.version or PINNED_VERSION
+    if version == PINNED_VERSION and payload.keys() >= kind.required:
+        return False
+    missing = missing_fields(kind, payload)
+    session.shapes.note(kind.name, source, version, judge_version(version), missing)
+    return bool(missing)
+
+
+def _is_cut(inner: Any) -> bool:
+    return isinstance(inner, dict) and bool(inner.get("has_more"))
+
+
+async def _complete(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
+    """Fetch all of a list inside an object where Stripe gave only its beginning."""
+    inner = payload[nested.field]
+    # Expanded as inside the parent, so that an object is the same however it was read.
+    prefix = f"{nested.field}.data."
+    expands = [f"data.{path.removeprefix(prefix)}" for path in kind.expands if path.startswith(prefix)]
+    rows: list[dict[str, Any]] = list(inner["data"])
+    while True:
+        parameters: dict[str, object] = {nested.parameter: payload["id"], "starting_after": rows[-1]["id"]}
+        if expands:
+            parameters["expand"] = expands
+        answer = await session.transport.list(nested.path, parameters)
+        if isinstance(answer, Refusal):
+            if answer.missing:
+                return
+            raise wrong_request(answer, nested.path)
+        rows.extend(answer.body["data"])
+        if not answer.body.get("has_more"):
+            break
+        if not answer.body["data"]:
+            raise StripeUnavailable(
+                f"Stripe says that {nested.path} goes on and gives no rows.", "Run again; if this stays, report it."
+            )
+    inner["data"] = rows
+    inner["has_more"] = False
