@@ -150,8 +150,8 @@ def fetch_older_events(
     """Store the events since a moment (unix seconds of Stripe's clock) that an installation began too late for.
 
     They say nothing about objects that is not known by now, because history was listed after them. So they are stored
-    alone, without signals, and the watermark stays. A fetch that is interrupted keeps its pages, and the next one begins
-    anew. Stripe keeps events for 30 days; where `since` is longer ago the report says `incomplete`.
+    alone, without signals, and the watermark stays. A fetch that is interrupted keeps its pages; the next begins anew.
+    Stripe keeps events for 30 days; where `since` is longer ago the report says `incomplete`.
 
     Raises WarehouseMissing where nothing was ever synced, SettingsError, BindingError, StripeError, WarehouseError.
     """
