@@ -128,6 +128,7 @@ def test_the_published_customer_has_what_the_published_subscription_says(journey
         "cancel_at_period_end": True,
         "cancels_at": 1234567890,
         "canceled_at": 1234567890,
+        "collection_paused": True,
     }
 
 

@@ -7,19 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
+from stripe_cio_pipeline.cli.demo_revenue import Served, minor_units, monthly_amount, mrr
 from stripe_cio_pipeline.sandbox import Sandbox
 
 Payload = Mapping[str, Any]
 
 #: A subscription that is in use speaks for a person before one in trouble, and that before one that is over.
 _PREFERENCE = ("active", "past_due", "trialing", "unpaid", "paused", "incomplete", "", "canceled", "incomplete_expired")
-_NO_DECIMALS = frozenset({"jpy", "krw", "clp", "vnd", "xof"})
-_THREE_DECIMALS = frozenset({"kwd", "bhd", "jod", "omr", "tnd"})
-_MONTHS = {"month": Fraction(1), "year": Fraction(12), "week": Fraction(12, 52), "day": Fraction(12, 365)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +29,8 @@ class Truth:
     charges: dict[str, list[Payload]]
     invoices: dict[str, list[Payload]]
     products: Mapping[str, Payload]
-    tiers: Mapping[str, Sequence[Payload]]
-    coupons: Mapping[str, Payload]
-    discounts: Mapping[str, Payload]
     cards: Mapping[str, Payload]
+    served: Served
 
 
 def read_truth(sandbox: Sandbox) -> Truth:
@@ -49,17 +44,26 @@ def read_truth(sandbox: Sandbox) -> Truth:
             customers[gone["id"]] = gone
             deleted_at[gone["id"]] = event["created"]
     customers |= stripe.objects("customer")
+    coupons = stripe.objects("coupon")
+    invoices = stripe.objects("invoice")
+    served = Served(
+        discounts={
+            id_: {**discount, "source": {"type": "coupon", "coupon": coupons[discount["source"]["coupon"]]}}
+            for id_, discount in stripe.objects("discount").items()
+        },
+        prices={id_: {**price, "tiers": stripe.books.tiers.get(id_)} for id_, price in stripe.objects("price").items()},
+        coupons=coupons,
+        invoices=list(invoices.values()),
+    )
     return Truth(
         customers=customers,
         deleted_at=deleted_at,
         subscriptions=_by_customer(_with_all_items(sandbox, stripe.objects("subscription").values())),
         charges=_by_customer(stripe.objects("charge").values()),
-        invoices=_by_customer(stripe.objects("invoice").values()),
+        invoices=_by_customer(invoices.values()),
         products=stripe.objects("product"),
-        tiers=stripe.books.tiers,
-        coupons=stripe.objects("coupon"),
-        discounts=stripe.objects("discount"),
         cards=stripe.objects("payment_method"),
+        served=served,
     )
 
 
@@ -82,16 +86,17 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
     """Work out the attributes of the person whom these customers are together, owned by one of them."""
     owner_payload = truth.customers[owner]
     subscriptions = _of(truth.subscriptions, customers)
-    main = min(subscriptions, key=_speaks_for, default=None)
+    main = min(subscriptions, key=lambda each: _speaks_for(truth, each), default=None)
+    unpaid = sorted(_unpaid(_of(truth.invoices, customers)), key=lambda invoice: (invoice["created"], invoice["id"]))
     payments = sorted(_payments(truth, customers), key=lambda payment: (payment["at"], payment["id"]))
     currency = (
         owner_payload["currency"]
         or (main["currency"] if main else None)
         or (payments[-1]["currency"] if payments else None)
+        or (unpaid[0]["currency"] if unpaid else None)
     )
     living = [truth.customers[id_] for id_ in customers if id_ not in truth.deleted_at]
     own = [payment for payment in payments if payment["currency"] == currency]
-    minor_units = _minor_units(currency)
     expected: dict[str, Any] = {
         "name": owner_payload["name"],
         "phone": owner_payload["phone"],
@@ -102,83 +107,24 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         "language": next(iter(owner_payload["preferred_locales"]), None),
         "currency": currency,
         "delinquent": any(customer["delinquent"] for customer in living),
-        "balance": _major(
-            sum(customer["balance"] for customer in living if customer["currency"] == currency), minor_units
-        ),
-        "mrr": _major(
-            sum(
-                (
-                    monthly_amount(truth, each)
-                    for each in subscriptions
-                    if _counts(each) and each["currency"] == currency
-                ),
-                Fraction(0),
-            ),
-            minor_units,
-        ),
-        "lifetime_value": _major(sum(payment["kept"] for payment in own), minor_units),
+        "balance": _major(sum(each["balance"] for each in living if each["currency"] == currency), currency),
+        "mrr": float(mrr(truth.served, subscriptions, currency)),
+        "lifetime_value": _major(sum(payment["kept"] for payment in own), currency),
         "last_payment_at": own[-1]["at"] if own else None,
-        "last_payment_amount": _major(own[-1]["amount"], minor_units) if own else None,
+        "last_payment_amount": _major(own[-1]["amount"], currency) if own else None,
         "stripe_livemode": owner_payload["livemode"],
         "stripe_deleted_at": None if living else max(truth.deleted_at[id_] for id_ in customers),
     }
     expected |= _of_subscriptions(truth, subscriptions, main)
-    expected |= _of_open_invoices(_of(truth.invoices, customers), currency, minor_units)
+    expected |= _of_open_invoices(unpaid, _of(truth.charges, customers), currency)
     if owner not in truth.deleted_at:
         # The remains of a customer do not tell which card it had.
-        expected |= _of_card(truth, owner_payload, own)
+        expected |= _of_card(truth, owner_payload, main, own)
     return expected
-
-
-def monthly_amount(truth: Truth, subscription: Payload) -> Fraction:
-    """Give what a subscription brings in a month, in minor units: lasting discounts off, metered prices apart."""
-    items = subscription["items"]["data"]
-    amount = sum((_item_amount(truth, item) / _months(item) for item in items), Fraction(0))
-    first = next((item for item in items if not _is_metered(item)), items[0])
-    for discount in subscription["discounts"]:
-        coupon = _coupon(truth, discount)
-        if coupon["duration"] != "forever":
-            continue
-        if coupon["percent_off"] is not None:
-            amount *= 1 - Fraction(str(coupon["percent_off"])) / 100
-        elif coupon["currency"] == subscription["currency"]:
-            amount -= Fraction(coupon["amount_off"]) / _months(first)
-    return max(amount, Fraction(0))
-
-
-def _item_amount(truth: Truth, item: Payload) -> Fraction:
-    price, quantity = item["price"], item["quantity"] or 0
-    if _is_metered(item):
-        return Fraction(0)
-    if price["billing_scheme"] != "tiered":
-        return Fraction(price["unit_amount_decimal"]) * quantity
-    total, below = Fraction(0), 0
-    for tier in truth.tiers[price["id"]]:
-        top, unit, flat = tier["up_to"], tier["unit_amount"] or 0, tier["flat_amount"] or 0
-        fits = top is None or quantity <= top
-        if price["tiers_mode"] == "volume":
-            if fits:
-                return Fraction(unit * quantity + flat)
-            continue
-        reached = quantity if fits else top
-        total += unit * (reached - below) + flat
-        below = reached
-        if fits:
-            break
-    return total
 
 
 def _is_metered(item: Payload) -> bool:
     return bool(item["price"]["recurring"]["usage_type"] == "metered")
-
-
-def _months(item: Payload) -> Fraction:
-    recurring = item["price"]["recurring"]
-    return _MONTHS[recurring["interval"]] * int(recurring["interval_count"])
-
-
-def _counts(subscription: Payload) -> bool:
-    return subscription["status"] in ("active", "past_due")
 
 
 def _preference(subscription: Payload) -> int:
@@ -186,12 +132,16 @@ def _preference(subscription: Payload) -> int:
     return _PREFERENCE.index(status) if status in _PREFERENCE else _PREFERENCE.index("")
 
 
-def _speaks_for(subscription: Payload) -> tuple[int, int, str]:
-    return _preference(subscription), -subscription["start_date"], subscription["id"]
+def _speaks_for(truth: Truth, subscription: Payload) -> tuple[bool, int, Fraction, int, str]:
+    counts = subscription["status"] in ("active", "past_due")
+    amount = (
+        monthly_amount(truth.served, subscription) / minor_units(subscription["currency"]) if counts else Fraction(0)
+    )
+    return amount == 0, _preference(subscription), -amount, -subscription["start_date"], subscription["id"]
 
 
-def _coupon(truth: Truth, discount_id: str) -> Payload:
-    return truth.coupons[truth.discounts[discount_id]["source"]["coupon"]]
+def _is_over(subscription: Payload) -> bool:
+    return subscription["status"] in ("canceled", "incomplete_expired")
 
 
 def _plan(truth: Truth, item: Payload) -> str:
@@ -212,7 +162,12 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
     recurring = first["price"]["recurring"]
     counted = [item["quantity"] for item in items if not _is_metered(item)]
     ends = min(item["current_period_end"] for item in items)
-    is_over = main["status"] in ("canceled", "incomplete_expired")
+    is_over = _is_over(main)
+    pause = main["pause_collection"]
+    last = max(item["current_period_end"] for item in items)
+    ends_with_period = main["cancel_at_period_end"] or (
+        main["cancel_at"] is not None and main["cancel_at"] in (ends, last, main["trial_end"])
+    )
     many = f"{recurring['interval_count']} {recurring['interval']}s"
     found |= {
         "plan": _plan(truth, first),
@@ -222,10 +177,14 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
         "billing_interval": recurring["interval"] if recurring["interval_count"] == 1 else many,
         "trial_ends_at": main["trial_end"],
         "current_period_ends_at": None if is_over else ends,
-        "cancel_at_period_end": None if is_over else main["cancel_at_period_end"],
+        "cancel_at_period_end": None if is_over else ends_with_period,
         "cancels_at": None if is_over else main["cancel_at"] or (ends if main["cancel_at_period_end"] else None),
         "canceled_at": main["canceled_at"],
-        "coupon": _coupon(truth, main["discounts"][0])["name"] if main["discounts"] else None,
+        "collection_paused": None if is_over else pause is not None,
+        "collection_resumes_at": None if is_over or pause is None else pause["resumes_at"],
+        "coupon": truth.served.discounts[main["discounts"][0]]["source"]["coupon"]["name"]
+        if main["discounts"]
+        else None,
     }
     return found
 
@@ -234,7 +193,10 @@ def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]
     for charge in _of(truth.charges, customers):
         if charge["status"] == "succeeded" and charge["amount_captured"] > 0:
             # A disputed payment is taken back at once; whether it returns is known when the dispute is closed.
-            kept = 0 if charge["disputed"] else charge["amount_captured"] - charge["amount_refunded"]
+            # What was not captured was released, and counts as refunded there.
+            released = charge["amount"] - charge["amount_captured"]
+            refunded = max(charge["amount_refunded"] - released, 0)
+            kept = 0 if charge["disputed"] else charge["amount_captured"] - refunded
             yield {
                 "at": charge["created"],
                 "id": charge["id"],
@@ -245,37 +207,54 @@ def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]
             }
     for invoice in _of(truth.invoices, customers):
         outside = invoice.get("amount_paid_off_stripe") or 0
-        if invoice["status"] == "paid" and outside > 0:
+        if outside > 0:
             at = invoice["status_transitions"]["paid_at"] or invoice["created"]
             yield {
                 "at": at,
                 "id": invoice["id"],
                 "currency": invoice["currency"],
                 "amount": outside,
-                "kept": outside,
+                "kept": outside - min(invoice["post_payment_credit_notes_amount"], outside),
                 "card": None,
             }
 
 
-def _of_open_invoices(invoices: Iterable[Payload], currency: str | None, minor_units: int) -> dict[str, Any]:
-    unpaid = [
-        each
-        for each in invoices
-        if each["status"] == "open" and each["amount_remaining"] > 0 and each["currency"] == currency
-    ]
-    oldest = min(unpaid, key=lambda invoice: (invoice["created"], invoice["id"]), default=None)
+def _unpaid(invoices: Iterable[Payload]) -> Iterable[Payload]:
+    return (each for each in invoices if each["status"] == "open" and each["amount_remaining"] > 0)
+
+
+def _of_open_invoices(unpaid: Sequence[Payload], charges: Iterable[Payload], currency: str | None) -> dict[str, Any]:
     retries = [invoice["next_payment_attempt"] for invoice in unpaid if invoice["next_payment_attempt"]]
+    # A debit that is under way is an attempt that has not failed.
+    pending = [(each["customer"], each["currency"], each["amount"]) for each in charges if each["status"] == "pending"]
+    failed = 0
+    due: dict[str, int] = defaultdict(int)
+    for invoice in unpaid:
+        due[invoice["currency"]] += invoice["amount_remaining"]
+        asked = (invoice["customer"], invoice["currency"], invoice["amount_remaining"])
+        attempts = invoice["attempt_count"] if invoice["attempted"] else 0
+        if asked in pending:
+            pending.remove(asked)
+            attempts = max(attempts - 1, 0)
+        failed += attempts
+    others = [f"{_major(due[other], other)} {other}" for other in sorted(due) if other != currency]
     return {
-        "failed_payment_count": sum(invoice["attempt_count"] for invoice in unpaid if invoice["attempted"]),
+        "failed_payment_count": failed,
         "next_payment_attempt_at": min(retries, default=None),
-        "open_invoice_amount": _major(sum(invoice["amount_remaining"] for invoice in unpaid), minor_units),
-        "open_invoice_url": oldest["hosted_invoice_url"] if oldest else None,
+        "open_invoice_amount": _major(due.get(currency or "", 0), currency),
+        "open_invoice_amount_other_currencies": others or None,
+        "open_invoice_url": unpaid[0]["hosted_invoice_url"] if unpaid else None,
     }
 
 
-def _of_card(truth: Truth, owner: Payload, payments: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    default = owner["invoice_settings"]["default_payment_method"]
-    card = truth.cards[default]["card"] if default else (payments[-1]["card"] if payments else None)
+def _of_card(truth: Truth, owner: Payload, main: Payload | None, payments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Tell the card that will be charged: the subscription's, else its customer's, else that of the last payment."""
+    speaks = main is not None and not _is_over(main)
+    default = main["default_payment_method"] if main is not None and speaks else None
+    if default is None and main is not None and speaks and main["customer"] != owner["id"]:
+        default = truth.customers[main["customer"]]["invoice_settings"]["default_payment_method"]
+    default = default or owner["invoice_settings"]["default_payment_method"]
+    card = truth.cards[default].get("card") if default else (payments[-1]["card"] if payments else None)
     if card is None:
         return dict.fromkeys(("card_brand", "card_last4", "card_expires_at"))
     year, month = divmod(card["exp_year"] * 12 + card["exp_month"], 12)
@@ -290,13 +269,5 @@ def _of(by_customer: Mapping[str, list[Payload]], customers: Iterable[str]) -> l
     return [payload for id_ in customers for payload in by_customer.get(id_, ())]
 
 
-def _minor_units(currency: str | None) -> int:
-    if currency in _NO_DECIMALS:
-        return 1
-    return 1000 if currency in _THREE_DECIMALS else 100
-
-
-def _major(amount: Fraction | int, minor_units: int) -> float:
-    exact = Fraction(amount)
-    whole = (Decimal(exact.numerator) / exact.denominator).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-    return float(whole / minor_units)
+def _major(amount: int, currency: str | None) -> float:
+    return float(Fraction(amount, minor_units(currency)))

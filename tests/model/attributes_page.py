@@ -13,7 +13,7 @@ import yaml
 from stripe_cio_pipeline.model import lineage
 from stripe_cio_pipeline.model.files import load_models
 from stripe_cio_pipeline.policy import Policy
-from tests.model.cases import raw_cases
+from tests.model.cases import money_cases, raw_cases
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "attributes.md"
@@ -23,12 +23,14 @@ _HEAD = """\
 
 What every person in Customer.io has, attribute by attribute. `people.sql` makes them: a column is an attribute, and
 [models.md](models.md) tells how to add, change and remove one. The SQL below is that file's own; the examples are cases
-of `tests/data/attributes`, where the Stripe objects behind them stand; what a value is made of is computed from SQL.
+of `tests/data/attributes` and `tests/data/money`, where the Stripe objects behind them stand, and why a value is right;
+what it is made of is computed from SQL.
 
 - Everything counts that any of a person's Stripe customers has; who the person is comes from the owner
   ([identity.md](identity.md)).
 - Times are unix seconds. Money is in units of `currency`, with the decimals that the currency has, and prints exactly.
-- A value that Stripe does not give is none, and the attribute is not there; amounts and counts are 0 instead.
+- A value that Stripe does not give is none, and the attribute is not there; amounts and counts are 0 instead. What
+  cannot be known is none too, never 0: an object without a field that it needs, or a type that the key may not read.
 - Customer.io's limits hold: names up to 150 bytes, values up to 1,000 bytes, 300 attributes, finite numbers, times in
   seconds. What is over them is left out, cut or rejected by `customerio.oversize_value`, and every build reports it.
 """
@@ -75,7 +77,7 @@ def _section(name: str, meaning: str, sql: str, fields: list[str]) -> str:
 def _examples(name: str, most: int = 5) -> list[tuple[str, Any]]:
     found = [
         (case.name, person[name])
-        for case in raw_cases()
+        for case in (*raw_cases(), *money_cases())
         for person in case.expect.values()
         if person.get(name) is not None
     ]

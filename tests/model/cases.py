@@ -1,29 +1,36 @@
-"""The cases in tests/data/attributes, each as an account of its own."""
+"""The cases in tests/data/attributes and tests/data/money, each as an account of its own."""
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parent.parent / "data" / "attributes"
-_ID = re.compile(r"^(cus|sub|si|in|ch|prod|price|plan|coupon|di|pm|dp)_(\d+|once|repeating)$")
+DATA = Path(__file__).parent.parent / "data"
+_ID = re.compile(r"^(cus|sub|si|in|il|ch|prod|price|plan|coupon|di|pm|dp|cn|inpay|txr|evt)_(\d+|once|repeating)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Objects by type, and the attributes that people have then."""
+    """Objects by type, the attributes that people have then, and the data of events."""
 
     file: str
     name: str
     objects: dict[str, list[dict[str, Any]]]
     expect: dict[str, dict[str, Any]]
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def apart(self, number: int) -> "Case":
         """Give the case with ids and emails of its own, so that all can stand in one warehouse."""
-
-        return Case(self.file, self.name, apart(self.objects, number), apart(self.expect, number))
+        return Case(
+            self.file,
+            self.name,
+            apart(self.objects, number),
+            apart(self.expect, number),
+            apart(self.events, number),
+        )
 
 
 def apart(value: Any, number: int) -> Any:
@@ -50,7 +57,7 @@ def raw_cases() -> list[Case]:
     """Give the cases as they are written."""
     return [
         Case(file.stem, case["case"], case["objects"], case["expect"])
-        for file in sorted(FOLDER.glob("*.yaml"))
+        for file in sorted((DATA / "attributes").glob("*.yaml"))
         for case in yaml.safe_load(file.read_text(encoding="utf-8"))
     ]
 
@@ -58,3 +65,16 @@ def raw_cases() -> list[Case]:
 def load_cases() -> list[Case]:
     """Give the cases apart from each other."""
     return [case.apart(number) for number, case in enumerate(raw_cases())]
+
+
+def money_cases() -> list[Case]:
+    """Give the cases of money as they are written: a folder each, with raw objects, what is right, and why."""
+    found = []
+    for folder in sorted((DATA / "money").iterdir()):
+        objects = json.loads((folder / "input.json").read_text(encoding="utf-8"))
+        expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+        assert set(expected) - {"why"} <= {"people", "events"}, folder.name
+        assert expected["why"], folder.name
+        name = folder.name.split("-", 1)[1].replace("-", " ")
+        found.append(Case(folder.name, name, objects, expected.get("people", {}), expected.get("events", {})))
+    return found

@@ -166,8 +166,8 @@ def test_tiers_that_arrive_later_reach_the_price_s_subscribers(account: Account)
     account.put("customers", customer(1))
     account.put("subscriptions", subscription(1, "cus_1", items={"data": [item]}))
     account.build()
-    assert account.person("cus_1")["mrr"] == 0.0
-    account.put("prices", {"id": "price_9", "tiers": [{"up_to": None, "unit_amount": 700}]})
+    assert account.person("cus_1")["mrr"] is None
+    account.put("prices", {"id": "price_9", "currency": "usd", "tiers": [{"up_to": None, "unit_amount": 700}]})
 
     account.build()
 

@@ -16,7 +16,8 @@ def event(kind: str, number: int = 1, previous: Payload | None = None, **fields:
 def forwarded(account: Account, *events: Payload) -> list[dict[str, Any]]:
     card = {"brand": "visa", "last4": "4242", "exp_month": 1, "exp_year": 2030}
     account.put(
-        "customers", {"id": "cus_1", "created": 1, "invoice_settings": {"default_payment_method": {"card": card}}}
+        "customers",
+        {"id": "cus_1", "created": 1, "invoice_settings": {"default_payment_method": {"id": "pm_1", "card": card}}},
     )
     account.put("products", {"id": "prod_1", "name": "Pro"})
     account.put("events", *events)

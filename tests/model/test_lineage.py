@@ -59,7 +59,7 @@ def test_both_places_of_a_field_that_moved_are_named() -> None:
         ("subscription_status", {"stripe.subscriptions.status"}),
         ("next_payment_attempt_at", {"stripe.invoices.next_payment_attempt"}),
         ("open_invoice_url", {"stripe.invoices.hosted_invoice_url"}),
-        ("failed_payment_count", {"stripe.invoices.attempt_count"}),
+        ("collection_resumes_at", {"stripe.subscriptions.pause_collection.resumes_at", "stripe.subscriptions.status"}),
         ("stripe_livemode", {"stripe.customers.livemode"}),
     ],
 )

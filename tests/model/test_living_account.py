@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from stripe_cio_pipeline.cli.demo_revenue import Served, mrr
 from stripe_cio_pipeline.extract import extract
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.sandbox import Sandbox
 from stripe_cio_pipeline.settings import load_settings
 from tests.model.account import Account, Payload
-from tests.model.revenue import mrr
 
 PEOPLE = "select * exclude (_seq) from model.people order by person_id"
 
@@ -43,40 +43,21 @@ def test_days_that_pass_give_the_same_as_building_anew_and_mrr_is_right(
 def _expected(account: Account) -> dict[str, Fraction]:
     """Compute everybody's MRR from the raw payloads."""
     coupons = {coupon["id"]: coupon for coupon in _raw(account, "coupons")}
-    prices = [
-        {**price, "tiers": [_tier(tier) for tier in price.get("tiers") or []]} for price in _raw(account, "prices")
-    ]
+    served = Served({}, {price["id"]: price for price in _raw(account, "prices")}, coupons, _raw(account, "invoices"))
     person_of = {row["customer_id"]: row["person_id"] for row in account.rows("from model.members")}
     subscriptions: dict[str, list[Payload]] = {}
     for raw in _raw(account, "subscriptions"):
-        items = [
-            {**item, "price": _priced(item["price"]), "discounts": _opened(item.get("discounts"), coupons)}
-            for item in raw["items"]["data"]
-        ]
+        items = [{**item, "discounts": _opened(item.get("discounts"), coupons)} for item in raw["items"]["data"]]
         opened = {**raw, "items": {"data": items}, "discounts": _opened(raw["discounts"], coupons)}
         # Stripe no longer lists a deleted customer, but still lists what that one had: it belongs to nobody.
         if raw["customer"] in person_of:
             subscriptions.setdefault(person_of[raw["customer"]], []).append(opened)
     currencies = {person["person_id"]: person["currency"] for person in account.people().values()}
-    return {
-        person: mrr(subscriptions.get(person, []), prices, currency or "") for person, currency in currencies.items()
-    }
+    return {person: mrr(served, subscriptions.get(person, []), currency) for person, currency in currencies.items()}
 
 
 def _raw(account: Account, table: str) -> list[dict[str, Any]]:
     return [json.loads(row["payload"]) for row in account.rows(f"select payload from stripe.{table}")]
-
-
-def _priced(price: Payload) -> Payload:
-    return {**price, "unit_amount_decimal": price.get("unit_amount_decimal") or str(price.get("unit_amount") or 0)}
-
-
-def _tier(tier: Payload) -> Payload:
-    return {
-        "up_to": tier["up_to"],
-        "unit_amount": tier.get("unit_amount_decimal") or tier.get("unit_amount") or 0,
-        "flat_amount": tier.get("flat_amount") or 0,
-    }
 
 
 def _opened(discounts: list[Any] | None, coupons: dict[str, Payload]) -> list[Payload]:

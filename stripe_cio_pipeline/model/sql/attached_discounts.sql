@@ -1,5 +1,7 @@
 -- One row per discount that a subscription or one of its items has, with what its coupon gives. A customer's own discount
 -- counts for those of its subscriptions that have none, as it does on their invoices.
+--
+-- `percent_off` and `amount_off` are both null where the terms are not known, and so is `lasting` then.
 with of_customers as (
     select
         id as customer_id,
@@ -7,8 +9,9 @@ with of_customers as (
         from_json(
             case when starts_with(discount_coupon, '{') then discount_coupon end,
             '{
-                "name": "VARCHAR", "percent_off": "DECIMAL(9,6)", "amount_off": "BIGINT", "currency": "VARCHAR",
-                "duration": "VARCHAR", "applies_to": {"products": ["VARCHAR"]}
+                "created": "BIGINT", "name": "VARCHAR", "percent_off": "DECIMAL(9,6)", "amount_off": "BIGINT",
+                "currency": "VARCHAR", "duration": "VARCHAR", "applies_to": {"products": ["VARCHAR"]},
+                "currency_options": "MAP(VARCHAR, STRUCT(amount_off BIGINT))"
             }'
         ) as coupon
     from customers
@@ -21,10 +24,12 @@ attached as (
         item_id,
         position,
         coupon_id,
+        coupon_created,
         name,
         percent_off,
         amount_off,
         currency,
+        currency_options,
         duration,
         products
     from discounts
@@ -34,10 +39,12 @@ attached as (
         null as item_id,
         1 as position,
         of_customers.coupon_id,
-        of_customers.coupon.name,
+        of_customers.coupon.created,
+        nullif(trim(of_customers.coupon.name), ''),
         of_customers.coupon.percent_off,
         of_customers.coupon.amount_off,
-        of_customers.coupon.currency,
+        lower(of_customers.coupon.currency),
+        of_customers.coupon.currency_options,
         of_customers.coupon.duration,
         of_customers.coupon.applies_to.products
     from of_customers
@@ -50,14 +57,22 @@ select
     attached.item_id,
     attached.position,
     attached.coupon_id,
-    coalesce(nullif(trim(attached.name), ''), coupons.name, attached.coupon_id) as coupon,
+    coalesce(attached.name, coupons.name, attached.coupon_id) as coupon,
     coalesce(attached.duration, coupons.duration) = 'forever' as lasting,
     coalesce(attached.percent_off, coupons.percent_off) as percent_off,
     case
-        when lower(coalesce(attached.currency, coupons.currency)) = subscriptions.currency
+        when coalesce(attached.currency, coupons.currency) = subscriptions.currency
             then coalesce(attached.amount_off, coupons.amount_off)
+        else
+            coalesce(
+                coalesce(attached.currency_options, coupons.currency_options)[subscriptions.currency].amount_off,
+                -- An amount that has none in this currency takes nothing off it.
+                case when coupons.amount_off is not null then 0 end
+            )
     end as amount_off,
     coalesce(attached.products, coupons.products) as products
 from attached
 inner join subscriptions on attached.subscription_id = subscriptions.id
-left join coupons on attached.coupon_id = coupons.id
+-- Another coupon of the same id has other terms: a discount keeps those that it was given with.
+left join coupons
+    on attached.coupon_id = coupons.id and coalesce(attached.coupon_created = coupons.created, true)

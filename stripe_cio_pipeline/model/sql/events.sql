@@ -19,7 +19,8 @@ with parsed as (
                         "due_date": "BIGINT", "hosted_invoice_url": "VARCHAR", "invoice_pdf": "VARCHAR",
                         "billing_reason": "VARCHAR", "subscription": "VARCHAR",
                         "parent": {"subscription_details": {"subscription": "VARCHAR"}},
-                        "lines": {"data": [{"description": "VARCHAR"}]},
+                        "lines": {"data": [{"description": "VARCHAR", "amount": "BIGINT"}]},
+                        "default_payment_method": "VARCHAR", "default_source": "VARCHAR",
                         "trial_end": "BIGINT", "current_period_end": "BIGINT", "cancel_at": "BIGINT",
                         "cancel_at_period_end": "BOOLEAN", "canceled_at": "BIGINT", "ended_at": "BIGINT",
                         "cancellation_details": {"reason": "VARCHAR", "feedback": "VARCHAR"},
@@ -27,16 +28,22 @@ with parsed as (
                             "data": [{
                                 "quantity": "BIGINT", "current_period_end": "BIGINT",
                                 "price": {
-                                    "nickname": "VARCHAR", "product": "VARCHAR", "unit_amount": "BIGINT",
+                                    "id": "VARCHAR", "nickname": "VARCHAR", "product": "VARCHAR", "currency": "VARCHAR",
+                                    "unit_amount": "BIGINT",
                                     "recurring": {"interval": "VARCHAR", "interval_count": "BIGINT"}
                                 },
                                 "plan": {
-                                    "nickname": "VARCHAR", "product": "VARCHAR", "amount": "BIGINT",
-                                    "interval": "VARCHAR", "interval_count": "BIGINT"
+                                    "id": "VARCHAR", "nickname": "VARCHAR", "product": "VARCHAR", "currency": "VARCHAR",
+                                    "amount": "BIGINT", "interval": "VARCHAR", "interval_count": "BIGINT", "name": "VARCHAR"
                                 }
                             }]
                         },
-                        "amount": "BIGINT", "amount_refunded": "BIGINT", "refunded": "BOOLEAN", "receipt_url": "VARCHAR",
+                        "plan": {
+                            "id": "VARCHAR", "nickname": "VARCHAR", "product": "VARCHAR", "currency": "VARCHAR",
+                            "amount": "BIGINT", "interval": "VARCHAR", "interval_count": "BIGINT", "name": "VARCHAR"
+                        },
+                        "quantity": "BIGINT",
+                        "amount": "BIGINT", "amount_captured": "BIGINT", "amount_refunded": "BIGINT", "refunded": "BOOLEAN", "receipt_url": "VARCHAR",
                         "payment_method_details": {"card": {"brand": "VARCHAR", "last4": "VARCHAR"}},
                         "amount_total": "BIGINT", "mode": "VARCHAR", "payment_status": "VARCHAR", "invoice": "VARCHAR"
                     }
@@ -46,12 +53,32 @@ with parsed as (
     from events
 ),
 
-named as (
+opened as (
     select
         *,
         data.object as object,
-        data.object.items.data[1] as item
+        data.object.items.data[1] as item,
+        -- A subscription of old had one plan, and no items.
+        coalesce(data.object.items.data[1].plan, data.object.plan) as plan
     from parsed
+),
+
+named as (
+    select
+        *,
+        lower(coalesce(object.currency, item.price.currency, plan.currency)) as currency,
+        list_transform(object.items.data, lambda each: each.current_period_end) as period_ends,
+        expanded_id(coalesce(object.parent.subscription_details.subscription, object.subscription)) as subscription_id,
+        expanded_id(coalesce(object.default_payment_method, object.default_source)) as charged,
+        -- Of an amount that is captured in part the rest counts as refunded, and was never paid.
+        coalesce(object.amount - object.amount_captured, 0) as released,
+        greatest(object.amount_refunded - released, 0) as amount_refunded,
+        case
+            when data.previous_attributes ->> 'captured' = 'false' then 0
+            when try_cast(data.previous_attributes ->> 'amount_refunded' as bigint) is not null
+                then greatest(try_cast(data.previous_attributes ->> 'amount_refunded' as bigint) - released, 0)
+        end as amount_refunded_before
+    from opened
 )
 
 select
@@ -72,14 +99,26 @@ select
                 'attempt_count', object.attempt_count,
                 'next_payment_attempt_at', object.next_payment_attempt,
                 'due_at', object.due_date,
-                'description', object.lines.data[1].description,
+                'description',
+                -- The first line of an upgrade is a credit for the old plan.
+                coalesce(
+                    list_filter(object.lines.data, lambda line: line.amount >= 0)[1].description,
+                    object.lines.data[1].description
+                ),
                 'billing_reason', object.billing_reason,
-                'subscription_id',
-                expanded_id(coalesce(object.parent.subscription_details.subscription, object.subscription)),
+                'subscription_id', named.subscription_id,
                 'hosted_invoice_url', object.hosted_invoice_url,
                 'invoice_pdf', object.invoice_pdf,
-                'card_brand', customers.card_brand,
-                'card_last4', customers.card_last4
+                'card_brand',
+                case coalesce(charged, subscriptions.default_method, customers.default_method)
+                    when subscriptions.default_method then subscriptions.card_brand
+                    when customers.default_method then customers.card_brand
+                end,
+                'card_last4',
+                case coalesce(charged, subscriptions.default_method, customers.default_method)
+                    when subscriptions.default_method then subscriptions.card_last4
+                    when customers.default_method then customers.card_last4
+                end
             )
         when type like 'customer.subscription.%'
             then json_object(
@@ -87,14 +126,29 @@ select
                 'status', object.status,
                 'previous_status', named.data.previous_attributes ->> 'status',
                 'changed', array_to_string(json_keys(named.data.previous_attributes), ', '),
-                'plan', coalesce(products.name, item.price.nickname, item.plan.nickname),
-                'quantity', item.quantity,
-                'currency', lower(object.currency),
-                'unit_amount', major(coalesce(item.price.unit_amount, item.plan.amount), object.currency),
-                'billing_interval', coalesce(item.price.recurring."interval", item.plan."interval"),
+                'plan', coalesce(products.name, nullif(item.price.nickname, ''), nullif(plan.nickname, ''), plan.name),
+                'quantity', coalesce(item.quantity, object.quantity),
+                'currency', named.currency,
+                'unit_amount',
+                major(
+                    case
+                        when lower(coalesce(item.price.currency, plan.currency)) <> named.currency
+                            then prices.currency_options[named.currency].unit_amount
+                        else coalesce(item.price.unit_amount, plan.amount)
+                    end,
+                    named.currency
+                ),
+                'billing_interval', coalesce(item.price.recurring."interval", plan."interval"),
                 'trial_ends_at', object.trial_end,
                 'current_period_ends_at', coalesce(item.current_period_end, object.current_period_end),
-                'cancel_at_period_end', object.cancel_at_period_end,
+                'cancel_at_period_end',
+                -- In flexible billing mode Stripe says false, and sets `cancel_at` to the end of the period or the trial.
+                case
+                    when object.cancel_at in (
+                        list_min(period_ends), list_max(period_ends), object.current_period_end, object.trial_end
+                    ) then true
+                    else object.cancel_at_period_end
+                end,
                 'cancels_at', object.cancel_at,
                 'canceled_at', object.canceled_at,
                 'ended_at', object.ended_at,
@@ -106,7 +160,9 @@ select
                 'charge_id', object.id,
                 'currency', lower(object.currency),
                 'amount', major(object.amount, object.currency),
-                'amount_refunded', major(object.amount_refunded, object.currency),
+                'amount_refunded', major(named.amount_refunded, object.currency),
+                -- All refunds of a charge add up in it. This one is what came after the last.
+                'refund_amount', major(named.amount_refunded - amount_refunded_before, object.currency),
                 'fully_refunded', object.refunded,
                 'receipt_url', object.receipt_url,
                 'card_brand', object.payment_method_details.card.brand,
@@ -125,4 +181,7 @@ select
     end as data
 from named
 left join customers on coalesce(named.customer_id, expanded_id(object.customer)) = customers.id
-left join products on expanded_id(coalesce(item.price.product, item.plan.product)) = products.id
+left join subscriptions on named.subscription_id = subscriptions.id
+left join prices on coalesce(item.price.id, plan.id) = prices.id
+left join products
+    on expanded_id(coalesce(item.price.product, plan.product, prices.product_id)) = products.id

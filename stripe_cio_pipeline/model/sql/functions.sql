@@ -40,21 +40,58 @@ create or replace temp macro exactly(amount) as cast(amount as decimal(38, 6));
 create or replace temp macro expanded_id(value) as
     case when starts_with(value, '{') then json_extract_string(value, '$.id') else value end;
 
--- An amount after discounts, one after the other: each takes its percentage of what is left, then its amount.
-create or replace temp macro reduced(amount, steps) as
+-- How often a month something is billed, by the same year.
+create or replace temp macro times_a_month(billing_interval, interval_count) as
+    case billing_interval
+        when 'month' then 1 / interval_count
+        when 'year' then 1 / (12 * interval_count)
+        when 'week' then 52 / (12 * interval_count)
+        when 'day' then 365 / (12 * interval_count)
+    end;
+
+-- What the items of an invoice cost after discounts, one after the other. `costs` is a list with a place for each item; each of
+-- `steps` says to which of them it `applies`. A percentage is taken off each; an amount, up to what they cost by then, is
+-- shared by them in proportion to that. What a step takes off may be null: it is not known.
+create or replace temp macro discounted(costs, steps) as
     list_reduce(
         list_prepend(
-            struct_pack(percent := cast(0 as double), amount := cast(amount as double)),
+            struct_pack(
+                costs := cast(costs as double[]),
+                applies := cast(null as boolean[]),
+                percent := cast(null as double),
+                amount := cast(null as double)
+            ),
             list_transform(
                 steps,
-                lambda step: struct_pack(percent := cast(step.percent as double), amount := cast(step.amount as double))
+                lambda step: struct_pack(
+                    costs := cast(null as double[]),
+                    applies := step.applies,
+                    percent := cast(step.percent as double),
+                    amount := cast(step.amount as double)
+                )
             )
         ),
         lambda rest, step: struct_pack(
-            percent := cast(0 as double),
-            amount := greatest(rest.amount * (1 - step.percent / 100) - step.amount, 0)
+            costs := list_transform(
+                rest.costs,
+                lambda cost, place: case
+                    when not step.applies[place] or cost = 0 then cost
+                    when step.percent is not null then cost * (1 - step.percent / 100)
+                    when step.amount is not null
+                        then
+                            cost * greatest(
+                                1 - step.amount / list_sum(
+                                    list_transform(rest.costs, lambda other, n: if(step.applies[n], other, 0))
+                                ),
+                                0
+                            )
+                end
+            ),
+            applies := step.applies,
+            percent := step.percent,
+            amount := step.amount
         )
-    ).amount;
+    ).costs;
 
 -- Unix seconds of the moment that a month is over, in UTC: when a card that is valid through that month expires.
 create or replace temp macro month_end(year_number, month_number) as

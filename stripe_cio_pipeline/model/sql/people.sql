@@ -29,7 +29,8 @@ owned_subscriptions as (
         coalesce(merged.person_id, subscriptions.customer_id) as person_id,
         subscriptions.*,
         recurring.* exclude (subscription_id),
-        -- The subscription that speaks for a person: one in use before one in trouble before one that is over.
+        -- The subscription that speaks for a person: one that is paid for before one that is free, one in use before one in
+        -- trouble before one that is over.
         case subscriptions.status
             when 'active' then 1
             when 'past_due' then 2
@@ -41,22 +42,33 @@ owned_subscriptions as (
             when 'incomplete_expired' then 9
             else 7
         end as preference,
-        ordered(preference * 10000000000 - coalesce(subscriptions.start_date, 0), subscriptions.id) as precedence,
-        -- MRR as Stripe defines it: active and past due, no trials.
-        case when subscriptions.status in ('active', 'past_due') then recurring.monthly_amount end as mrr
+        -- MRR as Stripe defines it: active and past due, no trials. Null where it is not known.
+        case
+            when subscriptions.status in ('active', 'past_due') then recurring.monthly_amount
+            when subscriptions.status is not null then 0
+        end as mrr
     from subscriptions
     left join merged on subscriptions.customer_id = merged.customer_id
     left join recurring on subscriptions.id = recurring.subscription_id
 ),
 
--- For people with more than one: what they add up to, and which is the youngest of the most preferred. Most have one, and
--- to group everybody takes three times as long.
+-- For people with more than one: what they add up to, and which speaks. Of those that are paid for the one that brings most,
+-- then the youngest. Most people have one, and to group everybody takes three times as long.
 several as (
     select
         person_id,
         min(start_date) filter (where preference not in (6, 9)) as subscriber_since,
         list_sort(list_distinct(flatten(list(plans) filter (where preference <= 5)))) as plans,
-        arg_min(id, precedence) as main_id
+        arg_min(
+            struct_pack(id := id, currency := currency),
+            struct_pack(
+                is_free := coalesce(mrr, 0) = 0,
+                preference := preference,
+                mrr := -coalesce(major(mrr, currency), 0),
+                start := -coalesce(start_date, 0),
+                id := id
+            )
+        ) as main
     from owned_subscriptions
     where person_id in (select person_id from owned_subscriptions group by person_id having count(*) > 1)
     group by person_id
@@ -71,6 +83,7 @@ subscribers as (
         coalesce(several.plans, case when main.preference <= 5 then main.plans end) as plans,
         struct_pack(
             id := main.id,
+            customer_id := main.customer_id,
             status := main.status,
             currency := main.currency,
             plan := main.plan,
@@ -82,29 +95,42 @@ subscribers as (
             cancel_at_period_end := main.cancel_at_period_end,
             cancel_at := main.cancel_at,
             canceled_at := main.canceled_at,
+            collection_paused := main.pause_collection is not null,
+            collection_resumes_at := main.collection_resumes_at,
+            default_method := main.default_method,
+            card := struct_pack(
+                brand := main.card_brand,
+                last4 := main.card_last4,
+                exp_year := main.card_exp_year,
+                exp_month := main.card_exp_month
+            ),
             mrr := main.mrr,
             is_over := main.preference >= 8
         ) as subscription
     from owned_subscriptions as main
     left join several on main.person_id = several.person_id
-    where several.person_id is null or main.id = several.main_id
+    where several.person_id is null or main.id = several.main.id
 ),
 
 -- What several subscriptions bring in a month. This and what follows is in minor units, per person and currency: an amount
 -- of one currency never meets one of another. The one of somebody who has one is in `subscribers`.
 recurring_amounts as (
-    select person_id, currency, cast(sum(exactly(mrr)) as double) as amount
+    select
+        person_id,
+        currency,
+        case when count(mrr) = count(*) then cast(sum(exactly(mrr)) as double) end as amount
     from owned_subscriptions
-    where mrr > 0 and person_id in (select person_id from several)
+    where (mrr > 0 or mrr is null) and person_id in (select person_id from several)
     group by person_id, currency
 ),
 
 payments as (
-    -- Stripe takes a disputed payment back at once, and returns it when the dispute is won.
+    -- Stripe takes a disputed payment back at once, and returns it when the dispute is won. A charge that does not say how it
+    -- ended is of no currency: it belongs to none of the sums, and none of them is known.
     select
         customer_id,
-        currency,
-        created as paid_at,
+        case when status is not null then currency end as currency,
+        case when status is not null then created end as paid_at,
         id,
         amount_captured as amount,
         case
@@ -113,26 +139,26 @@ payments as (
         end as amount_kept,
         struct_pack(brand := card_brand, last4 := card_last4, exp_year := card_exp_year, exp_month := card_exp_month) as card
     from charges
-    where status = 'succeeded' and amount_captured > 0
+    where (status = 'succeeded' or status is null) and (amount_captured > 0 or amount_captured is null)
     union all
-    -- Paid outside Stripe: there is no charge.
+    -- Paid outside Stripe, in full or in part: there is no charge. What a credit note gave back was given back outside too.
     select
         customer_id,
         currency,
         coalesce(paid_at, created) as paid_at,
         id,
         amount_paid_off_stripe as amount,
-        amount_paid_off_stripe as amount_kept,
+        amount_paid_off_stripe - least(coalesce(amount_credited, 0), amount_paid_off_stripe) as amount_kept,
         null as card
     from invoices
-    where status = 'paid' and amount_paid_off_stripe > 0
+    where amount_paid_off_stripe > 0
 ),
 
 paid as (
     select
         coalesce(merged.person_id, payments.customer_id) as person_id,
         payments.currency,
-        sum(payments.amount_kept) as amount_kept,
+        case when count(payments.amount_kept) = count(*) then sum(payments.amount_kept) end as amount_kept,
         max(payments.paid_at) as last_paid_at,
         arg_max(payments.amount, ordered(payments.paid_at, payments.id)) as last_amount
     from payments
@@ -140,7 +166,7 @@ paid as (
     group by all
 ),
 
--- The card of the last payment, for owners who have none of their own.
+-- The card of the last payment, for owners who name nothing to be charged.
 cards as (
     select
         coalesce(merged.person_id, payments.customer_id) as person_id,
@@ -148,26 +174,61 @@ cards as (
         arg_max(struct_pack(card := payments.card), ordered(payments.paid_at, payments.id)).card as card
     from payments
     left join merged on payments.customer_id = merged.customer_id
-    where coalesce(merged.person_id, payments.customer_id) in (
-        select id
-        from customers
-        where card_brand is null or card_last4 is null or card_exp_year is null or card_exp_month is null
-    )
+    where coalesce(merged.person_id, payments.customer_id) in (select id from customers where default_method is null)
     group by all
 ),
 
-due as (
+-- Debits that are under way: an invoice stays open meanwhile, with an attempt that has not failed.
+pending as (
+    select
+        customer_id,
+        currency,
+        amount,
+        row_number() over (partition by customer_id, currency, amount order by created, id) as place
+    from charges
+    where status = 'pending'
+),
+
+open_invoices as (
     select
         coalesce(merged.person_id, invoices.customer_id) as person_id,
-        invoices.currency,
-        sum(invoices.amount_remaining) as amount,
-        sum(invoices.attempt_count) filter (where invoices.attempted) as failed_payment_count,
-        min(invoices.next_payment_attempt) as next_payment_attempt,
-        arg_min(invoices.hosted_invoice_url, ordered(invoices.created, invoices.id)) as url
+        invoices.*,
+        row_number() over (
+            partition by invoices.customer_id, invoices.currency, invoices.amount_remaining
+            order by invoices.created, invoices.id
+        ) as place
     from invoices
     left join merged on invoices.customer_id = merged.customer_id
-    where invoices.status = 'open' and invoices.amount_remaining > 0
-    group by all
+    where (invoices.status = 'open' or invoices.status is null)
+        and (invoices.amount_remaining > 0 or invoices.amount_remaining is null)
+),
+
+-- What failed, and where it can be paid, in whatever currency.
+due as (
+    select
+        open_invoices.person_id,
+        sum(greatest(open_invoices.attempt_count - if(pending.place is null, 0, 1), 0))
+            filter (where open_invoices.attempted) as failed_payment_count,
+        -- Whether an invoice does not say what it is, so that none of the sums is known.
+        bool_or(open_invoices.status is null or open_invoices.currency is null) as is_unclear,
+        min(open_invoices.next_payment_attempt) as next_payment_attempt,
+        arg_min(
+            struct_pack(url := open_invoices.hosted_invoice_url, currency := open_invoices.currency),
+            ordered(open_invoices.created, open_invoices.id)
+        ) as oldest
+    from open_invoices
+    left join pending
+        on open_invoices.customer_id = pending.customer_id
+        and open_invoices.currency = pending.currency
+        and open_invoices.amount_remaining = pending.amount
+        and open_invoices.place = pending.place
+    group by open_invoices.person_id
+),
+
+amounts_due as (
+    select person_id, currency, case when count(amount_remaining) = count(*) then sum(amount_remaining) end as amount
+    from open_invoices
+    group by person_id, currency
 ),
 
 balances as (
@@ -178,19 +239,24 @@ balances as (
     group by all
 ),
 
--- The main currency of owners who have none themselves: the main subscription's, else the last payment's.
+-- The main currency of owners who have none themselves: the main subscription's, else that of the last payment, else that of
+-- the oldest open invoice.
 currencies as (
-    select person_id, coalesce(max(subscribed_in), max(paid_in)) as currency
+    select person_id, coalesce(max(subscribed_in), max(paid_in), max(due_in)) as currency
     from (
-        select person_id, arg_min(currency, precedence) as subscribed_in, null as paid_in
-        from owned_subscriptions
+        select
+            subscribers.person_id, subscribers.subscription.currency as subscribed_in, null as paid_in, null as due_in
+        from subscribers
         where person_id in (select id from customers where currency is null)
-        group by person_id
         union all
-        select person_id, null as subscribed_in, arg_max(currency, (last_paid_at, currency)) as paid_in
+        select person_id, null as subscribed_in, arg_max(currency, (last_paid_at, currency)) as paid_in, null as due_in
         from paid
         where person_id in (select id from customers where currency is null)
         group by person_id
+        union all
+        select person_id, null as subscribed_in, null as paid_in, oldest.currency as due_in
+        from due
+        where person_id in (select id from customers where currency is null)
     )
     group by person_id
 ),
@@ -202,23 +268,32 @@ accounts as not materialized (
     left join currencies on customers.id = currencies.person_id
 ),
 
--- What the main currency leaves out, as text such as '12.5 eur'.
+-- What the main currency leaves out, as text such as '12.5 eur'. What is not known of one is left out.
 other_money as (
     select
         person_id,
         list(major(round(mrr), currency) || ' ' || currency order by currency) filter (where mrr > 0) as mrr,
         list(major(amount_kept, currency) || ' ' || currency order by currency) filter (where amount_kept > 0)
-            as lifetime_value
+            as lifetime_value,
+        list(major(amount_due, currency) || ' ' || currency order by currency) filter (where amount_due > 0)
+            as amounts_due
     from (
         select
             amounts.person_id,
             amounts.currency,
             cast(sum(exactly(amounts.mrr)) as double) as mrr,
-            sum(amounts.amount_kept) as amount_kept
+            sum(amounts.amount_kept) as amount_kept,
+            sum(amounts.amount_due) as amount_due
         from (
-            select person_id, currency, mrr, null as amount_kept from owned_subscriptions where mrr > 0
+            select person_id, currency, mrr, null as amount_kept, null as amount_due
+            from owned_subscriptions
+            where mrr > 0
             union all
-            select person_id, currency, null as mrr, amount_kept from paid
+            select person_id, currency, null as mrr, amount_kept, null as amount_due
+            from paid
+            union all
+            select person_id, currency, null as mrr, null as amount_kept, amount as amount_due
+            from amounts_due
         ) as amounts
         inner join accounts on amounts.person_id = accounts.id and amounts.currency <> accounts.main_currency
         group by amounts.person_id, amounts.currency
@@ -226,15 +301,46 @@ other_money as (
     group by person_id
 ),
 
+-- Customers whom somebody else owns, and whose subscription may speak: what they have by default is charged then.
+payers as (
+    select
+        customers.id,
+        customers.default_method,
+        struct_pack(
+            brand := customers.card_brand,
+            last4 := customers.card_last4,
+            exp_year := customers.card_exp_year,
+            exp_month := customers.card_exp_month
+        ) as card
+    from merged
+    inner join customers on merged.customer_id = customers.id
+),
+
 owners as (
     select
         accounts.*,
         members.email as usable_email,
         subscribers.* exclude (person_id),
-        minor_units(accounts.main_currency) as units
+        minor_units(accounts.main_currency) as units,
+        -- What will be charged: the subscription's own default, else that of its customer. Without one, the last card.
+        case
+            when not subscribers.subscription.is_over and subscribers.subscription.default_method is not null
+                then subscribers.subscription.card
+            when not subscribers.subscription.is_over and payers.default_method is not null then payers.card
+            when accounts.default_method is not null
+                then struct_pack(
+                    brand := accounts.card_brand,
+                    last4 := accounts.card_last4,
+                    exp_year := accounts.card_exp_year,
+                    exp_month := accounts.card_exp_month
+                )
+            else cards.card
+        end as card
     from members
     inner join accounts on members.person_id = accounts.id
     left join subscribers on members.person_id = subscribers.person_id
+    left join payers on subscribers.subscription.customer_id = payers.id
+    left join cards on accounts.id = cards.person_id and accounts.main_currency = cards.currency
     where members.role = 'owner'
 )
 
@@ -262,15 +368,13 @@ select
     owners.subscriber_since as subscriber_since,
     cast(owners.subscription.quantity as bigint) as quantity,
     owners.subscription.billing_interval as billing_interval,
-    coalesce(
-        round(
-            coalesce(
-                recurring_amounts.amount,
-                case when owners.subscription.currency = owners.main_currency then owners.subscription.mrr end
-            )
-        ) / owners.units,
-        0
-    ) as mrr,
+    case
+        when owners.subscription.id is null then 0
+        when recurring_amounts.person_id is not null then round(recurring_amounts.amount) / owners.units
+        when coalesce(owners.subscription.currency, owners.main_currency) is not distinct from owners.main_currency
+            then round(owners.subscription.mrr) / owners.units
+        else 0
+    end as mrr,
     other_money.mrr as mrr_other_currencies,
     owners.subscription.trial_end as trial_ends_at,
     case when not owners.subscription.is_over then owners.subscription.current_period_end end as current_period_ends_at,
@@ -282,20 +386,33 @@ select
         else owners.subscription.cancel_at
     end as cancels_at,
     owners.subscription.canceled_at as canceled_at,
+    case when not owners.subscription.is_over then owners.subscription.collection_paused end as collection_paused,
+    case when not owners.subscription.is_over then owners.subscription.collection_resumes_at end as collection_resumes_at,
     owners.subscription.coupon as coupon,
-    coalesce(paid.amount_kept / owners.units, 0) as lifetime_value,
+    case
+        when owners.id in (select person_id from paid where currency is null) then null
+        when paid.person_id is null then 0
+        else paid.amount_kept / owners.units
+    end as lifetime_value,
     other_money.lifetime_value as lifetime_value_other_currencies,
     paid.last_paid_at as last_payment_at,
     paid.last_amount / owners.units as last_payment_amount,
-    cast(coalesce(due.failed_payment_count, 0) as bigint) as failed_payment_count,
+    case
+        when due.person_id is null then 0
+        when not due.is_unclear then coalesce(cast(due.failed_payment_count as bigint), 0)
+    end as failed_payment_count,
     due.next_payment_attempt as next_payment_attempt_at,
-    coalesce(due.amount / owners.units, 0) as open_invoice_amount,
-    due.url as open_invoice_url,
-    coalesce(owners.card_brand, cards.card.brand) as card_brand,
-    coalesce(owners.card_last4, cards.card.last4) as card_last4,
-    month_end(
-        coalesce(owners.card_exp_year, cards.card.exp_year), coalesce(owners.card_exp_month, cards.card.exp_month)
-    ) as card_expires_at,
+    case
+        when due.person_id is null then 0
+        when due.is_unclear then null
+        when amounts_due.person_id is null then 0
+        else amounts_due.amount / owners.units
+    end as open_invoice_amount,
+    other_money.amounts_due as open_invoice_amount_other_currencies,
+    due.oldest.url as open_invoice_url,
+    owners.card.brand as card_brand,
+    owners.card.last4 as card_last4,
+    month_end(owners.card.exp_year, owners.card.exp_month) as card_expires_at,
     owners.livemode as stripe_livemode,
     case
         when owners.deleted and coalesce(profiles.deleted, true) then greatest(owners.deleted_at, profiles.deleted_at)
@@ -307,6 +424,6 @@ left join balances on owners.id = balances.person_id and owners.main_currency = 
 left join recurring_amounts
     on owners.id = recurring_amounts.person_id and owners.main_currency = recurring_amounts.currency
 left join paid on owners.id = paid.person_id and owners.main_currency = paid.currency
-left join cards on owners.id = cards.person_id and owners.main_currency = cards.currency
-left join due on owners.id = due.person_id and owners.main_currency = due.currency
+left join due on owners.id = due.person_id
+left join amounts_due on owners.id = amounts_due.person_id and owners.main_currency = amounts_due.currency
 left join other_money on owners.id = other_money.person_id

@@ -1,5 +1,5 @@
 -- One row per item of a subscription: its plan's name and what it brings in a month, in minor units of the subscription's
--- currency, after the item's own lasting discounts and before those of the subscription.
+-- currency, after lasting discounts and without tax. Null where that is not known.
 with tiered as (
     -- Graduated: each tier bills the units that fall into it. Volume: the tier that the quantity falls into bills all units.
     select
@@ -16,12 +16,14 @@ with tiered as (
     from subscription_items as items
     inner join price_tiers as tiers
         on items.price_id = tiers.price_id
+        and items.subscription_currency = tiers.currency
         and (items.quantity > tiers.above or tiers.position = 1)
         and (items.tiers_mode is distinct from 'volume' or items.quantity <= coalesce(tiers.up_to, items.quantity))
     where items.billing_scheme = 'tiered'
     group by items.subscription_id, items.item_id
 ),
 
+-- What an item costs each time that it is billed.
 priced as (
     select
         items.*,
@@ -32,11 +34,11 @@ priced as (
             else
                 case
                     when items.currency = items.subscription_currency then items.unit_amount
-                    else price_amount(
-                        json_extract_string(
-                            prices.currency_options, '$.' || items.subscription_currency || '.unit_amount_decimal'
+                    else
+                        coalesce(
+                            price_amount(prices.currency_options[items.subscription_currency].unit_amount_decimal),
+                            price_amount(prices.currency_options[items.subscription_currency].unit_amount)
                         )
-                    )
                 end
                 * try_cast(
                     case
@@ -52,25 +54,84 @@ priced as (
     left join prices on items.price_id = prices.id
 ),
 
--- Lasting discounts of an item: its own, and percentages of the subscription that are limited to some products.
-reductions as (
+-- Items of subscriptions that have lasting discounts, and how often a month they are billed.
+discountable as (
+    select subscription_id, item_id, position, product_id, amount, times_a_month(billing_interval, interval_count) as times
+    from priced
+    where subscription_id in (select subscription_id from attached_discounts where lasting is not false)
+),
+
+-- Discounts come off each invoice. Where items are billed at several intervals, there are invoices over those that are billed
+-- most often, and others over these and more. `weight` is how many a month there are of them.
+occasions as (
     select
-        items.subscription_id,
-        items.item_id,
+        subscription_id,
+        times,
+        times - coalesce(lead(times) over (partition by subscription_id order by times desc), 0) as weight
+    from discountable
+    group by subscription_id, times
+),
+
+billed as (
+    select
+        occasions.subscription_id,
+        occasions.times,
+        any_value(occasions.weight) as weight,
         list(
-            struct_pack(percent := coalesce(discounts.percent_off, 0), amount := coalesce(discounts.amount_off, 0))
-            order by discounts.item_id nulls last, discounts.position
+            struct_pack(item_id := items.item_id, product_id := items.product_id, amount := items.amount)
+            order by items.position
+        ) as items
+    from occasions
+    inner join discountable as items
+        on occasions.subscription_id = items.subscription_id and occasions.times <= items.times
+    group by occasions.subscription_id, occasions.times
+),
+
+-- They come off one after the other: first those of an item, then those of the subscription, in their order.
+steps as (
+    select
+        billed.subscription_id,
+        billed.times,
+        list(
+            struct_pack(
+                applies := list_transform(
+                    billed.items,
+                    lambda item: coalesce(attached.item_id = item.item_id, true)
+                        and (attached.products is null or coalesce(list_contains(attached.products, item.product_id), false))
+                ),
+                percent := attached.percent_off,
+                amount := attached.amount_off
+            )
+            order by attached.item_id nulls last, attached.position
         ) as steps
-    from attached_discounts as discounts
-    inner join subscription_items as items
-        on discounts.subscription_id = items.subscription_id
-        and (discounts.products is null or list_contains(discounts.products, items.product_id))
-        and (
-            discounts.item_id = items.item_id
-            or (discounts.item_id is null and discounts.percent_off is not null and discounts.products is not null)
-        )
-    where discounts.lasting
-    group by items.subscription_id, items.item_id
+    from attached_discounts as attached
+    inner join billed on attached.subscription_id = billed.subscription_id
+    where attached.lasting is not false
+    group by billed.subscription_id, billed.times
+),
+
+reduced as (
+    select
+        subscription_id,
+        item_id,
+        case when count(amount) = count(*) then sum(exactly(round(amount * weight, 6))) end as monthly_amount
+    from (
+        select
+            billed.subscription_id,
+            billed.weight,
+            unnest(list_transform(billed.items, lambda item: item.item_id)) as item_id,
+            unnest(discounted(list_transform(billed.items, lambda item: item.amount), steps.steps)) as amount
+        from billed
+        inner join steps on billed.subscription_id = steps.subscription_id and billed.times = steps.times
+    )
+    group by subscription_id, item_id
+),
+
+-- The tax that the latest invoice found in an item.
+taxes as (
+    select item_id, arg_max(inclusive_tax, ordered(created, invoice_id)) as inclusive_tax
+    from line_taxes
+    group by item_id
 )
 
 select
@@ -83,17 +144,16 @@ select
     priced.usage_type = 'metered' as metered,
     priced.billing_interval,
     priced.interval_count,
-    coalesce(
-        monthly(
-            case
-                when reductions.steps is null then priced.amount
-                else reduced(priced.amount, reductions.steps)
-            end,
-            priced.billing_interval,
-            priced.interval_count
-        ),
-        0
-    ) as monthly_amount
+    case
+        when reduced.subscription_id is null
+            then
+                monthly(
+                    priced.amount / (1 + coalesce(priced.inclusive_tax, taxes.inclusive_tax, 0) / 100),
+                    priced.billing_interval,
+                    priced.interval_count
+                )
+        else round(reduced.monthly_amount / (1 + coalesce(priced.inclusive_tax, taxes.inclusive_tax, 0) / 100), 6)
+    end as monthly_amount
 from priced
-left join reductions
-    on priced.subscription_id = reductions.subscription_id and priced.item_id = reductions.item_id
+left join reduced on priced.subscription_id = reduced.subscription_id and priced.item_id = reduced.item_id
+left join taxes on priced.item_id = taxes.item_id and priced.tax_behavior is distinct from 'exclusive'

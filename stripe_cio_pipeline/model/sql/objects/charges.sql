@@ -25,15 +25,19 @@ select
     charge.status as status,
     lower(charge.currency) as currency,
     charge.amount as amount,
-    coalesce(charge.amount_captured, case when coalesce(charge.captured, charge.paid) then charge.amount end, 0)
-        as amount_captured,
-    coalesce(charge.amount_refunded, 0) as amount_refunded,
+    coalesce(
+        charge.amount_captured, case coalesce(charge.captured, charge.paid) when true then charge.amount when false then 0 end
+    ) as amount_captured,
+    -- What Stripe releases of an amount that is captured in part counts as refunded there, and was never paid.
+    greatest(
+        coalesce(charge.amount_refunded, 0) - greatest(charge.amount - coalesce(charge.amount_captured, charge.amount), 0), 0
+    ) as amount_refunded,
     coalesce(charge.disputed, false) as disputed,
     charge.dispute.status as dispute_status,
     charge.failure_code as failure_code,
     charge.receipt_url as receipt_url,
-    lower(charge.payment_method_details.card.brand) as card_brand,
-    charge.payment_method_details.card.last4 as card_last4,
+    lower(nullif(trim(charge.payment_method_details.card.brand), '')) as card_brand,
+    nullif(trim(charge.payment_method_details.card.last4), '') as card_last4,
     charge.payment_method_details.card.exp_year as card_exp_year,
     charge.payment_method_details.card.exp_month as card_exp_month,
     as_of,

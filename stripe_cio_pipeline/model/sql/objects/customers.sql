@@ -1,4 +1,5 @@
--- One row per Stripe customer. `email` is only trimmed: whether it can be used is decided in members.sql.
+-- One row per Stripe customer. `email` is only trimmed: whether it can be used is decided in members.sql. `default_method` is the
+-- id of what is charged by default, and `card_...` that card: nulls where it is none, or is not known.
 with parsed as (
     select
         *,
@@ -12,37 +13,50 @@ with parsed as (
                 "shipping": {"address": {"country": "VARCHAR"}},
                 "preferred_locales": ["VARCHAR"],
                 "discount": {"coupon": "VARCHAR", "source": {"coupon": "VARCHAR"}},
-                "invoice_settings": {
-                    "default_payment_method": {
-                        "card": {"brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER"}
-                    }
-                },
-                "default_source": {
-                    "brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER",
-                    "card": {"brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER"}
-                }
+                "invoice_settings": {"default_payment_method": "VARCHAR"}, "default_source": "VARCHAR"
             }'
         ) as customer
     from customers
+),
+
+-- What is charged where a subscription names nothing: null without a default.
+opened as (
+    select
+        *,
+        customer.invoice_settings.default_payment_method as method,
+        case when method is null then customer.default_source end as old_method,
+        from_json(
+            case when starts_with(method, '{') then method end,
+            '{"card": {"brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER"}}'
+        ) as known_method,
+        from_json(
+            case when starts_with(old_method, '{') then old_method end,
+            '{
+                "object": "VARCHAR", "brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER",
+                "card": {"brand": "VARCHAR", "last4": "VARCHAR", "exp_year": "INTEGER", "exp_month": "INTEGER"}
+            }'
+        ) as known_old_method
+    from parsed
 ),
 
 cleaned as (
     select
         *,
         coalesce(
-            customer.invoice_settings.default_payment_method.card,
-            customer.default_source.card,
+            known_method.card,
+            known_old_method.card,
+            -- A card of old is the source itself; a bank account has four last digits too.
             case
-                when customer.default_source.last4 is not null
+                when known_old_method.object = 'card'
                     then struct_pack(
-                        brand := customer.default_source.brand,
-                        last4 := customer.default_source.last4,
-                        exp_year := customer.default_source.exp_year,
-                        exp_month := customer.default_source.exp_month
+                        brand := known_old_method.brand,
+                        last4 := known_old_method.last4,
+                        exp_year := known_old_method.exp_year,
+                        exp_month := known_old_method.exp_month
                     )
             end
         ) as card
-    from parsed
+    from opened
 )
 
 select
@@ -51,16 +65,21 @@ select
     livemode,
     deleted,
     nullif(trim(customer.email, ' ' || chr(9) || chr(10) || chr(13) || chr(160)), '') as email,
-    nullif(trim(coalesce(customer.name, customer.individual_name, customer.business_name)), '') as name,
+    coalesce(
+        nullif(trim(customer.name), ''),
+        nullif(trim(customer.individual_name), ''),
+        nullif(trim(customer.business_name), '')
+    ) as name,
     nullif(trim(customer.phone), '') as phone,
     nullif(trim(customer.description), '') as description,
-    coalesce(customer.address.country, customer.shipping.address.country) as country,
-    customer.preferred_locales[1] as "language",
+    coalesce(nullif(trim(customer.address.country), ''), nullif(trim(customer.shipping.address.country), '')) as country,
+    nullif(trim(customer.preferred_locales[1]), '') as "language",
     lower(customer.currency) as currency,
     customer.balance as balance,
     customer.delinquent as delinquent,
-    lower(card.brand) as card_brand,
-    card.last4 as card_last4,
+    expanded_id(coalesce(method, old_method)) as default_method,
+    lower(nullif(trim(card.brand), '')) as card_brand,
+    nullif(trim(card.last4), '') as card_last4,
     card.exp_year as card_exp_year,
     card.exp_month as card_exp_month,
     coalesce(customer.discount.source.coupon, customer.discount.coupon) as discount_coupon,

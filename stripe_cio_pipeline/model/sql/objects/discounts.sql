@@ -1,6 +1,7 @@
 -- One row per discount of a subscription (`item_id` null) or of one of its items. Up to basil the coupon stands in
--- `discount.coupon`, since clover in `discount.source.coupon`, and there as an id or, expanded, as an object. A discount that
--- Stripe gives as a bare id tells nothing and is left out.
+-- `discount.coupon`, since clover in `discount.source.coupon`, and there as an id or, expanded, as an object: the coupon that the
+-- discount was given with, which may be deleted by now, and its id another one's. A discount that Stripe gives as a bare id
+-- tells nothing and is left out.
 with parsed as (
     select
         id,
@@ -57,8 +58,10 @@ opened as (
         from_json(
             case when starts_with(coupon, '{') then coupon end,
             '{
-                "id": "VARCHAR", "name": "VARCHAR", "percent_off": "DECIMAL(9,6)", "amount_off": "BIGINT",
-                "currency": "VARCHAR", "duration": "VARCHAR", "applies_to": {"products": ["VARCHAR"]}
+                "id": "VARCHAR", "created": "BIGINT", "name": "VARCHAR", "percent_off": "DECIMAL(9,6)",
+                "amount_off": "BIGINT", "currency": "VARCHAR", "duration": "VARCHAR",
+                "applies_to": {"products": ["VARCHAR"]},
+                "currency_options": "MAP(VARCHAR, STRUCT(amount_off BIGINT))"
             }'
         ) as embedded
     from found
@@ -71,10 +74,12 @@ select
     position,
     discount.id as discount_id,
     coalesce(embedded.id, coupon) as coupon_id,
-    embedded.name as name,
+    embedded.created as coupon_created,
+    nullif(trim(embedded.name), '') as name,
     embedded.percent_off as percent_off,
     embedded.amount_off as amount_off,
     lower(embedded.currency) as currency,
+    embedded.currency_options as currency_options,
     embedded.duration as duration,
     embedded.applies_to.products as products
 from opened

@@ -11,6 +11,7 @@ with parsed as (
                 "attempt_count": "BIGINT", "attempted": "BOOLEAN", "next_payment_attempt": "BIGINT",
                 "due_date": "BIGINT", "billing_reason": "VARCHAR", "collection_method": "VARCHAR",
                 "hosted_invoice_url": "VARCHAR", "subscription": "VARCHAR",
+                "post_payment_credit_notes_amount": "BIGINT",
                 "parent": {"subscription_details": {"subscription": "VARCHAR"}},
                 "status_transitions": {"paid_at": "BIGINT", "finalized_at": "BIGINT"}
             }'
@@ -33,6 +34,7 @@ select
     coalesce(
         invoice.amount_paid_off_stripe, case when invoice.paid_out_of_band then invoice.amount_due end, 0
     ) as amount_paid_off_stripe,
+    invoice.post_payment_credit_notes_amount as amount_credited,
     invoice.total as total,
     coalesce(invoice.attempt_count, 0) as attempt_count,
     coalesce(invoice.attempted, false) as attempted,
@@ -40,7 +42,7 @@ select
     invoice.due_date as due_date,
     invoice.billing_reason as billing_reason,
     invoice.collection_method as collection_method,
-    invoice.hosted_invoice_url as hosted_invoice_url,
+    nullif(trim(invoice.hosted_invoice_url), '') as hosted_invoice_url,
     expanded_id(
         coalesce(invoice.parent.subscription_details.subscription, invoice.subscription)
     ) as subscription_id,

@@ -1,4 +1,5 @@
--- One row per Stripe price: what an item of a subscription does not tell itself.
+-- One row per Stripe price: what an item of a subscription does not tell itself. `currency_options` has the amounts in other
+-- currencies, by currency.
 with parsed as (
     select
         *,
@@ -6,7 +7,8 @@ with parsed as (
             payload,
             '{
                 "product": "VARCHAR", "nickname": "VARCHAR", "lookup_key": "VARCHAR", "currency": "VARCHAR",
-                "active": "BOOLEAN", "metadata": "JSON", "currency_options": "JSON"
+                "active": "BOOLEAN", "metadata": "JSON",
+                "currency_options": "MAP(VARCHAR, STRUCT(unit_amount BIGINT, unit_amount_decimal VARCHAR))"
             }'
         ) as price
     from prices
@@ -17,8 +19,8 @@ select
     created,
     deleted,
     expanded_id(price.product) as product_id,
-    price.nickname as nickname,
-    price.lookup_key as lookup_key,
+    nullif(trim(price.nickname), '') as nickname,
+    nullif(trim(price.lookup_key), '') as lookup_key,
     lower(price.currency) as currency,
     price.active as active,
     price.currency_options as currency_options,
