@@ -26,6 +26,8 @@ STRIPE_PERMISSIONS = (
     "rak_product_read",
     "rak_plan_read",
     "rak_coupon_read",
+    "rak_dispute_read",
+    "rak_credit_note_read",
 )
 
 

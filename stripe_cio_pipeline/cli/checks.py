@@ -16,7 +16,7 @@ from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
 from stripe_cio_pipeline.errors import PipelineError
-from stripe_cio_pipeline.model import check_models
+from stripe_cio_pipeline.model import check_models, lineage
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
 from stripe_cio_pipeline.settings import Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
@@ -121,8 +121,25 @@ def _stripe(settings: Settings, policy: Policy) -> Iterator[Finding]:
     yield Finding("Stripe key", "ok", "accepted")
     for found in probed:
         what = f"may be read ({found.permission})" if found.ok else f"cannot be read (needs {found.permission})"
-        state: State = "ok" if found.ok else "failed"
-        yield Finding(f"Stripe {found.endpoint}", state, what, found.advice, 0 if found.ok else 2)
+        subject = f"Stripe {found.endpoint}"
+        if found.ok or found.needed:
+            yield Finding(subject, "ok" if found.ok else "failed", what, found.advice, 0 if found.ok else 2)
+        else:
+            yield Finding(subject, "skipped", what, f"{_what_is_not_known(policy, found.object)} {found.advice}")
+
+
+def _what_is_not_known(policy: Policy, name: str) -> str:
+    try:
+        origins = lineage(policy)
+    except PipelineError:
+        return "All else is synced."  # what is wrong with the models is told where they are looked at
+    attributes = [
+        attribute
+        for attribute, sources in origins.items()
+        if any(source.table == f"stripe.{name}" for source in sources)
+    ]
+    known = f"Not known without it: {', '.join(attributes)}." if attributes else "No attribute is made of it."
+    return f"All else is synced. {known}"
 
 
 def _customerio(settings: Settings) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ class StripeObject:
     object that Stripe gives only when asked: as an id (`references`) or not at all (`optional`). `required` are fields
     that the pinned version always gives and the models read: a payload without one is of an unknown shape.
     `volatile` fields are not kept: they move without an event, so that no copy of them could ever be right.
+    Where the key may not read a type that is not `needed`, the others are synced all the same.
     """
 
     name: str
@@ -52,6 +53,7 @@ class StripeObject:
     nested: tuple[Nested, ...] = ()
     removals: frozenset[str] = frozenset()
     reuses_ids: bool = False
+    needed: bool = True
 
     @property
     def expands(self) -> tuple[str, ...]:
@@ -145,6 +147,39 @@ OBJECTS: tuple[StripeObject, ...] = (
         removals=frozenset({"coupon.deleted"}),
         reuses_ids=True,
     ),
+    # Money that moves after the payment. A refund needs no rows of its own: its charge has the sum (`amount_refunded`).
+    StripeObject(
+        name="disputes",
+        kind="dispute",
+        path="/v1/disputes",
+        permission="rak_dispute_read",
+        # Only the charge tells whose it is.
+        customer_field=None,
+        required=frozenset({"id", "created", "amount", "charge", "currency", "status", "livemode"}),
+        parameters={},
+        needed=False,
+    ),
+    StripeObject(
+        name="credit_notes",
+        kind="credit_note",
+        path="/v1/credit_notes",
+        permission="rak_credit_note_read",
+        customer_field="customer",
+        required=frozenset({"id", "created", "amount", "currency", "customer", "invoice", "status", "livemode"}),
+        parameters={},
+        needed=False,
+    ),
+    StripeObject(
+        name="invoice_payments",
+        kind="invoice_payment",
+        path="/v1/invoice_payments",
+        permission="rak_invoice_read",
+        # Only the invoice tells whose it is.
+        customer_field=None,
+        required=frozenset({"id", "created", "amount_paid", "currency", "invoice", "payment", "status", "livemode"}),
+        # Of those that are open or canceled no event tells.
+        parameters={"status": "paid"},
+    ),
 )
 
 EVENTS_PATH = "/v1/events"
@@ -173,6 +208,8 @@ TOUCHES: tuple[Touch, ...] = (
     Touch("dispute", "charges", "charge"),
     Touch("refund", "charges", "charge"),
     Touch("credit_note", "invoices", "invoice"),
+    # A part payment, or one that is recorded outside Stripe, is told by no event of the invoice.
+    Touch("invoice_payment", "invoices", "invoice"),
 )
 
 BY_NAME: Mapping[str, StripeObject] = {kind.name: kind for kind in OBJECTS}

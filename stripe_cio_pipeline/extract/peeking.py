@@ -46,12 +46,17 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """Whether one endpoint answers this key, and what to do where it does not."""
+    """Whether one endpoint answers this key, and what to do where it does not.
 
+    `object` is the object type behind it; where that is not `needed`, a sync goes on without it.
+    """
+
+    object: str
     endpoint: str
     permission: str
     ok: bool
     advice: str
+    needed: bool = True
 
 
 def peek(
@@ -75,7 +80,7 @@ def peek(
     except WarehouseMissing:
         return Peek(None, None, True, True, "nothing was read yet")
     check_bindings(state.bindings, account=None, livemode=is_live(key))
-    pending = [kind.name for kind in OBJECTS if state.unfinished(kind.name)]
+    pending = [kind.name for kind in OBJECTS if state.unfinished(kind.name) and kind.name not in state.refused]
     if state.watermark is None or state.bindings.get(FINGERPRINT) != fingerprint(settings):
         return Peek(None, None, True, bool(pending), "this key was not used with this warehouse yet")
     return asyncio.run(_peek(warehouse, settings, policy, state, pending, now, patience))
@@ -185,21 +190,22 @@ async def _probe(
         now=now(),
     ) as transport:
 
-        async def one(path: str, permission: str) -> ProbeFinding:
+        async def one(name: str, path: str, permission: str, needed: bool) -> ProbeFinding:
             try:
                 answer = await transport.list(path, {}, limit=1)
             except StripeCredentialsError:
                 raise
             except StripePermissionError as refused:
-                return ProbeFinding(path, permission, False, f"{refused.what} {refused.advice}")
+                return ProbeFinding(name, path, permission, False, f"{refused.what} {refused.advice}", needed)
             except PipelineError as error:
-                return ProbeFinding(path, permission, False, str(error))
+                return ProbeFinding(name, path, permission, False, str(error))
             if isinstance(answer, Refusal):
-                return ProbeFinding(path, permission, False, str(wrong_request(answer, path)))
-            return ProbeFinding(path, permission, True, "")
+                return ProbeFinding(name, path, permission, False, str(wrong_request(answer, path)))
+            return ProbeFinding(name, path, permission, True, "")
 
-        asked = [(kind.path, kind.permission) for kind in OBJECTS] + [(EVENTS_PATH, EVENTS_PERMISSION)]
-        return tuple(await together(one(path, permission) for path, permission in asked))
+        asked = [(kind.name, kind.path, kind.permission, kind.needed) for kind in OBJECTS]
+        asked.append(("events", EVENTS_PATH, EVENTS_PERMISSION, True))
+        return tuple(await together(one(*each) for each in asked))
 
 
 def _is_ours(row: tuple[int, ...] | None) -> bool:

@@ -31,7 +31,7 @@ from stripe_cio_pipeline.extract.session import (
     raise_together,
     stripe_time,
 )
-from stripe_cio_pipeline.extract.state import WATERMARK, State, read_state
+from stripe_cio_pipeline.extract.state import WATERMARK, State, note_granted, note_refused, read_state
 from stripe_cio_pipeline.extract.transport import Patience
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
@@ -180,6 +180,10 @@ async def bring_up_to_date(session: Session, state: State, selected: tuple[Strip
     _tell_cost(session, state, selected)
     await each(session, selected, lambda kind: _history(session, state, kind))
     feed = await _events(session, watermark)
+    for kind in selected:
+        if kind.name in session.refused:
+            # What the key may not read cannot be brought up to date; once it may, all of it is listed anew.
+            await session.writer.alone(partial(_note_access, session, kind, granted=False))
     signalled = await session.writer.alone(partial(_signalled, session.warehouse))
     await each(
         session,
@@ -213,6 +217,16 @@ async def _hold_watermark(session: Session, state: State) -> int:
 async def _history(session: Session, state: State, kind: StripeObject) -> None:
     if state.unfinished(kind.name):
         await read_history(session, kind, state.marks.get(kind.name), state.slices.get(kind.name, ()))
+        if kind.name in state.refused:
+            await session.writer.alone(partial(_note_access, session, kind, granted=True))
+
+
+def _note_access(session: Session, kind: StripeObject, *, granted: bool) -> None:
+    with session.warehouse.transaction() as connection:
+        if granted:
+            note_granted(connection, kind)
+        else:
+            note_refused(connection, kind, session.run_id)
 
 
 async def _events(session: Session, watermark: int) -> ChangesBook | None:

@@ -29,6 +29,7 @@ from stripe_cio_pipeline.extract.state import (
     check_bindings,
     fingerprint,
     is_live,
+    note_refused,
     read_state,
 )
 from stripe_cio_pipeline.extract.transport import Patience, Refusal, Transport, wrong_request
@@ -64,6 +65,8 @@ class Session:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failures: list[tuple[ObjectFailure, BaseException]] = field(default_factory=list)
+    #: Object types that the key may not read and that are not needed.
+    refused: set[str] = field(default_factory=set)
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def tally(self, name: str, tally: Tally) -> None:
@@ -190,7 +193,7 @@ async def each(
     """Work on all object types at once. One that fails leaves the others alone, unless it concerns them all."""
 
     async def one(kind: StripeObject) -> None:
-        if any(failure.object == kind.name for failure, _ in session.failures):
+        if kind.name in session.refused or any(failure.object == kind.name for failure, _ in session.failures):
             return
         started = session.monotonic()
         try:
@@ -198,7 +201,12 @@ async def each(
         except PipelineError as error:
             if isinstance(error, FATAL):
                 raise
-            note_failure(session, kind.name, error)
+            if kind.needed or not isinstance(error, StripePermissionError):
+                note_failure(session, kind.name, error)
+                return
+            session.refused.add(kind.name)
+            session.warnings.append(f"{kind.name}: {error.what} {error.advice} All else is synced.")
+            await session.writer.alone(partial(_note_refused, session, kind))
         finally:
             session.seconds[kind.name] = session.seconds.get(kind.name, 0.0) + session.monotonic() - started
 
@@ -209,6 +217,11 @@ async def each(
 def note_failure(session: Session, name: str, error: PipelineError) -> None:
     """Note that an object type, or the events, could not be read."""
     session.failures.append((ObjectFailure(name, type(error).__name__, error.what, error.advice), error))
+
+
+def _note_refused(session: Session, kind: StripeObject) -> None:
+    with session.warehouse.transaction() as connection:
+        note_refused(connection, kind, session.run_id)
 
 
 def raise_together(session: Session) -> None:

@@ -11,7 +11,7 @@ import orjson
 from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.lists import Slice
-from stripe_cio_pipeline.extract.objects import OBJECTS
+from stripe_cio_pipeline.extract.objects import OBJECTS, StripeObject
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, replace, write_cursor
@@ -150,6 +150,8 @@ class State:
     watermark: int | None
     lost_before: int | None
     waiting: dict[str, int]
+    #: Object types that the key could not read at the last try.
+    refused: frozenset[str]
     budget: ReadBudget
 
     def unfinished(self, name: str) -> bool:
@@ -161,6 +163,18 @@ class State:
         """Whether changes of an object type may be lost to a gap in the events, so that it must be listed again."""
         mark = self.marks.get(name)
         return mark is not None and self.lost_before is not None and mark.began < self.lost_before
+
+
+def note_refused(connection: Connection, kind: StripeObject, run_id: str) -> None:
+    """Note that the key may not read an object type, which is then listed from the beginning once it may."""
+    for statement in ("delete_all_signals", "delete_slices", "delete_mark", "delete_not_granted"):
+        connection.execute(_SQL[statement], [kind.name])
+    connection.execute(_SQL["insert_not_granted"], [kind.name, kind.permission, run_id])
+
+
+def note_granted(connection: Connection, kind: StripeObject) -> None:
+    """Note that the key may read an object type again."""
+    connection.execute(_SQL["delete_not_granted"], [kind.name])
 
 
 def read_state(connection: Connection, policy: Policy) -> State:
@@ -175,5 +189,11 @@ def read_state(connection: Connection, policy: Policy) -> State:
         watermark=int(watermark) if watermark else None,
         lost_before=int(lost_before) if lost_before else None,
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
+        refused=frozenset(name for name, _ in read_not_granted(connection)),
         budget=read_budget(connection, policy),
     )
+
+
+def read_not_granted(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Give the object types that the key may not read, each with the permission that it lacks."""
+    return tuple(connection.execute(_SQL["not_granted"]).fetchall())

@@ -33,9 +33,20 @@ def test_every_missing_permission_is_named(cli, sandbox: Sandbox) -> None:
     assert [name for name, finding in found.items() if finding["state"] == "failed"] == [
         "Stripe /v1/invoices",
         "Stripe /v1/prices",
+        "Stripe /v1/invoice_payments",
     ]
     assert "rak_invoice_read" in found["Stripe /v1/invoices"]["what"]
     assert found["Stripe /v1/invoices"]["advice"]
+
+
+def test_what_a_sync_can_do_without_is_told_and_is_no_failure(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.switches.permissions -= {"rak_dispute_read"}
+    answer = cli("check", "--json")
+    assert answer.exit_code == 0
+    found = looked_at(answer)["Stripe /v1/disputes"]
+    assert found["state"] == "skipped"
+    assert "rak_dispute_read" in found["what"]
+    assert "All else is synced." in found["advice"]
 
 
 def test_without_any_setting_it_says_what_is_missing(cli) -> None:

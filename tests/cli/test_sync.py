@@ -11,6 +11,7 @@ import pytest
 
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.cli.status import read_status, show_status
+from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.extract.state import HistoryMark, write_mark
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
@@ -140,9 +141,7 @@ def test_status_tells_account_objects_ledger_and_reads(story: Story) -> None:
     assert found["bindings"]["stripe.account"] == story.sandbox.stripe.switches.account_id
     assert {row["object"] for row in found["objects"]} >= {"customers", "subscriptions", "invoices", "events"}
     assert {row["object"]: row["history"] for row in found["objects"]} == {
-        **dict.fromkeys(
-            ("charges", "coupons", "customers", "invoices", "prices", "products", "subscriptions"), "finished"
-        ),
+        **dict.fromkeys((kind.name for kind in OBJECTS), "finished"),
         "events": None,
     }
     assert found["people"]["linked"] == story.answers["approved"].json["customerio"]["accepted"]

@@ -74,7 +74,7 @@ def test_a_missing_permission_fails_loudly_and_keeps_the_rest(stage: Stage) -> N
     assert len(stage.stored("customers")) == 25
     assert stage.stored("invoices") == {}
     report = stage.extract(raise_failures=False)
-    assert [failure.object for failure in report.failures] == ["invoices"]
+    assert [failure.object for failure in report.failures] == ["invoices", "invoice_payments"]
     assert not of(report, "invoices").history_finished
 
 
@@ -87,6 +87,42 @@ def test_a_permission_that_is_added_later_loads_that_history(stage: Stage) -> No
     stage.settle()
     report = stage.extract()
     assert of(report, "invoices").history_finished
+    stage.assert_in_step()
+
+
+def test_what_is_not_needed_may_be_refused_and_all_else_is_synced(stage: Stage) -> None:
+    stage.stripe.switches.permissions.discard("rak_dispute_read")
+    charge = next(charge for charge in stage.stripe.objects("charge").values() if charge["status"] == "succeeded")
+    report = stage.extract()
+    assert report.failures == ()
+    assert "rak_dispute_read" in " ".join(report.warnings)
+    assert stage.rows("select object, permission from pipeline.not_granted") == [("disputes", "rak_dispute_read")]
+    # What cannot be read does not wait either: the sensor asks for no run because of it.
+    stage.settle()
+    stage.stripe.dispute(charge["id"])
+    stage.settle()
+    stage.extract()
+    assert stage.stored("disputes") == {}
+    assert not stage.peek().changed
+    stage.stripe.switches.permissions.add("rak_dispute_read")
+    stage.extract()
+    assert stage.rows("select object, permission from pipeline.not_granted") == []
+    stage.assert_in_step()
+
+
+def test_a_permission_that_is_taken_away_is_noticed_and_its_history_read_anew(stage: Stage) -> None:
+    charges = [charge["id"] for charge in stage.stripe.objects("charge").values() if charge["status"] == "succeeded"]
+    first = stage.stripe.dispute(charges[0])["id"]
+    stage.extract()
+    stage.stripe.switches.permissions.discard("rak_dispute_read")
+    stage.stripe.close_dispute(first, won=True)
+    stage.settle()
+    assert stage.extract().failures == ()
+    assert stage.rows("select object from pipeline.not_granted") == [("disputes",)]
+    stage.stripe.dispute(charges[1])
+    stage.stripe.switches.permissions.add("rak_dispute_read")
+    stage.settle()
+    assert of(stage.extract(), "disputes").history_finished
     stage.assert_in_step()
 
 

@@ -62,7 +62,7 @@ def test_a_probe_names_each_missing_permission(stage: Stage) -> None:
     findings = probe(stage.settings, stage.policy, patience=QUICK)
     assert {finding.permission for finding in findings if not finding.ok} == {"rak_plan_read", "rak_event_read"}
     assert all(finding.permission in finding.advice for finding in findings if not finding.ok)
-    assert len(findings) == stage.requests() == 8
+    assert len(findings) == stage.requests() == 11
 
 
 def test_a_probe_with_a_wrong_key_says_that_the_key_is_wrong(stage: Stage) -> None:

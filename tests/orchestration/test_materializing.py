@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.orchestration.environment import read_environment
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
@@ -20,8 +21,8 @@ from tests.orchestration.conftest import World
 APPROVED = {"make_plan": {"approve": True}}
 
 EVERYTHING = [
-    *(f"stripe/{name}" for name in ("customers", "subscriptions", "invoices", "charges", "products", "prices")),
-    *("stripe/coupons", "stripe/events", "stripe/reconciliation", "model/members", "model/people", "model/events"),
+    *(f"stripe/{kind.name}" for kind in OBJECTS),
+    *("stripe/events", "stripe/reconciliation", "model/members", "model/people", "model/events"),
     *("customerio/plan", "customerio/people", "customerio/events", "customerio/verification"),
 ]
 
@@ -98,7 +99,7 @@ def test_the_job_sync_leaves_reconciliation_and_verification_to_their_own_schedu
 
 def test_numbers_that_the_ui_plots_stand_on_every_materialization(whole: Whole) -> None:
     told = whole.told
-    for name in ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons"):
+    for name in (kind.name for kind in OBJECTS):
         assert {"dagster/row_count", "read", "added", "changed", "deleted", "requests", "seconds"} <= set(
             told[f"stripe/{name}"]
         )

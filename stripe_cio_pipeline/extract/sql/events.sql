@@ -50,3 +50,7 @@ where id in (select unnest(?));
 -- name: delete_signals
 delete from pipeline.signals
 where object = ? and (id, event_id) in (select (id, event_id) from arrivals);
+
+-- name: delete_all_signals
+delete from pipeline.signals
+where object = ?;
