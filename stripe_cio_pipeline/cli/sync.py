@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import approve as approve_one
 from stripe_cio_pipeline.plan import preview
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.sync import SyncOutcome, sync_once
 from stripe_cio_pipeline.warehouse import Turn
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def sync(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Run one full tick: read Stripe, model, plan, deliver. It is the same Dagster job that the schedule runs."""
+    """Run one full tick: read Stripe, model, plan, deliver. The schedule in Dagster runs the same."""
     session = open_session(as_json=as_json, wait=wait)
     if approve_plan is not None:
         approve_one(session.warehouse, approve_plan)
@@ -67,9 +69,6 @@ def run_and_show(
     An error of this package becomes part of the outcome, because what was done before it counts too. `recorded` puts
     the run among those that `stripe-cio dev` shows, where that was started once.
     """
-    # Dagster takes a second to import, and no other command needs it.
-    from stripe_cio_pipeline.orchestration.run import run_sync
-
     output, reports = session.output, Reports()
     started = time.monotonic()
     outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
@@ -82,14 +81,13 @@ def run_and_show(
             show(output, report)
 
         try:
-            done = run_sync(
+            done = _runner(instance)(
                 session.settings,
                 session.policy,
                 approve=approve,
                 dry_run=dry_run,
                 full=full,
                 warehouse=session.warehouse,
-                instance=instance,
                 progress=bars.note,
                 on_report=take,
                 on_wait=output.say,
@@ -103,15 +101,24 @@ def run_and_show(
     return reports, {**outcome, "seconds": round(time.monotonic() - started, 3)}
 
 
+def _runner(instance: "DagsterInstance | None") -> Callable[..., SyncOutcome]:
+    """Give what runs a sync: Dagster's job where the run is recorded, because Dagster alone takes two seconds."""
+    if instance is None and not os.environ.get("DAGSTER_HOME"):
+        return sync_once
+    from stripe_cio_pipeline.orchestration.run import run_sync
+
+    return partial(run_sync, instance=instance)
+
+
 @contextmanager
 def _instance(settings: Settings) -> Iterator["DagsterInstance | None"]:
     """Give the instance whose runs `stripe-cio dev` shows, where there is one, so that this run is among them."""
-    from dagster import DagsterInstance
-
     home = settings.home.absolute() / "dagster"
     if os.environ.get("DAGSTER_HOME") or not (home / "dagster.yaml").exists():
         yield None
         return
+    from dagster import DagsterInstance
+
     with DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

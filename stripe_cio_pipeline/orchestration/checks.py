@@ -15,8 +15,9 @@ from stripe_cio_pipeline.extract import latest_proof, shape_findings
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.metadata import markdown, numbers, readable, table
 from stripe_cio_pipeline.orchestration.names import Group
-from stripe_cio_pipeline.orchestration.pipeline import Opened
 from stripe_cio_pipeline.orchestration.steps import a_step
+from stripe_cio_pipeline.sync import Opened
+from stripe_cio_pipeline.sync.soundness import ONE_EMAIL, ONE_ROW, emails_of_several_people, people_with_several_rows
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
@@ -188,21 +189,20 @@ def _complete(connection: Connection, _: Opened) -> Finding:
 
 
 def _one_person_per_email(connection: Connection, _: Opened) -> Finding:
-    rows = _rows(connection, "emails_of_several_people")
+    rows = emails_of_several_people(connection)
     return Finding(
         not rows,
         {**numbers({"emails": len(rows)}), "people": markdown(table(("email", "people"), rows, nothing="None."))},
-        "Two people with one email would take each other's place in Customer.io, so nothing is sent. members.sql "
-        "decides who is one person, and people.sql must give one row for each.",
+        ONE_EMAIL,
     )
 
 
 def _one_row_per_person(connection: Connection, _: Opened) -> Finding:
-    rows = _rows(connection, "people_with_several_rows")
+    rows = people_with_several_rows(connection)
     return Finding(
         not rows,
         {**numbers({"people": len(rows)}), "rows": markdown(table(("person", "rows"), rows, nothing="None."))},
-        "A join in people.sql multiplies rows. Group by person_id there; nothing is sent until then.",
+        ONE_ROW,
     )
 
 

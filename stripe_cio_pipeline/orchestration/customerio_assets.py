@@ -1,13 +1,12 @@
 """The assets of the group `customerio`: what is to be sent, what was accepted, what was read back."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field
 
-from stripe_cio_pipeline.deliver import deliver, raise_alerts, verify
+from stripe_cio_pipeline.deliver import deliver, verify
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import (
     Traced,
@@ -19,14 +18,12 @@ from stripe_cio_pipeline.orchestration.lineage import (
 )
 from stripe_cio_pipeline.orchestration.metadata import figures
 from stripe_cio_pipeline.orchestration.plan_metadata import (
-    guard_stop,
     sum_up_guard,
     tell_of_delivery,
     tell_of_guard,
     tell_of_plan,
 )
-from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
-from stripe_cio_pipeline.orchestration.steps import a_step, note_end
+from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import attribute_schema, column_schema, require_table, row_count
 from stripe_cio_pipeline.orchestration.tables import preview as preview_of
 from stripe_cio_pipeline.orchestration.verification_metadata import (
@@ -34,7 +31,8 @@ from stripe_cio_pipeline.orchestration.verification_metadata import (
     sum_up_verification,
     tell_of_verification,
 )
-from stripe_cio_pipeline.plan import approve, make_plan, preview
+from stripe_cio_pipeline.plan import make_plan
+from stripe_cio_pipeline.sync import begin_run, deliver_plan, finish_run, plan_changes, plan_dry
 
 _PLAN = """\
 What the next delivery will send: an operation per person or event, with before, after and the reason.
@@ -157,8 +155,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
             with opened.warehouse.reading() as connection:
                 require_table(connection, "model.people")
             if config.dry_run:
-                would_be = preview(opened.warehouse, opened.policy, limit=config.rows)
-                opened.on_report(would_be)
+                would_be = plan_dry(opened, rows=config.rows)
                 yield dg.AssetCheckResult(
                     check_name="guard",
                     asset_key=plan_key,
@@ -169,21 +166,13 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                     metadata={**tell_of_guard(would_be.plan), "dry run": "Nothing was stored and nothing was sent."},
                 )
                 return
-            made = make_plan(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
-            if made.guard.stopped and config.approve:
-                approve(opened.warehouse, made.plan_id)
-                made = replace(made, guard=replace(made.guard, stopped=False, approved=True))
-            opened.on_report(made)
+            made = plan_changes(opened, context.run.run_id, let_through=config.approve, full=config.full)
             with opened.warehouse.reading() as connection:
                 told = {
                     **tell_of_plan(connection, made),
                     "dagster/column_schema": column_schema(connection, "customerio.plan", PLAN_COLUMNS),
                     "dagster/column_lineage": plan_lineage(names, traced.origins),
                 }
-            if made.guard.stopped:
-                stop = guard_stop(made)
-                opened.on_error(stop)
-                note_end(opened, context.run.run_id, "sync", "stopped by the guard", stop)
         yield dg.MaterializeResult(asset_key=plan_key, metadata=told)
         yield dg.AssetCheckResult(
             check_name="guard",
@@ -212,27 +201,8 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Send the plan, and store the outcome of every item."""
         with a_step(context, names, in_turn=True) as opened:
-            report = deliver(
-                opened.warehouse,
-                opened.settings,
-                opened.policy,
-                run_id=context.run.run_id,
-                plan_id=config.approve_plan,
-                approve=config.approve_plan is not None,
-                progress=opened.progress,
-            )
-            opened.turn.give_back()
-            opened.on_report(report)
             # A run is green only where everything due was accepted, or rejected with a reason.
-            report.raise_if_due()
-            finish_run(
-                opened.warehouse,
-                context.run.run_id,
-                "sync",
-                "done",
-                {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted},
-            )
-            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=context.run.run_id, report=report)
+            report = deliver_plan(opened, context.run.run_id, approved_plan=config.approve_plan)
             with opened.warehouse.reading() as connection:
                 told = tell_of_delivery(connection, report, context.run.run_id)
                 people_told = {

@@ -18,6 +18,7 @@ from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, n
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
+from stripe_cio_pipeline.sync import compute_model
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
@@ -121,8 +122,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run the SQL of the model over what changed."""
         with a_step(context, names, in_turn=True) as opened:
-            report = build(opened.warehouse, opened.policy, run_id=context.run.run_id, full=config.full)
-            opened.on_report(report)
+            report = compute_model(opened, context.run.run_id, full=config.full)
             with opened.warehouse.reading() as connection:
                 told: dict[dg.AssetKey, Callable[[], dict[str, Any]]] = {
                     members: lambda: {

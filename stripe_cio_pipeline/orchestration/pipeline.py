@@ -18,34 +18,12 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from stripe_cio_pipeline.orchestration.environment import read_environment
-from stripe_cio_pipeline.policy import Policy, load_policy
+from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Turn, Warehouse
 
 LOCK_WAIT_SECONDS = 60.0
-
-
-def _ignore(_: object) -> None:
-    """Nobody is watching this step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a step hands to a room.
-
-    `turn` is for steps that build, plan or deliver; it is the same for all steps of a run in one process. `on_report`
-    and `on_error` get each room's report, and the error that ended a step; `progress` gets the room's notes on the way.
-    `attended`: somebody waits at the terminal, so no failed step is tried again minutes later.
-    """
-
-    settings: Settings
-    policy: Policy
-    warehouse: Warehouse
-    turn: Turn
-    attended: bool = False
-    on_report: Callable[[Any], None] = _ignore
-    on_error: Callable[[BaseException], None] = _ignore
-    progress: Callable[[Any], None] | None = None
 
 
 class Pipeline(Protocol):

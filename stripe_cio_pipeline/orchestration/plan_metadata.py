@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from stripe_cio_pipeline.deliver import DeliveryReport
-from stripe_cio_pipeline.errors import GuardStop
 from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, draw_charts
 from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
 from stripe_cio_pipeline.plan import Plan, PlanCounts
@@ -84,16 +83,6 @@ def sum_up_guard(plan: Plan) -> str:
         return "The plan is within all limits of the policy."
     found = " ".join(finding.message for finding in plan.guard.findings)
     return f"{found} {'It was approved.' if plan.guard.approved else 'Nothing is sent until it is approved.'}"
-
-
-def guard_stop(plan: Plan) -> GuardStop:
-    """Give the error of a stopped plan: which limits, and how to approve."""
-    found = " ".join(finding.message for finding in plan.guard.findings)
-    return GuardStop(
-        f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found}",
-        f"Look at it with stripe-cio plan; if it is right, run stripe-cio sync --approve-plan {plan.plan_id} "
-        "(or --approve, for whatever the next run plans).",
-    )
 
 
 def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str) -> dict[str, Any]:

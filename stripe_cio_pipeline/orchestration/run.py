@@ -1,4 +1,4 @@
-"""The `sync` job in this process, for the command line: the same job that Dagster's schedule starts."""
+"""The `sync` job in this process, for the command line, where Dagster keeps a record of runs."""
 
 import os
 import time
@@ -16,29 +16,19 @@ from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.lineage import Traced
-from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
+from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline
 from stripe_cio_pipeline.plan import Plan, Preview
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Turn, Warehouse
+from stripe_cio_pipeline.sync import SyncOutcome
+from stripe_cio_pipeline.sync.once import open_attended
+from stripe_cio_pipeline.sync.soundness import require_soundness
+from stripe_cio_pipeline.warehouse import Warehouse
 
 #: Dagster writes some ten lines a step to the console. Whoever waits here is told by reports and progress instead.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 Report = TypeVar("Report")
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOutcome:
-    """What a sync did, room by room. `plan` and `delivery` are None in a dry run, which has a `preview` instead."""
-
-    run_id: str
-    seconds: float
-    extract: ExtractReport | None
-    model: ModelReport | None
-    plan: Plan | None
-    preview: Preview | None
-    delivery: DeliveryReport | None
 
 
 @dataclass(slots=True)
@@ -66,15 +56,9 @@ def run_sync(
     on_report: Callable[[Any], None] | None = None,
     on_wait: Callable[[str], object] | None = None,
 ) -> SyncOutcome:
-    """Run the job `sync` once and give the rooms' reports.
+    """Run the job `sync` once as Dagster runs it; arguments, outcome and errors are those of `sync.sync_once`.
 
-    `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and the first `preview_rows` of
-    what would be are given; `full` computes every person anew. `on_report` gets each report as soon as its step has
-    ended, `progress` the rooms' notes on the way, `on_wait` a sentence where another process has the turn. The run is
-    recorded in `instance`, by default in the one that DAGSTER_HOME names, and nowhere if it names none.
-
-    Raises what the failing step raised: GuardStop, SettingsError, StripeError and the other errors of this package, or
-    KeyboardInterrupt.
+    The run is recorded in `instance`, by default in the one that DAGSTER_HOME names, and nowhere if it names none.
     """
     notes = _Notebook()
 
@@ -83,17 +67,14 @@ def run_sync(
         if on_report is not None:
             on_report(report)
 
-    warehouse = warehouse or Warehouse(settings.warehouse_location)
-    turn = Turn(warehouse, "stripe-cio sync", tell=on_wait)
-    opened = Opened(
+    opened = open_attended(
         settings,
         policy,
         warehouse,
-        turn,
-        attended=True,
-        on_report=keep,
-        on_error=notes.errors.append,
         progress=progress,
+        on_report=keep,
+        on_wait=on_wait,
+        on_error=notes.errors.append,
     )
     recorded = instance is not None or "DAGSTER_HOME" in os.environ
     definitions = build_definitions(
@@ -119,9 +100,9 @@ def run_sync(
                 },
             )
     finally:
-        turn.give_back()
+        opened.turn.give_back()
     if not result.success:
-        raise _why(result, notes)
+        raise _why(result, notes, opened.warehouse)
     return SyncOutcome(
         run_id=result.run_id,
         seconds=time.monotonic() - started,
@@ -148,9 +129,14 @@ def _instance(given: dg.DagsterInstance | None) -> AbstractContextManager[dg.Dag
         ) from None
 
 
-def _why(result: dg.ExecuteInProcessResult, notes: _Notebook) -> BaseException:
+def _why(result: dg.ExecuteInProcessResult, notes: _Notebook, warehouse: Warehouse) -> BaseException:
     if notes.errors:
         return notes.errors[-1]
+    try:
+        with warehouse.reading() as connection:
+            require_soundness(connection)
+    except PipelineError as unsound:
+        return unsound
     for check in result.get_asset_check_evaluations():
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
             return PipelineError(

@@ -10,7 +10,8 @@ from stripe_cio_pipeline.deliver import raise_stale_alert
 from stripe_cio_pipeline.errors import WarehouseLocked
 from stripe_cio_pipeline.extract import peek
 from stripe_cio_pipeline.orchestration.layout import Layout
-from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
+from stripe_cio_pipeline.orchestration.pipeline import Pipeline
+from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")

@@ -1,12 +1,11 @@
 """What is around the body of every step: the pipeline is opened, and an error becomes a failure to act upon."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from stripe_cio_pipeline.deliver import raise_alerts
 from stripe_cio_pipeline.errors import (
     CustomerioUnavailable,
     PipelineError,
@@ -15,8 +14,9 @@ from stripe_cio_pipeline.errors import (
     WarehouseLocked,
 )
 from stripe_cio_pipeline.orchestration.names import Names
-from stripe_cio_pipeline.orchestration.pipeline import Opened, Pipeline
-from stripe_cio_pipeline.orchestration.runs import Kind, finish_run
+from stripe_cio_pipeline.orchestration.pipeline import Pipeline
+from stripe_cio_pipeline.sync import Opened, noting_failure
+from stripe_cio_pipeline.sync.runs import Kind
 
 #: What may well be over in a minute. Everything else would fail in the same way again.
 _PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked, WarehouseBusy)
@@ -39,29 +39,24 @@ def a_step(
     Our errors become a failure that says what happened and what to do, tried again only where that may help.
     """
     pipeline: Pipeline = getattr(context.resources, names.resource)
+    attempt = context.retry_number + 1
     opened: Opened | None = None
+
+    def is_tried_again(error: PipelineError) -> bool:
+        attended = opened is not None and opened.attended
+        return isinstance(error, _PASSING) and not attended and attempt <= _RETRY.max_retries
+
     try:
         opened = pipeline.open()
-        if in_turn:
-            opened.turn.take()
-        yield opened
+        with noting_failure(opened, context.run.run_id, kind, in_turn=in_turn, is_tried_again=is_tried_again):
+            yield opened
     except PipelineError as error:
-        attempt = context.retry_number + 1
-        again = (
-            isinstance(error, _PASSING)
-            and not (opened is not None and opened.attended)
-            and attempt <= _RETRY.max_retries
-        )
-        if opened is not None:
-            opened.on_error(error)
-            if not again:
-                note_end(opened, context.run.run_id, kind, type(error).__name__, error)
         failure = dg.Failure(
             description=str(error),
             metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
             allow_retries=False,
         )
-        if again:
+        if is_tried_again(error):
             if opened is not None:
                 # Nobody is to wait for a step that waits itself.
                 opened.turn.give_back()
@@ -73,22 +68,7 @@ def a_step(
             opened.on_error(KeyboardInterrupt())
         raise
     except Exception as error:
-        if opened is not None:
-            opened.on_error(error)
-            note_end(opened, context.run.run_id, kind, type(error).__name__, error)
         # A defect: the same again in a minute. Its words may hold a payload, so only its kind is told here.
         raise dg.Failure(
             description=f"Something unexpected happened: {type(error).__name__}.", allow_retries=False
         ) from error
-
-
-def note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exception) -> None:
-    """Note in the warehouse that a run has failed, and tell whoever wants to hear of it."""
-    if not opened.warehouse.exists:
-        return
-    # The first error is the one to tell, also where the warehouse is what cannot be used.
-    with suppress(PipelineError):
-        what = error.what if isinstance(error, PipelineError) else type(error).__name__
-        finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
-        if kind == "sync":
-            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, error=error)

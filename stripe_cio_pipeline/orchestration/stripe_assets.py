@@ -7,12 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from stripe_cio_pipeline import errors
-from stripe_cio_pipeline.errors import PipelineError, StripeError
 from stripe_cio_pipeline.extract import (
     OBJECTS,
     ExtractReport,
-    ObjectFailure,
     ObjectReport,
     ReconcileReport,
     StripeObject,
@@ -22,9 +19,9 @@ from stripe_cio_pipeline.extract import (
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
 from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers, table
-from stripe_cio_pipeline.orchestration.runs import begin_run, finish_run
 from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
+from stripe_cio_pipeline.sync import begin_run, failure_of, finish_run, read_stripe
 from stripe_cio_pipeline.warehouse import Connection
 
 #: What the columns of every table in schema `stripe` hold.
@@ -97,18 +94,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
         """Read Stripe: history where it is not finished, then what changed."""
         selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
         with a_step(context, names) as opened:
-            opened.settings.require_stripe()
-            begin_run(opened.warehouse, context.run.run_id, "sync")
-            report = extract(
-                opened.warehouse,
-                opened.settings,
-                opened.policy,
-                run_id=context.run.run_id,
-                objects=None if len(selected) > len(keys) else selected,
-                progress=opened.progress,
-                raise_failures=False,
-            )
-            opened.on_report(report)
+            report = read_stripe(opened, context.run.run_id, None if len(selected) > len(keys) else selected)
             for warning in report.warnings:
                 context.log.warning(warning)
             failed = {failure.object for failure in report.failures}
@@ -126,8 +112,8 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
                     )
             # What could be read is stored and shown, and only then the rest is told to have failed.
             yield from results
-            if report.failures:
-                raise _together(report.failures)
+            if failure := failure_of(report):
+                raise failure
 
     @dg.multi_asset(
         name=names.act("reconcile_stripe"),
@@ -176,18 +162,6 @@ def _describe(kind: StripeObject) -> str:
         f"Read from `GET {kind.path}` once, and from then on kept up by events; deleted ones stay as tombstones."
         f"{expanded} The key needs `{kind.permission}`.\n"
     )
-
-
-def _together(failures: tuple[ObjectFailure, ...]) -> PipelineError:
-    """Give one error for all object types that failed; the one with the graver exit code speaks for all."""
-    kinds: list[type[PipelineError]] = [getattr(errors, failure.error, StripeError) for failure in failures]
-    gravest = max(kinds, key=lambda kind: kind.exit_code)
-    if len(failures) == 1:
-        error = gravest(failures[0].what, failures[0].advice)
-    else:
-        told = " ".join(f"{failure.object}: {failure.what} {failure.advice}".strip() for failure in failures)
-        error = gravest(f"{len(failures)} object types could not be read. {told}", "What the others gave is kept.")
-    return error
 
 
 def _tell_of_object(

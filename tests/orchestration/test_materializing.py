@@ -11,10 +11,11 @@ from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.orchestration.environment import read_environment
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
-from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
+from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Turn, Warehouse
 from tests.orchestration.conftest import World
 

@@ -1,4 +1,6 @@
-"""The job `sync` in this process, as the command line runs it."""
+"""A sync from the command line, act by act and as a Dagster job: the same reports, errors and records."""
+
+from collections.abc import Callable
 
 import dagster as dg
 import pytest
@@ -6,19 +8,31 @@ import pytest
 from stripe_cio_pipeline.errors import (
     CustomerioError,
     GuardStop,
+    ModelError,
     SettingsError,
     StripeCredentialsError,
     WarehouseLocked,
 )
 from stripe_cio_pipeline.orchestration.run import run_sync
+from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
 from stripe_cio_pipeline.settings import load_settings
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.sync import SyncOutcome, sync_once
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
 from tests.orchestration.conftest import World
 
+Run = Callable[..., SyncOutcome]
 
-def test_a_sync_gives_the_report_of_every_room(world: World) -> None:
-    outcome = run_sync(world.settings, world.policy, approve=True)
+
+@pytest.fixture(params=[pytest.param(sync_once, id="by itself"), pytest.param(run_sync, id="as a Dagster job")])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Both ways."""
+    way: Run = request.param
+    return way
+
+
+def test_a_sync_gives_the_report_of_every_room(run: Run, world: World) -> None:
+    outcome = run(world.settings, world.policy, approve=True)
     assert outcome.extract is not None
     assert outcome.model is not None
     assert outcome.plan is not None
@@ -30,11 +44,11 @@ def test_a_sync_gives_the_report_of_every_room(world: World) -> None:
     assert len(ids) == outcome.plan.counts.identify
 
 
-def test_a_second_sync_without_changes_sends_nothing(world: World) -> None:
-    run_sync(world.settings, world.policy, approve=True)
-    run_sync(world.settings, world.policy)
+def test_a_second_sync_without_changes_sends_nothing(run: Run, world: World) -> None:
+    run(world.settings, world.policy, approve=True)
+    run(world.settings, world.policy)
     calls = world.sandbox.customerio.counters.snapshot()["requests"]
-    outcome = run_sync(world.settings, world.policy)
+    outcome = run(world.settings, world.policy)
     assert outcome.extract is not None
     assert outcome.extract.requests == 1
     assert outcome.delivery is not None
@@ -42,17 +56,17 @@ def test_a_second_sync_without_changes_sends_nothing(world: World) -> None:
     assert world.sandbox.customerio.counters.snapshot()["requests"] == calls
 
 
-def test_the_first_load_is_stopped_until_it_is_approved(world: World) -> None:
+def test_the_first_load_is_stopped_until_it_is_approved(run: Run, world: World) -> None:
     with pytest.raises(GuardStop) as stopped:
-        run_sync(world.settings, world.policy)
+        run(world.settings, world.policy)
     assert stopped.value.exit_code == 3
     assert "first load" in stopped.value.what
     assert "--approve" in stopped.value.advice
     assert not [person for person in world.sandbox.customerio.people() if person.id]
 
 
-def test_a_dry_run_tells_and_sends_nothing(world: World) -> None:
-    outcome = run_sync(world.settings, world.policy, dry_run=True)
+def test_a_dry_run_tells_and_sends_nothing(run: Run, world: World) -> None:
+    outcome = run(world.settings, world.policy, dry_run=True)
     assert outcome.plan is None
     assert outcome.delivery is None
     assert outcome.preview is not None
@@ -61,43 +75,80 @@ def test_a_dry_run_tells_and_sends_nothing(world: World) -> None:
     assert not [person for person in world.sandbox.customerio.people() if person.id]
 
 
-def test_the_error_of_the_failing_step_is_raised_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_the_failing_step_is_raised_as_it_is(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", "rk_test_unknown0000000000")
     with pytest.raises(StripeCredentialsError):
-        run_sync(load_settings(), world.policy)
+        run(load_settings(), world.policy)
 
 
-def test_a_missing_key_leaves_no_warehouse_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_leaves_no_warehouse_behind(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STRIPE_API_KEY")
     with pytest.raises(SettingsError, match="STRIPE_API_KEY is not set"):
-        run_sync(load_settings(), world.policy)
+        run(load_settings(), world.policy)
     assert not world.warehouse.exists
 
 
-def test_a_warehouse_in_use_is_waited_for_and_then_named(world: World) -> None:
+def test_a_warehouse_in_use_is_waited_for_and_then_named(run: Run, world: World) -> None:
     impatient = Warehouse(world.settings.warehouse_location, lock_wait_seconds=0)
     with world.warehouse.connect():
         pass
     with world.warehouse.reading(), pytest.raises(WarehouseLocked):
-        run_sync(world.settings, world.policy, warehouse=impatient)
+        run(world.settings, world.policy, warehouse=impatient)
 
 
-def test_what_was_not_delivered_fails_the_run(world: World) -> None:
+def test_what_was_not_delivered_fails_the_run(run: Run, world: World) -> None:
     world.sandbox.customerio.faults.rate(1.0, Fault("status", status=401))
     with pytest.raises(CustomerioError):
-        run_sync(world.settings, world.policy, approve=True)
+        run(world.settings, world.policy, approve=True)
 
 
-def test_reports_are_handed_over_as_the_steps_end(world: World) -> None:
+def test_reports_are_handed_over_as_the_steps_end(run: Run, world: World) -> None:
     seen: list[str] = []
-    run_sync(world.settings, world.policy, approve=True, on_report=lambda report: seen.append(type(report).__name__))
+    run(world.settings, world.policy, approve=True, on_report=lambda report: seen.append(type(report).__name__))
     assert seen == ["ExtractReport", "ModelReport", "Plan", "DeliveryReport"]
 
 
-def test_nothing_is_written_to_the_terminal(world: World, capfd: pytest.CaptureFixture[str]) -> None:
-    run_sync(world.settings, world.policy, approve=True)
+def test_nothing_is_written_to_the_terminal(run: Run, world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    run(world.settings, world.policy, approve=True)
     written = capfd.readouterr()
     assert (written.out, written.err) == ("", "")
+
+
+def test_runs_stand_in_the_warehouse_too(run: Run, world: World) -> None:
+    with pytest.raises(GuardStop):
+        run(world.settings, world.policy)
+    run(world.settings, world.policy, approve=True)
+    with world.warehouse.reading() as connection:
+        rows = connection.execute(
+            "select kind, outcome, finished_at >= started_at from pipeline.runs order by started_at"
+        ).fetchall()
+    assert rows == [("sync", "stopped by the guard", True), ("sync", "done", True)]
+
+
+@pytest.mark.parametrize(
+    ("people", "words"),
+    [
+        ("select person_id, customer_id as id, email from members cross join range(2)", "2 rows for the person"),
+        ("select person_id, customer_id as id, 'a@example.com' as email from members", "several people have one email"),
+    ],
+)
+def test_people_who_would_take_each_others_place_are_not_sent(run: Run, world: World, people: str, words: str) -> None:
+    folder = world.settings.home / "models"
+    folder.mkdir()
+    (folder / "people.sql").write_text(people, encoding="utf-8")
+    policy = parse_policy({"models": {"folder": str(folder)}})
+    with pytest.raises(ModelError, match=words):
+        run(world.settings, policy, approve=True)
+    assert not [person for person in world.sandbox.customerio.people() if person.id]
+
+
+def test_the_turn_is_free_after_a_sync_however_it_ended(run: Run, world: World) -> None:
+    with pytest.raises(GuardStop):
+        run(world.settings, world.policy)
+    with Turn(Warehouse(world.settings.warehouse_location, lock_wait_seconds=0), "the test") as turn:
+        assert turn.path.exists()
 
 
 def test_a_run_is_recorded_where_dagster_has_a_home(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,14 +166,3 @@ def test_a_dagster_home_that_cannot_be_used_is_named(world: World, monkeypatch: 
     monkeypatch.setenv("DAGSTER_HOME", str(world.settings.home / "nowhere"))
     with pytest.raises(SettingsError, match="DAGSTER_HOME"):
         run_sync(world.settings, world.policy, dry_run=True)
-
-
-def test_runs_stand_in_the_warehouse_too(world: World) -> None:
-    with pytest.raises(GuardStop):
-        run_sync(world.settings, world.policy)
-    run_sync(world.settings, world.policy, approve=True)
-    with world.warehouse.reading() as connection:
-        rows = connection.execute(
-            "select kind, outcome, finished_at >= started_at from pipeline.runs order by started_at"
-        ).fetchall()
-    assert rows == [("sync", "stopped by the guard", True), ("sync", "done", True)]

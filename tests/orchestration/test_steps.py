@@ -19,10 +19,11 @@ from stripe_cio_pipeline.errors import (
 )
 from stripe_cio_pipeline.orchestration import steps
 from stripe_cio_pipeline.orchestration.names import Names
-from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline, Opened
+from stripe_cio_pipeline.orchestration.pipeline import GivenPipeline
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Turn, Warehouse
 from tests.orchestration.conftest import World
 

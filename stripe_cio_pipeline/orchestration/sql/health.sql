@@ -14,23 +14,6 @@ from (
     where outcome is not null
 )
 
--- name: emails_of_several_people
-select any_value(trim(email)) as email, count(*) as people
-from model.people
-where email is not null
-group by lower(trim(email))
-having count(*) > 1
-order by people desc, email
-limit 20
-
--- name: people_with_several_rows
-select person_id as person, count(*) as rows
-from model.people
-group by person_id
-having count(*) > 1
-order by rows desc, person
-limit 20
-
 -- name: people_in_conflict
 -- Whom the plan holds, and who is in conflict beside them. A hold is never answered, and an older plan's has given way.
 with held as (

@@ -8,7 +8,7 @@ from typing import Literal
 
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, replace
 
-_SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+_SQL = Statements("stripe_cio_pipeline.sync.sql")
 
 Kind = Literal["sync", "reconcile", "verify"]
 

@@ -1,0 +1,181 @@
+"""The four acts of a sync: read Stripe, compute the model, plan, deliver. Each calls a room and says what came of it.
+
+They know nothing of Dagster. A run is noted in `pipeline.runs` when it begins and when it ends, however it ends, and
+alerts go by that.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stripe_cio_pipeline import errors
+from stripe_cio_pipeline.deliver import DeliveryReport, deliver, raise_alerts
+from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
+from stripe_cio_pipeline.extract import ExtractReport, extract
+from stripe_cio_pipeline.model import ModelReport, build
+from stripe_cio_pipeline.plan import Plan, Preview, approve, make_plan, preview
+from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.sync.runs import Kind, begin_run, finish_run
+from stripe_cio_pipeline.warehouse import Turn, Warehouse
+
+
+def _ignore(_: object) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an act hands to a room.
+
+    `turn` is for acts that build, plan or deliver; it is the same for all acts of a run in one process. `on_report`
+    and `on_error` get each room's report, and the error that ended an act; `progress` gets the room's notes on the way.
+    `attended`: somebody waits at the terminal, so nothing that failed is tried again minutes later.
+    """
+
+    settings: Settings
+    policy: Policy
+    warehouse: Warehouse
+    turn: Turn
+    attended: bool = False
+    on_report: Callable[[Any], None] = _ignore
+    on_error: Callable[[BaseException], None] = _ignore
+    progress: Callable[[Any], None] | None = None
+
+
+@contextmanager
+def noting_failure(
+    opened: Opened,
+    run_id: str,
+    kind: Kind = "sync",
+    *,
+    in_turn: bool = False,
+    is_tried_again: Callable[[PipelineError], bool] = lambda _: False,
+) -> Iterator[None]:
+    """Do an act of a run, and note where it ends the run: in the warehouse and, of a sync, to whoever hears of it.
+
+    `in_turn` takes the warehouse's turn first, which the run keeps. An error that `is_tried_again` ends nothing.
+    """
+    try:
+        if in_turn:
+            opened.turn.take()
+        yield
+    except PipelineError as error:
+        opened.on_error(error)
+        if not is_tried_again(error):
+            _note_end(opened, run_id, kind, type(error).__name__, error)
+        raise
+    except Exception as error:
+        opened.on_error(error)
+        _note_end(opened, run_id, kind, type(error).__name__, error)
+        raise
+
+
+def read_stripe(opened: Opened, run_id: str, objects: Collection[str] | None = None) -> ExtractReport:
+    """Read Stripe: history where it is not finished, then what changed. `objects` names types, by default all.
+
+    What could be read is stored, and the report names what could not (`failure_of`). Raises what concerns all of it.
+    """
+    opened.settings.require_stripe()
+    begin_run(opened.warehouse, run_id, "sync")
+    report = extract(
+        opened.warehouse,
+        opened.settings,
+        opened.policy,
+        run_id=run_id,
+        objects=objects,
+        progress=opened.progress,
+        raise_failures=False,
+    )
+    opened.on_report(report)
+    return report
+
+
+def failure_of(report: ExtractReport) -> PipelineError | None:
+    """Give one error for all object types that failed; the one with the graver exit code speaks for all."""
+    failures = report.failures
+    if not failures:
+        return None
+    kinds: list[type[PipelineError]] = [getattr(errors, failure.error, StripeError) for failure in failures]
+    gravest = max(kinds, key=lambda kind: kind.exit_code)
+    if len(failures) == 1:
+        return gravest(failures[0].what, failures[0].advice)
+    told = " ".join(f"{failure.object}: {failure.what} {failure.advice}".strip() for failure in failures)
+    return gravest(f"{len(failures)} object types could not be read. {told}", "What the others gave is kept.")
+
+
+def compute_model(opened: Opened, run_id: str, *, full: bool = False) -> ModelReport:
+    """Run the SQL of the models over what changed; `full` computes everybody anew."""
+    report = build(opened.warehouse, opened.policy, run_id=run_id, full=full)
+    opened.on_report(report)
+    return report
+
+
+def plan_dry(opened: Opened, *, rows: int) -> Preview:
+    """Say what would be sent, with the first so many people and events. Only reads."""
+    would_be = preview(opened.warehouse, opened.policy, limit=rows)
+    opened.on_report(would_be)
+    return would_be
+
+
+def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full: bool = False) -> Plan:
+    """Compare the model with the ledger. A plan that the guard stops is noted as the end of the run, and given.
+
+    `let_through` approves whatever was planned; `full` compares everybody anew.
+    """
+    made = make_plan(opened.warehouse, opened.policy, run_id=run_id, full=full)
+    if made.guard.stopped and let_through:
+        approve(opened.warehouse, made.plan_id)
+        made = replace(made, guard=replace(made.guard, stopped=False, approved=True))
+    opened.on_report(made)
+    if made.guard.stopped:
+        stop = guard_stop(made)
+        opened.on_error(stop)
+        _note_end(opened, run_id, "sync", "stopped by the guard", stop)
+    return made
+
+
+def guard_stop(plan: Plan) -> GuardStop:
+    """Give the error of a stopped plan: which limits, and how to approve."""
+    found = " ".join(finding.message for finding in plan.guard.findings)
+    return GuardStop(
+        f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found}",
+        f"Look at it with stripe-cio plan; if it is right, run stripe-cio sync --approve-plan {plan.plan_id} "
+        "(or --approve, for whatever the next run plans).",
+    )
+
+
+def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = None) -> DeliveryReport:
+    """Send the plan that stands, store the outcome of every item, and end the run. Gives the turn back.
+
+    `approved_plan` is the id of a plan that is to be sent although the guard stopped it. Raises where something is
+    still due: a run is whole only where all was accepted, or rejected with a reason.
+    """
+    report = deliver(
+        opened.warehouse,
+        opened.settings,
+        opened.policy,
+        run_id=run_id,
+        plan_id=approved_plan,
+        approve=approved_plan is not None,
+        progress=opened.progress,
+    )
+    opened.turn.give_back()
+    opened.on_report(report)
+    report.raise_if_due()
+    summary = {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted}
+    finish_run(opened.warehouse, run_id, "sync", "done", summary)
+    raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, report=report)
+    return report
+
+
+def _note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exception) -> None:
+    if not opened.warehouse.exists:
+        return
+    # The first error is the one to tell, also where the warehouse is what cannot be used.
+    with suppress(PipelineError):
+        what = error.what if isinstance(error, PipelineError) else type(error).__name__
+        finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
+        if kind == "sync":
+            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, error=error)
