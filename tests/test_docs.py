@@ -76,3 +76,31 @@ def test_every_link_and_picture_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (file.parent / target).exists(), f"{file.name} → {target}"
+
+
+def ways() -> dict[str, list[str]]:
+    """The ways that the page of the architecture tells, each step as a line."""
+    section = page("docs/architecture.md").split("## The way of a page, an event and a person", 1)[1]
+    section = section.split("\n## ", 1)[0]
+    told = re.findall(r"^\*\*(.+)\*\*\n\n((?:\d+\. .*\n)+)", section, flags=re.MULTILINE)
+    return {title: steps.splitlines() for title, steps in told}
+
+
+def files_of(step: str) -> list[Path]:
+    """The files that a step names; one without a folder is in the folder of the one before it."""
+    package, folder, found = ROOT / "stripe_cio_pipeline", "", []
+    for name in re.findall(r"`([\w/*]+\.(?:py|sql))`", step):
+        folder = name.rpartition("/")[0] or folder
+        found.append(package / folder / name.rpartition("/")[2])
+    return found
+
+
+@pytest.mark.parametrize("way", ["A page of a Stripe list", "An event", "A person"])
+def test_the_way_of_a_thing_is_told_in_ten_lines_with_files_and_functions_that_are_there(way: str) -> None:
+    steps = ways()[way]
+    assert len(steps) <= 10
+    for step in steps:
+        files = files_of(step)
+        assert all(list(file.parent.glob(file.name)) for file in files), step
+        for function in re.findall(r"\(`(\w+)`\)", step):
+            assert any(f"def {function}(" in file.read_text(encoding="utf-8") for file in files), step
