@@ -16,6 +16,7 @@ from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import LimitFinding, ModelReport
+from stripe_cio_pipeline.model.rules import hold_to_rules
 from stripe_cio_pipeline.model.scope import Scope, keyed
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
@@ -57,6 +58,7 @@ def build(
     """
     started = now()
     models = load_models(policy.models.folder)
+    hold_to_rules(models)
     with warehouse.transaction() as connection:
         return _Build(connection, policy, models, run_id, full=full, part_size=part_size).run(lambda: now() - started)
 
@@ -84,6 +86,7 @@ class _Build:
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
+        connection.execute(_ACTS["lock"])
         self._define()
         connection.execute(_ACTS.since("changed", self._mark))
         changed = tables.count(connection, "changed") > 0

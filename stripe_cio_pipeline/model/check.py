@@ -8,6 +8,7 @@ import duckdb
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.files import ModelFile
+from stripe_cio_pipeline.model.syntax import place
 
 _PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
@@ -27,7 +28,7 @@ def located(file: ModelFile) -> Iterator[None]:
 def position(file: ModelFile, name: str) -> str:
     """Give `:line:column` of the last place where a name stands in a file, or nothing where it does not."""
     found = list(re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", file.sql))
-    return _at(file, found[-1].start()) if found else ""
+    return place(file.sql, found[-1].start()) if found else ""
 
 
 def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
@@ -63,8 +64,3 @@ def _place(file: ModelFile, message: str) -> str:
         if start >= 0:
             return f":{number + 1}:{start + caret + 1}"
     return ""
-
-
-def _at(file: ModelFile, offset: int) -> str:
-    before = file.sql[:offset]
-    return f":{before.count(chr(10)) + 1}:{offset - (before.rfind(chr(10)) + 1) + 1}"

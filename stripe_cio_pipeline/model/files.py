@@ -1,22 +1,27 @@
 """The SQL files of the model: the built-in ones, and the user's that replace or extend them by name."""
 
+import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model.syntax import Reading, read_query
 
 #: Raw tables of the warehouse that a file in `objects/` may read.
 RAW = ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons")
 #: Files with a meaning of their own; every other file beside them is a table for these to read.
 FIXED = ("functions", "members", "people", "events")
 
+#: Folders inside the user's, with SQL that makes typed tables.
+FOLDERS = ("objects",)
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_READ = re.compile(r'\b(?:from|join)\s+"?([A-Za-z_]\w*)\b(?!\s*[.(])', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,14 @@ class ModelFile:
         """The query without its final semicolon, so that it can stand in parentheses on lines of its own."""
         return self.sql.rstrip().rstrip(";").rstrip() + "\n"
 
+    @property
+    def reading(self) -> Reading:
+        """What the query mentions. Raises ModelError where it is not one select."""
+        return read_query(self.query, self.where)
+
     def reads(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Which of `names` stand after `from` or `join` here."""
-        found = {name.lower() for name in _READ.findall(self.sql)}
+        """Which of `names` are tables that the query reads. Raises ModelError where it is not one select."""
+        found = {table.name for table in self.reading.tables if table.schema in {"", "model"}}
         return tuple(name for name in names if name in found)
 
 
@@ -69,6 +79,7 @@ def load_models(folder: Path | None) -> Models:
                 f"The models folder {folder} does not exist.",
                 "Correct models.folder in stripe_cio.yaml, or make the folder with stripe-cio init.",
             )
+        _refuse_what_nobody_reads(folder)
         top |= _read(folder, f"{folder}/", builtin=False)
         if folder.joinpath("objects").is_dir():
             objects |= _read(folder / "objects", f"{folder}/objects/", builtin=False)
@@ -84,6 +95,12 @@ def load_models(folder: Path | None) -> Models:
         people=top["people"],
         events=top["events"],
     )
+
+
+@cache
+def builtin_names() -> frozenset[str]:
+    """Name the built-in models."""
+    return frozenset(file.name for file in load_models(None))
 
 
 def fingerprint(*parts: str) -> str:
@@ -125,11 +142,25 @@ def _read(folder: Traversable, prefix: str, *, builtin: bool) -> dict[str, Model
     return found
 
 
+def _refuse_what_nobody_reads(folder: Path) -> None:
+    """Refuse files and folders that were meant as models and would be passed over without a word."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in FOLDERS and not path.name.startswith("."):
+            if any(path.rglob("*.sql")):
+                near = difflib.get_close_matches(path.name, FOLDERS, n=1, cutoff=0.0)[0]
+                raise ModelError(
+                    f"{path} holds SQL, and no model is read from a folder of that name.",
+                    f"The nearest folder that is read: {folder / near}.",
+                )
+        elif path.name.lower().endswith(".sql") and not path.name.endswith(".sql"):
+            raise ModelError(f"{path} is passed over: its name does not end in .sql.", "Write .sql in lower case.")
+
+
 def _in_order(helpers: list[ModelFile]) -> tuple[ModelFile, ...]:
     waiting = {file.name: file for file in helpers}
     ordered: list[ModelFile] = []
     while waiting:
-        ready = [file for file in waiting.values() if not set(file.reads(waiting)) - {file.name}]
+        ready = [file for file in waiting.values() if not _read_before(file, waiting)]
         if not ready:
             names = ", ".join(file.where for file in waiting.values())
             raise ModelError(f"These models read each other in a circle: {names}.", "Break the circle.")
@@ -137,3 +168,10 @@ def _in_order(helpers: list[ModelFile]) -> tuple[ModelFile, ...]:
             ordered.append(file)
             del waiting[file.name]
     return tuple(ordered)
+
+
+def _read_before(file: ModelFile, waiting: Iterable[str]) -> set[str]:
+    try:
+        return set(file.reads(waiting)) - {file.name}
+    except ModelError:
+        return set()  # told where the rules are held

@@ -34,6 +34,13 @@ _SCHEMAS = frozenset({"stripe", "model", "customerio", "pipeline", "information_
 
 STORAGE_VERSION = "v1.5.0"
 
+#: A connection reads and writes the warehouse and nothing else, because it runs SQL of users: no files, no network, no
+#: data that happens to be in a variable of this program.
+_ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "python_enable_replacements": False,
+}
+
 
 class Warehouse:
     """A DuckDB file, opened anew for each piece of work.
@@ -139,7 +146,7 @@ class Warehouse:
     def _connect_once(self, *, read_only: bool) -> Connection:
         if not read_only and not self.exists and self.location != ":memory:":
             self._create()
-        connection = duckdb.connect(self.location, read_only=read_only)
+        connection = duckdb.connect(self.location, read_only=read_only, config=_ALONE)
         if self._memory_limit:
             # SET takes no parameters; the value is ours, from a keyword argument, never from input.
             connection.execute(f"set memory_limit = '{self._memory_limit}'")

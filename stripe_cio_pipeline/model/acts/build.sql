@@ -26,6 +26,11 @@ select 'coupons', id from stripe.coupons where seq > $mark
 -- name: identity
 create or replace temp table identity as select ?::varchar as strategy, ?::varchar as metadata_key
 
+-- name: lock
+-- From here on SQL of users runs: what it cannot be kept from otherwise it cannot change here.
+set allowed_configs = ['search_path', 'disabled_compression_methods'];
+set lock_configuration = true
+
 -- name: read_raw
 set search_path = 'stripe'
 
