@@ -5,6 +5,7 @@ known one, because a misspelt guard would otherwise be no guard.
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from stripe_cio_pipeline import cron
 from stripe_cio_pipeline.errors import PolicyError
 from stripe_cio_pipeline.event_types import DEFAULT, check_choice, check_type
 
 FILE_NAME = "stripe_cio.yaml"
+
+#: Nothing that could end a line of a mail's heading.
+_ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+|[^\s@<>,;]+@localhost")
 
 
 class Section(BaseModel):
@@ -164,12 +169,28 @@ class Schedule(Section):
     reconcile: str = Field("0 3 * * 0", description="full comparison with Stripe")
     verify: str = Field("30 4 * * *", description="read people back from Customer.io")
 
+    @field_validator("*")
+    @classmethod
+    def _comes_due(cls, value: str) -> str:
+        if said := cron.objection(value):
+            raise ValueError(said)
+        return value
+
 
 class Alerts(Section):
     """When to tell of a change for the worse, or back. Where to: STRIPE_CIO_ALERT_WEBHOOK, STRIPE_CIO_SMTP_URL."""
 
     mail_to: list[str] = Field(default_factory=list, description="mail addresses; needs STRIPE_CIO_SMTP_URL")
     mail_from: str | None = Field(None, description="sender of these mails")
+
+    @field_validator("mail_to", "mail_from")
+    @classmethod
+    def _are_addresses(cls, value: list[str] | str | None) -> list[str] | str | None:
+        for address in [value] if isinstance(value, str) else value or []:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError("must be mail addresses such as you@example.com")
+        return value
+
     max_rejected: int = Field(0, ge=0, description="rejected items in one run above which to tell")
     stale_minutes: int = Field(180, ge=1, description="minutes without a finished sync above which to tell")
 

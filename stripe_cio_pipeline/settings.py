@@ -96,10 +96,21 @@ class Settings(BaseSettings):
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value.strip())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be an address such as https://api.example.com")
-        return value.strip().rstrip("/")
+        return _address(value, ("http", "https"), "https://api.example.com").rstrip("/")
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _address(value.get_secret_value(), ("http", "https"), "https://hooks.example.com/services/…")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _address(value.get_secret_value(), ("smtp", "smtps"), "smtp://user:password@mail.example.com:587")
+        return value
 
     @property
     def warehouse_location(self) -> str:
@@ -136,6 +147,18 @@ class Settings(BaseSettings):
                 "Both stand in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
             )
         return site, key
+
+
+def _address(value: str, schemes: tuple[str, ...], example: str) -> str:
+    """Give an address without space around it. Raises ValueError that does not repeat it: it may hold a password."""
+    try:
+        parts = urlsplit(value.strip())
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        usable = False
+    if not usable or any(sign.isspace() for sign in value.strip()):
+        raise ValueError(f"must be an address such as {example}")
+    return value.strip()
 
 
 def load_settings() -> Settings:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_schedule
 from stripe.params import _webhook_endpoint_create_params as stripes_own
 
 from stripe_cio_pipeline.errors import PolicyError
@@ -60,6 +61,44 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(content: dict[str, o
 def test_a_value_that_makes_no_sense_names_its_key(content: dict[str, object]) -> None:
     with pytest.raises(PolicyError, match=next(iter(content))):
         parse_policy(content)
+
+
+#: Lines that come due, and lines that Dagster or a calendar does not know.
+CRON = [
+    "0 * * * *",
+    "*/5 0-6 * * mon-fri",
+    "30 4 1,15 * *",
+    "0 3 * * 0",
+    "0 0 29 2 *",
+    "@daily",
+    "5/10 * * * *",
+    "0 0 * * 7",
+]
+NO_CRON = ["99 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 8", "* * * *", "0 0 * * * *", "each hour",
+           "1-0 * * * *", "*/0 * * * *", "-1 * * * *", "a * * * *", "0 0 31 2 *", "0 0 31 apr,jun *"]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", CRON)
+@pytest.mark.parametrize("name", ["sync", "reconcile", "verify"])
+def test_a_schedule_is_a_cron_line(line: str, name: str) -> None:
+    assert getattr(parse_policy({"schedule": {name: line}}).schedule, name) == line
+
+
+@pytest.mark.parametrize("line", NO_CRON)
+def test_a_schedule_that_would_never_come_due_names_its_key(line: str) -> None:
+    with pytest.raises(PolicyError, match=r"schedule\.sync: "):
+        parse_policy({"schedule": {"sync": line}})
+
+
+def test_what_is_taken_for_a_cron_line_is_one_for_dagster() -> None:
+    assert [line for line in CRON if not is_valid_cron_schedule(line)] == []
+
+
+@pytest.mark.parametrize("address", ["you", "you@", "@example.com", "you@example.com\nBcc: a@b.example", "a@b@c.d", ""])
+def test_an_address_for_alerts_is_an_address(address: str) -> None:
+    for content in ({"mail_to": [address]}, {"mail_from": address}):
+        with pytest.raises(PolicyError, match=r"alerts\.mail_"):
+            parse_policy({"alerts": content})
 
 
 @pytest.mark.parametrize("text", ["guard: [", "- a\n- b\n", "just words"])

@@ -80,3 +80,34 @@ def test_a_key_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_slash_at_the_end_of_an_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUSTOMERIO_TRACK_URL", "http://127.0.0.1:1/")
     assert load_settings().customerio_track_url == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("name", ["STRIPE_CIO_ALERT_WEBHOOK", "STRIPE_CIO_SMTP_URL", "STRIPE_API_BASE"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "notaurl",
+        "http://hooks.example:port/x",
+        "ftp://hooks.example/x",
+        "https://",
+        "smtp://",
+        "smtp://u:secret@:25",
+        "a b",
+    ],
+)
+def test_an_address_that_is_none_names_its_variable_and_is_not_shown(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=name.removeprefix("STRIPE_CIO_")) as refused:
+        load_settings()
+
+    assert not {value, "secret", "port/x"} & set(str(refused.value).split())
+
+
+def test_addresses_of_alerts_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_CIO_ALERT_WEBHOOK", "https://hooks.example.com/services/T0/B0")
+    monkeypatch.setenv("STRIPE_CIO_SMTP_URL", "smtps://user:pass%40word@mail.example.com:465")
+
+    assert load_settings().smtp_url is not None

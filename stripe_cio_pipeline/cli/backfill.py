@@ -10,6 +10,7 @@ import typer
 from stripe_cio_pipeline.cli.reports import ProgressBars, show, show_plan, show_rows
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.extract import OlderEvents, fetch_older_events
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import make_plan, preview
@@ -33,6 +34,11 @@ def backfill_events(
     What Stripe still has of them (30 days) is fetched first.
     """
     session = open_session(as_json=as_json, wait=wait)
+    if _moment(since) > time.time():
+        raise SettingsError(
+            f"--since {since:%Y-%m-%dT%H:%M:%S} is in the future: there are no events from then on.",
+            "Name a moment that has passed, in UTC.",
+        )
     output = session.output
     run_id = f"backfill-{uuid4()}"
     with output.progress() as progress:

@@ -16,7 +16,7 @@ from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
 from stripe_cio_pipeline.errors import PipelineError
-from stripe_cio_pipeline.model import check_models, lineage
+from stripe_cio_pipeline.model import check_models, compare_copies, lineage
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
 from stripe_cio_pipeline.settings import Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
@@ -103,12 +103,28 @@ def _findings() -> Iterator[Finding]:
 
 def _models(policy: Policy) -> Iterator[Finding]:
     try:
-        check_models(policy)
+        report = check_models(policy)
     except PipelineError as error:
         yield Finding.of("models", error)
-    else:
-        folder = policy.models.folder
-        yield Finding("models", "ok", f"the SQL in {folder} fits" if folder else "built-in SQL")
+        return
+    folder = policy.models.folder
+    advice = ""
+    if report.dated:
+        advice = (
+            f"{' and '.join(report.dated)} asks for the day: everybody is computed anew when it turns (UTC), and "
+            "whoever comes out otherwise is sent again."
+        )
+    yield Finding("models", "ok", f"the SQL in {folder} fits" if folder else "built-in SQL", advice)
+    for copy in compare_copies(folder) if folder else ():
+        if copy.equal:
+            said, what_to_do = (
+                "equals the built-in one",
+                "Delete it, unless you are about to edit it: upgrades reach it then.",
+            )
+        else:
+            said = "is a copy of a built-in file that has changed since"
+            what_to_do = "See what is new in the built-in one: stripe-cio init --all in an empty folder writes it."
+        yield Finding(copy.where, "ok", said, what_to_do)
 
 
 def _stripe(settings: Settings, policy: Policy) -> Iterator[Finding]:

@@ -104,11 +104,18 @@ def _ways(sources: Iterable[ColumnSource]) -> Iterator[tuple[str, str, str]]:
     """Put together what takes the same way through the models. `--json` has every column on the way."""
     ways: dict[tuple[str, str], list[str]] = {}
     for source in sources:
-        *models, last = [step.removeprefix("model.") for step in source.through]
+        *models, last = [step.removeprefix("model.") for step in source.through] or [""]
         steps = [*dict.fromkeys(step.partition(".")[0] for step in models), last]
+        if source.lost:
+            yield "?", _lost(source), " → ".join(steps)
+            continue
         ways.setdefault((source.table, " → ".join(steps)), []).append(source.field)
     for (table, steps_shown), fields in sorted(ways.items()):
         yield table.removeprefix("stripe."), "\n".join(_shorten(fields)), steps_shown
+
+
+def _lost(source: ColumnSource) -> str:
+    return f"cannot be followed at {source.lost}"
 
 
 def _shorten(fields: Iterable[str]) -> Iterator[str]:
@@ -126,6 +133,11 @@ def _shorten(fields: Iterable[str]) -> Iterator[str]:
 
 def _fields(sources: Iterable[ColumnSource]) -> str:
     fields: dict[str, dict[str, None]] = {}
+    lost: dict[str, None] = {}
     for source in sources:
-        fields.setdefault(source.table.removeprefix("stripe."), {})[source.field] = None
-    return "\n".join(f"{table}: {', '.join(names)}" for table, names in fields.items()) or "nothing from Stripe"
+        if source.lost:
+            lost[_lost(source)] = None
+        else:
+            fields.setdefault(source.table.removeprefix("stripe."), {})[source.field] = None
+    told = [f"{table}: {', '.join(names)}" for table, names in fields.items()]
+    return "\n".join([*told, *lost]) or "nothing from Stripe"

@@ -142,6 +142,13 @@ def show_model(output: Output, report: ModelReport) -> None:
     output.say(
         f"Modelled: {report.people:,} people, {report.changed:,} computed anew ({scope}), {duration(report.seconds)}"
     )
+    if report.day_turned:
+        output.say(
+            f"The day has turned (UTC), and {' and '.join(report.dated)} asks for it: {report.written:,} people come "
+            "out otherwise. That many updates are sent for it every day."
+        )
+    elif report.dated:
+        output.say(f"{' and '.join(report.dated)} asks for the day: everybody is computed anew when it turns (UTC).")
     for finding in report.findings:
         output.say(
             f"! {finding.column}: {finding.limit}, {finding.action} for {finding.people:,} people. {finding.advice}",

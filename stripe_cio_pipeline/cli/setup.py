@@ -12,11 +12,12 @@ from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.model import copy_models
 from stripe_cio_pipeline.policy import FILE_NAME
 
+All = Annotated[bool, typer.Option("--all", help="Copy every built-in model, also those that are seldom edited.")]
 Folder = Annotated[Path, typer.Argument(help="Where to write.", metavar="FOLDER")]
 
 
-def init(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Write stripe_cio.yaml, .env.example and the models folder to edit. Files that exist are left alone."""
+def init(folder: Folder = Path(), everything: All = False, as_json: Json = False) -> None:
+    """Write stripe_cio.yaml, .env.example, models/people.sql and events.sql to edit. What exists is left alone."""
     output = Output(as_json=as_json)
     written: list[Path] = []
     kept: list[Path] = []
@@ -32,10 +33,10 @@ def init(folder: Folder = Path(), as_json: Json = False) -> None:
                 path.write_text(content, encoding="utf-8")
                 written.append(path)
         models = folder / "models"
-        if models.exists():
+        if models.exists() and not everything:
             kept.append(models)
         else:
-            written += copy_models(models)
+            written += copy_models(models, everything=everything)
     except OSError as refused:
         raise SettingsError(
             f"{refused.filename or folder} cannot be written ({refused.strerror}).",
@@ -47,5 +48,8 @@ def init(folder: Folder = Path(), as_json: Json = False) -> None:
         output.say(f"– {path} was there and is left alone")
     output.say()
     output.say("Next: copy .env.example to .env, fill in the keys, and run stripe-cio check.")
-    output.say("A file in models/ replaces the built-in one of its name; delete those that you do not change.")
+    output.say(
+        "A file in models/ replaces the built-in one of its name. Delete those that you do not change, so that "
+        "upgrades reach them; stripe-cio init --all copies the others too."
+    )
     output.result({"written": written, "kept": kept})

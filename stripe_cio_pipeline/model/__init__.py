@@ -5,9 +5,9 @@ them before anything is sent, `lineage` follows an attribute back to Stripe's fi
 """
 
 from stripe_cio_pipeline.model.build import build, check_models
-from stripe_cio_pipeline.model.files import copy_models
-from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
-from stripe_cio_pipeline.model.trace import ColumnSource, lineage
+from stripe_cio_pipeline.model.files import compare_copies, copy_models
+from stripe_cio_pipeline.model.report import Column, ColumnSource, LimitFinding, ModelReport
+from stripe_cio_pipeline.model.trace import lineage
 
 __all__ = [
     "Column",
@@ -16,6 +16,7 @@ __all__ = [
     "ModelReport",
     "build",
     "check_models",
+    "compare_copies",
     "copy_models",
     "lineage",
 ]

@@ -8,15 +8,17 @@ stand in an attached database: DuckDB lets a transaction write to one database o
 import math
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.model import tables
 from stripe_cio_pipeline.model.check import located
+from stripe_cio_pipeline.model.columns import hold_to_columns
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
-from stripe_cio_pipeline.model.report import LimitFinding, ModelReport
-from stripe_cio_pipeline.model.rules import hold_to_rules
+from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
+from stripe_cio_pipeline.model.rules import asks_for_the_day, hold_to_rules
 from stripe_cio_pipeline.model.scope import Scope, keyed
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
@@ -38,8 +40,6 @@ _IN_PART = "(hash({{key}}) % {parts:d} = {part:d}) <> ({{key}} in (select custom
 #: How a query gets its name: `tables.show` or `tables.create`.
 Making = Callable[[Connection, str, str], None]
 
-EVENT_COLUMNS = ("event_id", "type", "customer_id", "created", "name", "data")
-
 
 def build(
     warehouse: Warehouse,
@@ -60,26 +60,43 @@ def build(
     models = load_models(policy.models.folder)
     hold_to_rules(models)
     with warehouse.transaction() as connection:
-        return _Build(connection, policy, models, run_id, full=full, part_size=part_size).run(lambda: now() - started)
+        running = _Build(connection, policy, models, run_id, day_of(started), full=full, part_size=part_size)
+        return running.run(lambda: now() - started)
 
 
-def check_models(policy: Policy) -> None:
+def check_models(policy: Policy) -> ModelReport:
     """Run all models over an empty warehouse in memory. Raises ModelError with file, line and column."""
-    build(Warehouse(":memory:"), policy, run_id="check")
+    return build(Warehouse(":memory:"), policy, run_id="check")
+
+
+def day_of(moment: float) -> str:
+    """Give the day of a moment in unix seconds, in UTC: `2026-01-31`."""
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
 class _Build:
     """One build inside the caller's transaction."""
 
     def __init__(
-        self, connection: Connection, policy: Policy, models: Models, run_id: str, *, full: bool, part_size: int | None
+        self,
+        connection: Connection,
+        policy: Policy,
+        models: Models,
+        run_id: str,
+        day: str,
+        *,
+        full: bool,
+        part_size: int | None,
     ) -> None:
         self._connection = connection
         self._policy = policy
         self._models = models
         self._run_id = run_id
+        self._day = day
+        self._dated = asks_for_the_day(models)
         self._full = full
         self._part_size = part_size
+        self._seq = -1
         self._shown: dict[str, str] = {}
         self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
@@ -90,16 +107,19 @@ class _Build:
         self._define()
         connection.execute(_ACTS.since("changed", self._mark))
         changed = tables.count(connection, "changed") > 0
-        stale = tuple(file for file in self._models.objects if self._is_stale(file.name, file.sql))
+        stale = tuple(file for file in self._models.objects if self._is_stale(file.name, *self._parts(file)))
         people_stale = bool(stale) or self._is_stale("people", *self._people_parts())
+        day_turned = self._day_turned() and not people_stale
+        people_stale = people_stale or day_turned
         events_stale = bool(stale) or self._is_stale("events", *self._event_parts())
         if not (changed or people_stale or events_stale or self._has_new_events()):
             return self._report(elapsed)
-        seq = next_seq(connection)
+        seq = self._seq = next_seq(connection)
         scope = self._objects(stale, narrow=changed and not people_stale)
         people = customers = 0
         findings: tuple[LimitFinding, ...] = ()
         if people_stale:
+            self._hold_to_columns(self._models.members)
             customers = tables.count(connection, "model.customers")
             people, findings = self._all_people(seq)
         elif scope is not None:
@@ -107,7 +127,9 @@ class _Build:
         if events_stale or self._has_new_events():
             self._events(full=events_stale)
         self._remember(seq)
-        return self._report(elapsed, changed=people, customers=customers, full=people_stale, findings=findings)
+        return self._report(
+            elapsed, changed=people, customers=customers, full=people_stale, day_turned=day_turned, findings=findings
+        )
 
     # What was built last.
 
@@ -115,8 +137,9 @@ class _Build:
         models, policy = self._models, self._policy
         return (
             *(
-                f"{file.name}\n{file.sql}"
+                f"{file.name}\n{part}"
                 for file in (models.functions, models.members, *models.helpers, models.people)
+                for part in self._parts(file)
             ),
             policy.identity.strategy,
             policy.identity.metadata_key or "",
@@ -126,19 +149,32 @@ class _Build:
     def _event_parts(self) -> tuple[str, ...]:
         events = self._policy.events
         names = [f"{kind} {name}" for kind, name in sorted(events.names.items())]
-        return self._models.functions.sql, self._models.events.sql, meant(events.forward), *names
+        return self._models.functions.sql, *self._parts(self._models.events), meant(events.forward), *names
+
+    def _parts(self, file: ModelFile) -> tuple[str, ...]:
+        """Give what a model is made of: its SQL, and the seeds that it reads."""
+        if file is self._models.functions:
+            return (file.sql,)
+        read = file.reads(seed.name for seed in self._models.seeds)
+        return file.sql, *(seed.digest for seed in self._models.seeds if seed.name in read)
 
     def _is_stale(self, name: str, *parts: str) -> bool:
         return self._full or self._known.get(f"model.sql.{name}") != fingerprint(*parts)
+
+    def _day_turned(self) -> bool:
+        """Whether models ask for the date, and it is not that of the last build of everybody."""
+        return bool(self._dated) and self._known.get("model.day") != self._day
 
     def _has_new_events(self) -> bool:
         return tables.count(self._connection, f"stripe.events where seq > {self._mark}") > 0
 
     def _remember(self, seq: int) -> None:
-        made = {f"model.sql.{file.name}": fingerprint(file.sql) for file in self._models.objects}
+        made = {f"model.sql.{file.name}": fingerprint(*self._parts(file)) for file in self._models.objects}
         made["model.sql.people"] = fingerprint(*self._people_parts())
         made["model.sql.events"] = fingerprint(*self._event_parts())
         made["model.mark"] = str(seq)
+        if self._dated:
+            made["model.day"] = self._day
         for cursor, value in made.items():
             if self._known.get(cursor) != value:
                 write_cursor(self._connection, cursor, value, self._run_id)
@@ -147,8 +183,12 @@ class _Build:
 
     def _define(self) -> None:
         """Make what every model may use: the functions, and the policy's strategy as the one-row table `identity`."""
+        if self._dated:
+            self._connection.execute(_ACTS["the_day"].replace("$day", self._day))
         with located(self._models.functions):
             self._connection.execute(self._models.functions.sql)
+        for seed in self._models.seeds:
+            tables.take(self._connection, seed.name, seed.content)
         identity = self._policy.identity
         self._connection.execute(_ACTS["identity"], [identity.strategy, identity.metadata_key])
 
@@ -160,6 +200,7 @@ class _Build:
             connection.execute(_ACTS["read_raw"])
             with located(file):
                 if file in stale:
+                    self._hold_to_columns(file)
                     tables.create(connection, f"model.{file.name}", file.query)
                 elif scope is not None:
                     scope.renew(file)
@@ -167,6 +208,14 @@ class _Build:
                     self._replace(file)
         connection.execute(_ACTS["read_typed"])
         return scope
+
+    def _hold_to_columns(self, file: ModelFile) -> tuple[Column, ...]:
+        """Give the columns of a model over what is shown. Raises ModelError where it cannot give them."""
+        with located(file):
+            columns = tables.columns_of(self._connection, file.query)
+        seeds = (name for seed in self._models.seeds for name in seed.columns)
+        hold_to_columns(file, columns, (*(each.sql for each in self._models), *seeds))
+        return columns
 
     def _replace(self, file: ModelFile) -> None:
         """Compute a typed table anew for the raw objects that changed: its first column says whose rows they are."""
@@ -286,11 +335,11 @@ class _Build:
         """Make the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
         for helper in self._models.helpers:
+            self._hold_to_columns(helper)
             with located(helper):
                 helpers(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
-        with located(people):
-            columns = tables.columns_of(connection, people.query)
+        columns = self._hold_to_columns(people)
         check_columns(people, columns)
         return (
             _ACTS["bookkept_people"]
@@ -324,13 +373,7 @@ class _Build:
             {"types": list(policy.names), "names": list(policy.names.values())},
         )
         with located(file):
-            names = {column.name for column in tables.columns_of(connection, file.query)}
-            missing = [name for name in EVENT_COLUMNS if name not in names]
-            if missing:
-                raise ModelError(
-                    f"{file.where} has no column {' and no column '.join(missing)}.",
-                    f"An event needs {', '.join(EVENT_COLUMNS)}.",
-                )
+            self._hold_to_columns(file)
             query = _ACTS["events"].replace("events_of_the_model", f"(\n{file.query})")
             if full:
                 tables.create(connection, "model.events", query)
@@ -345,6 +388,7 @@ class _Build:
         changed: int = 0,
         customers: int = 0,
         full: bool = False,
+        day_turned: bool = False,
         findings: tuple[LimitFinding, ...] = (),
     ) -> ModelReport:
         connection = self._connection
@@ -358,4 +402,7 @@ class _Build:
             full=full,
             findings=findings,
             seconds=elapsed(),
+            dated=self._dated,
+            day_turned=day_turned,
+            written=tables.count(connection, f"model.people where _seq = {self._seq:d}") if day_turned else 0,
         )

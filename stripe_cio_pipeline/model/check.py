@@ -13,7 +13,13 @@ from stripe_cio_pipeline.model.syntax import place
 _PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
 #: Messages of these quote the model's own text. Others may quote a value out of somebody's data and are not repeated.
-_ABOUT_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
+_ABOUT_SQL = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.SyntaxException,
+    duckdb.NotImplementedException,
+)
 
 
 @contextmanager

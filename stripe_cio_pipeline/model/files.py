@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from stripe_cio_pipeline.errors import ModelError
+from stripe_cio_pipeline.model.seeds import Seed, find_seeds
 from stripe_cio_pipeline.model.syntax import Reading, read_query
 
 #: Raw tables of the warehouse that a file in `objects/` may read.
@@ -18,10 +19,13 @@ RAW = ("customers", "subscriptions", "invoices", "charges", "products", "prices"
 #: Files with a meaning of their own; every other file beside them is a table for these to read.
 FIXED = ("functions", "members", "people", "events")
 
-#: Folders inside the user's, with SQL that makes typed tables.
-FOLDERS = ("objects",)
+#: Folders inside the user's: typed tables, and tables that are data.
+FOLDERS = ("objects", "seeds")
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
+#: The first line of a copy.
+_COPIED = "-- A copy of the built-in {name} ({hash}): take it away, and the built-in one counts again.\n"
+_COPY = re.compile(r"-- A copy of the built-in \S+ \((?P<hash>[0-9a-f]{12})\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,10 @@ class Models:
     helpers: tuple[ModelFile, ...]
     people: ModelFile
     events: ModelFile
+    seeds: tuple[Seed, ...] = ()
 
     def __iter__(self) -> Iterator[ModelFile]:
-        """Give every file, in the order of computing."""
+        """Give every file of SQL, in the order of computing."""
         yield from (self.functions, *self.objects, self.members, *self.helpers, self.people, self.events)
 
 
@@ -83,10 +88,12 @@ def load_models(folder: Path | None) -> Models:
         top |= _read(folder, f"{folder}/", builtin=False)
         if folder.joinpath("objects").is_dir():
             objects |= _read(folder / "objects", f"{folder}/objects/", builtin=False)
-    for name in sorted(set(objects) & set(top)):
-        raise ModelError(
-            f"{top[name].where} and {objects[name].where} would make one table, {name}.", "Rename one of them."
-        )
+    seeds = {} if folder is None else {seed.name: seed for seed in find_seeds(folder / "seeds")}
+    for one, other in ((top, objects), (seeds, top), (seeds, objects)):
+        for name in sorted(set(one) & set(other)):
+            raise ModelError(
+                f"{one[name].where} and {other[name].where} would make one table, {name}.", "Rename one of them."
+            )
     return Models(
         functions=top["functions"],
         objects=tuple(objects[name] for name in sorted(objects)),
@@ -94,6 +101,7 @@ def load_models(folder: Path | None) -> Models:
         helpers=_in_order([file for name, file in sorted(top.items()) if name not in FIXED]),
         people=top["people"],
         events=top["events"],
+        seeds=tuple(seeds.values()),
     )
 
 
@@ -108,19 +116,51 @@ def fingerprint(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def copy_models(folder: Path) -> list[Path]:
-    """Copy the built-in files into a folder, to edit them there, and name those written. What stands there is left."""
+def copy_models(folder: Path, *, everything: bool = False) -> list[Path]:
+    """Copy people.sql and events.sql into a folder, to edit them there, or all built-in files. Names those written.
+
+    What stands there is left. The first line of a copy tells of what it is one, for `compare_copies`.
+    """
     written: list[Path] = []
-    root = files("stripe_cio_pipeline.model").joinpath("sql")
-    for prefix, source in (("", root), ("objects/", root.joinpath("objects"))):
-        for file in sorted(source.iterdir(), key=lambda file: file.name):
-            target = folder / f"{prefix}{file.name}"
-            if not file.name.endswith(".sql") or target.exists():
-                continue
+    for file in load_models(None):
+        if not everything and file.name not in {"people", "events"}:
+            continue
+        target = folder / file.where.removeprefix("built-in ")
+        if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+            target.write_text(_COPIED.format(name=target.name, hash=_short_hash(file.sql)) + file.sql, encoding="utf-8")
             written.append(target)
     return written
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A user's file that replaces a built-in one: equal to it, or a copy of one that has changed since."""
+
+    where: str
+    equal: bool
+
+
+def compare_copies(folder: Path) -> list[Copy]:
+    """Find files that equal the built-in ones, and copies whose built-in file is another by now."""
+    built_in = {file.where.removeprefix("built-in "): file for file in load_models(None)}
+    found: list[Copy] = []
+    for name, file in built_in.items():
+        path = folder / name
+        if not path.exists():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        first, _, rest = text.partition("\n")
+        copied = _COPY.match(first)
+        if (rest if copied else text).strip() == file.sql.strip():
+            found.append(Copy(str(path), equal=True))
+        elif copied and copied["hash"] != _short_hash(file.sql):
+            found.append(Copy(str(path), equal=False))
+    return found
+
+
+def _short_hash(sql: str) -> str:
+    return fingerprint(sql)[:12]
 
 
 def _read(folder: Traversable, prefix: str, *, builtin: bool) -> dict[str, ModelFile]:
@@ -146,10 +186,10 @@ def _refuse_what_nobody_reads(folder: Path) -> None:
     """Refuse files and folders that were meant as models and would be passed over without a word."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name not in FOLDERS and not path.name.startswith("."):
-            if any(path.rglob("*.sql")):
+            if any(file.suffix in {".sql", ".csv"} for file in path.rglob("*")):
                 near = difflib.get_close_matches(path.name, FOLDERS, n=1, cutoff=0.0)[0]
                 raise ModelError(
-                    f"{path} holds SQL, and no model is read from a folder of that name.",
+                    f"{path} holds models or seeds, and none is read from a folder of that name.",
                     f"The nearest folder that is read: {folder / near}.",
                 )
         elif path.name.lower().endswith(".sql") and not path.name.endswith(".sql"):

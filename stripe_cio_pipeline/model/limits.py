@@ -7,6 +7,7 @@ in unix seconds. Sources: Customer.io's pages on invalid API requests, on attrib
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.check import position
 from stripe_cio_pipeline.model.files import ModelFile
+from stripe_cio_pipeline.model.kinds import converted, is_nested, is_text, is_whole, not_finite, objection
 from stripe_cio_pipeline.model.report import Column, LimitFinding
 from stripe_cio_pipeline.model.tables import quoted
 from stripe_cio_pipeline.warehouse import Connection
@@ -30,11 +31,12 @@ RESERVED = frozenset(
 )
 #: Setting these is allowed, and changes who gets mail.
 DELICATE = frozenset({"unsubscribed", "cio_subscription_preferences"})
+#: Names with a meaning of their own, which they have in lower case alone.
+MEANT = DELICATE | {"id", "email", "phone", "created_at", "timezone", "language"}
 
 #: Unix seconds reach this in the year 5138; what is larger was meant as milliseconds.
 LARGEST_SECONDS = 100_000_000_000
 
-_WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "DOUBLE", "FLOAT"})
 _ADVICE = {
     "value_bytes": f"Customer.io takes values up to {VALUE_BYTES:,} bytes: shorten it in people.sql, or set "
     "customerio.oversize_value.",
@@ -46,45 +48,46 @@ _ADVICE = {
 
 def check_columns(file: ModelFile, columns: tuple[Column, ...]) -> None:
     """Hold the columns of people.sql to what can be an attribute. Raises ModelError that names the column."""
-    names = [column.name for column in columns]
-    if "person_id" not in names:
-        raise ModelError(f"{file.where} has no column person_id.", "Give it back: it says whose row this is.")
-    attributes = [name for name in names if name != "person_id"]
+    attributes = [column for column in columns if column.name != "person_id"]
     if len(attributes) > ATTRIBUTES:
         raise ModelError(
             f"{file.where} gives {len(attributes)} attributes.",
             f"Customer.io takes {ATTRIBUTES} a person: take some out.",
         )
-    for name in attributes:
+    for column in attributes:
+        name = column.name
         where = f"{file.where}{position(file, name)}"
         if len(name.encode()) > NAME_BYTES:
             raise ModelError(
                 f"{where}: the name of attribute {name[:40]}… has {len(name.encode())} bytes.",
                 f"Customer.io takes {NAME_BYTES}: shorten it.",
             )
+        if not name or not name.isprintable() or set(name) & set('"\\'):
+            raise ModelError(
+                f"{where}: {name!a} cannot be the name of an attribute.",
+                "Name it without quotation marks, backslashes and control characters.",
+            )
         if name.lower() in RESERVED:
             raise ModelError(f"{where}: {name} is a name that Customer.io keeps for itself.", "Name it otherwise.")
+        if name.lower() in MEANT - {name}:
+            raise ModelError(
+                f"{where}: {name} is not {name.lower()} for Customer.io, and would be an attribute beside it.",
+                f"Write it {name.lower()}.",
+            )
         if name.startswith("_"):
             raise ModelError(
                 f"{where}: {name} begins with _, which marks bookkeeping that is never sent.", "Name it otherwise."
             )
-        if names.count(name) > 1:
-            raise ModelError(f"{where}: {name} is given twice.", "Take one out.")
-    for column in columns:
-        if column.type == "BLOB":
-            raise ModelError(
-                f"{file.where}{position(file, column.name)}: {column.name} is binary.", "Turn it into text."
-            )
+        if said := objection(column.type):
+            what, _, advice = said.partition(": ")
+            raise ModelError(f"{where}: {name} {what}.", advice[:1].upper() + advice[1:])
 
 
 def as_attribute(column: Column) -> str:
     """Give a column of `people` as SQL for its attribute: a time becomes unix seconds, a span becomes text."""
     name = quoted(column.name)
-    if column.type.startswith(("TIMESTAMP", "DATE")):
-        return f"cast(epoch(people.{name}) as bigint) as {name}"
-    if column.type.startswith(("INTERVAL", "TIME")):
-        return f"cast(people.{name} as varchar) as {name}"
-    return f"people.{name}"
+    value = converted(column.type, f"people.{name}")
+    return value if value == f"people.{name}" else f"{value} as {name}"
 
 
 def apply_limits(
@@ -121,17 +124,17 @@ def _checks(column: Column) -> list[tuple[str, str]]:
     checks: list[tuple[str, str]] = []
     if column.name == "person_id":
         return checks
-    if column.type == "VARCHAR":
+    if is_text(column.type):
         checks.append(("value_bytes", f"strlen({name}) > {VALUE_BYTES}"))
     elif column.type == "VARCHAR[]":
         # A short list cannot be too long as JSON, where quotes, commas and escapes make it longer.
         short = f"strlen(array_to_string({name}, '')) <= {VALUE_BYTES // 8}"
         checks.append(("value_bytes", f"not ({short}) and strlen(to_json({name})::varchar) > {VALUE_BYTES}"))
-    elif column.type == "JSON" or column.type.endswith("]") or column.type.startswith(("STRUCT", "MAP")):
+    elif is_nested(column.type):
         checks.append(("value_bytes", f"strlen(to_json({name})::varchar) > {VALUE_BYTES}"))
-    if column.type in {"DOUBLE", "FLOAT"}:
-        checks.append(("not_finite", f"not isfinite({name})"))
-    if column.name.endswith("_at") and (column.type in _WHOLE or column.type.startswith("DECIMAL")):
+    if broken := not_finite(column.type, name):
+        checks.append(("not_finite", broken))
+    if column.name.endswith("_at") and is_whole(column.type):
         checks.append(("milliseconds", f"abs({name}) >= {LARGEST_SECONDS}"))
     return checks
 

@@ -15,6 +15,7 @@ import duckdb
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.check import located, position
 from stripe_cio_pipeline.model.files import FIXED, RAW, ModelFile, Models, builtin_names
+from stripe_cio_pipeline.model.seeds import Seed
 from stripe_cio_pipeline.model.syntax import Mention, Reading, first_word, place, read_query
 from stripe_cio_pipeline.warehouse import Statements
 
@@ -23,16 +24,25 @@ _ACTS = Statements("stripe_cio_pipeline.model.acts")
 #: Tables of the schema `model` that no model makes.
 KEPT = frozenset({"owners", "new_owners", "former_people"})
 
+#: Functions that tell what time it is. While a model runs they say that it is the beginning of the day, in UTC, so that
+#: all people are computed for the same moment, at whatever hour and in however many builds (`the_day`).
+CLOCK = frozenset(
+    {
+        "now", "today", "current_date", "current_timestamp", "get_current_timestamp", "transaction_timestamp",
+        "localtimestamp", "current_localtimestamp",
+    }
+)  # fmt: skip
+_TIME_OF_DAY = frozenset({"current_time", "get_current_time", "localtime", "current_localtime"})
+
 #: Functions in `from` that read nothing but what they are given.
 _FROM_VALUES = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree", "repeat_row"})
 
 _MACRO = re.compile(r"create\s+(or\s+replace\s+)?temp(orary)?\s+(macro|function)\b", re.IGNORECASE)
-_MADE = re.compile(r"create or replace temp (?:table|view|macro) (\w+)")
+_MADE = re.compile(r"create or replace temp (?:table|view) (\w+)")
 #: How near a name has to be to another one for it to be a slip of the pen.
 _NEAR = 0.75
 
-_NOTHING_ELSE = "Models read the warehouse and nothing else."
-_ONE_SELECT = "A model is one select and changes nothing."
+_NOTHING_ELSE = "Models read the warehouse and nothing else. A table of your own is a CSV file in models/seeds/."
 
 
 def hold_to_rules(models: Models) -> None:
@@ -41,6 +51,19 @@ def hold_to_rules(models: Models) -> None:
     if problems:
         advice = list(dict.fromkeys(problem.advice for problem in problems if problem.advice))
         raise ModelError("\n".join(problem.what for problem in problems), " ".join(advice))
+
+
+def asks_for_the_day(models: Models) -> tuple[str, ...]:
+    """Tell where people.sql and its helpers ask what day it is: these have to be computed anew when it turns."""
+    clock = _clock(models.functions)
+    return tuple(
+        dict.fromkeys(
+            function.where
+            for file in (*models.helpers, models.people)
+            for function, _ in file.reading.functions
+            if function.name in clock
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +91,19 @@ def _problems(models: Models) -> Iterator[_Problem]:
             yield _Problem(wrong.what, wrong.advice)
             continue
         yield from _forbidden(reading, volatile)
+        yield from _frozen(file, reading, models)
         yield from _layer(file, reading, models)
+    for seed in models.seeds:
+        if seed.name in {*RAW, *FIXED} or not seed.name.isidentifier():
+            yield _Problem(f"{seed.where} cannot be a table: its name is taken or none.", "Rename the file.")
+        yield from _name(seed, models)
     yield from _unread(models)
 
 
 # Names.
 
 
-def _name(file: ModelFile, models: Models) -> Iterator[_Problem]:
+def _name(file: ModelFile | Seed, models: Models) -> Iterator[_Problem]:
     if file.name in builtin_names() and file not in models.objects:
         return
     if file.name in _reserved():
@@ -90,18 +118,19 @@ def _unread(models: Models) -> Iterator[_Problem]:
     read: dict[str, set[str]] = {}
     for file in others:
         try:
-            tables = {table.name for table in file.reading.tables}
+            names = {table.name for table in file.reading.tables}
         except ModelError:
             return  # told already, and what it reads is not known
-        for name in tables:
+        for name in names:
             read.setdefault(name, set()).add(file.name)
-    for file in others:
-        if file.name in builtin_names() or read.get(file.name, set()) - {file.name}:
+    made: list[ModelFile | Seed] = [*others, *models.seeds]
+    for table in made:
+        if table.name in builtin_names() or read.get(table.name, set()) - {table.name}:
             continue
-        near = difflib.get_close_matches(file.name, sorted(builtin_names()), n=1, cutoff=_NEAR)
-        if file in models.helpers or near:
+        near = difflib.get_close_matches(table.name, sorted(builtin_names()), n=1, cutoff=_NEAR)
+        if table not in models.objects or near:
             yield _Problem(
-                f"{file.where} makes the table {file.name}, which no model reads."
+                f"{table.where} makes the table {table.name}, which no model reads."
                 + (f" The nearest file that has a meaning is {near[0]}.sql." if near else ""),
                 "Rename it, read it in people.sql, or take it away.",
             )
@@ -133,16 +162,21 @@ def _layer(file: ModelFile, reading: Reading, models: Models) -> Iterator[_Probl
 def _readable(file: ModelFile, models: Models) -> tuple[set[str], set[str]]:
     """Give the tables that a file may read: those named alone, and those named with their schema."""
     typed = {each.name for each in models.objects}
+    seeds = {seed.name for seed in models.seeds}
     if file in models.objects:
-        return set(RAW), set()
+        return set(RAW) | seeds, set()
     if file is models.members:
-        return typed | {"identity"}, {"model.owners"}
+        return typed | seeds | {"identity"}, {"model.owners"}
     if file is models.events:
         made = typed | {"members", "people"}
-        return made | {"events"}, {f"model.{name}" for name in made} | {f"stripe.{name}" for name in (*RAW, "events")}
+        return made | seeds | {"events"}, {f"model.{name}" for name in made} | {
+            f"stripe.{name}" for name in (*RAW, "events")
+        }
     made = typed | {"members"}
     helpers = {each.name for each in models.helpers}
-    return made | helpers | {"identity"}, {f"model.{name}" for name in made} | {f"stripe.{name}" for name in RAW}
+    return made | helpers | seeds | {"identity"}, {f"model.{name}" for name in made} | {
+        f"stripe.{name}" for name in RAW
+    }
 
 
 def _unknown(file: ModelFile, table: Mention, readable: set[str]) -> _Problem:
@@ -159,11 +193,36 @@ def _forbidden(reading: Reading, volatile: frozenset[str]) -> Iterator[_Problem]
     for function in reading.table_functions:
         if function.name not in _FROM_VALUES:
             yield _Problem(f"{function.where}: a model cannot read from {function.name}(…).", _NOTHING_ELSE)
-    for function, _ in reading.functions:
+    for function, arguments in reading.functions:
         if function.name in volatile:
             yield _Problem(
                 f"{function.where}: {function.name} gives another value each time it is asked.",
                 "People would be sent again at every sync: take a value that follows from the rows.",
+            )
+        elif function.name in _TIME_OF_DAY:
+            yield _Problem(
+                f"{function.where}: {function.name} is the time of day, and people are computed once a day at most.",
+                "Take current_date or now(), which is the beginning of the day there.",
+            )
+        elif function.name == "age" and arguments == 1:
+            yield _Problem(
+                f"{function.where}: age(…) of one moment counts to a today of its own.", "Write age(current_date, …)."
+            )
+
+
+def _frozen(file: ModelFile, reading: Reading, models: Models) -> Iterator[_Problem]:
+    """Tell of values that would stay what they were on the day that they were computed."""
+    if file is models.people or file in models.helpers:
+        return
+    try:
+        clock = _clock(models.functions)
+    except ModelError:
+        return  # told already
+    for function, _ in reading.functions:
+        if function.name in clock:
+            yield _Problem(
+                f"{function.where}: {function.name} would stay what it was on the day of the computation.",
+                "Only people.sql and files beside it are computed anew when the day turns: ask for the date there.",
             )
 
 
@@ -208,6 +267,19 @@ def read_macros(file: ModelFile) -> tuple[Macro, ...]:
                 raise ModelError(f"{where}: {name} is a function that gives a table.", "Make it a model.")
             found.append(Macro(name, where, _at(read_query(f"select {definition}", file.where), where)))
     return tuple(found)
+
+
+def _clock(functions: ModelFile) -> frozenset[str]:
+    """Name the functions that tell what day it is, and those of functions.sql that ask them."""
+    known = set(CLOCK)
+    macros = read_macros(functions)
+    while found := {
+        macro.name
+        for macro in macros
+        if macro.name not in known and any(function.name in known for function, _ in macro.reading.functions)
+    }:
+        known |= found
+    return frozenset(known)
 
 
 def _at(reading: Reading, where: str) -> Reading:

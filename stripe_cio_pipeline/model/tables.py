@@ -5,6 +5,8 @@ DuckDB takes no parameters for names, so these few statements are pasted. Every 
 
 from collections.abc import Iterable
 
+import pyarrow as pa
+
 from stripe_cio_pipeline.model.report import Column
 from stripe_cio_pipeline.warehouse import Connection
 
@@ -46,6 +48,15 @@ def create(connection: Connection, table: str, query: str) -> None:
     """Fill a table anew. The query begins on a line of its own, so that errors can be found in its file."""
     kind = "temp table" if "." not in table else "table"
     connection.execute(f"create or replace {kind} {table} as\n{query}")
+
+
+def take(connection: Connection, name: str, content: pa.Table) -> None:
+    """Make a temporary table of data."""
+    connection.register("data of a seed", content)
+    try:
+        connection.execute(f'create or replace temp table {quoted(name)} as from "data of a seed"')
+    finally:
+        connection.unregister("data of a seed")
 
 
 def show(connection: Connection, name: str, query: str) -> None:

@@ -22,12 +22,26 @@ _MODELS: tuple[Literal["people", "members", "events"], ...] = ("people", "member
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A Stripe field that feeds an attribute, and the columns on the way."""
+    """A Stripe field that feeds an attribute, and the columns on the way; or the place where the way is lost.
+
+    `object` is empty where it is, and `seeds.<name>` for a table of the user's own.
+    """
 
     attribute: str
     object: str
     field: str
     through: tuple[str, ...]
+    lost: str = ""
+
+    @property
+    def is_of_stripe(self) -> bool:
+        """Whether this is a field of an object of Stripe's."""
+        return bool(self.object) and not self.object.startswith("seeds.")
+
+    @property
+    def words(self) -> str:
+        """Where the attribute comes from, for reading."""
+        return f"{self.object}.{self.field}" if self.object else f"what cannot be followed at {self.lost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,7 @@ def trace(policy: Policy) -> Traced:
 
 def _origins(found: Mapping[str, tuple[ColumnSource, ...]]) -> tuple[Origin, ...]:
     return tuple(
-        Origin(attribute, source.table.removeprefix("stripe."), source.field, source.through)
+        Origin(attribute, source.table.removeprefix("stripe."), source.field, source.through, source.lost)
         for attribute, sources in found.items()
         for source in sources
     )
@@ -66,7 +80,8 @@ def model_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineag
     """Give the lineage of a model: column from Stripe field."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
     # A field may feed an attribute by several ways; as an edge it counts once.
-    for attribute, kind, field in dict.fromkeys((origin.attribute, origin.object, origin.field) for origin in found):
+    edges = ((origin.attribute, origin.object, origin.field) for origin in found if origin.is_of_stripe)
+    for attribute, kind, field in dict.fromkeys(edges):
         deps.setdefault(attribute, []).append(
             dg.TableColumnDep(asset_key=names.asset("stripe", kind), column_name=field)
         )
@@ -120,7 +135,7 @@ def words(found: Iterable[Origin]) -> dict[str, str]:
     """Say of each attribute in one line where it comes from."""
     sources: dict[str, list[str]] = {}
     for origin in found:
-        sources.setdefault(origin.attribute, []).append(f"{origin.object}.{origin.field}")
+        sources.setdefault(origin.attribute, []).append(origin.words)
     return {name: "from " + ", ".join(dict.fromkeys(fields)) for name, fields in sources.items()}
 
 
@@ -144,12 +159,14 @@ def drawn(traced: Traced) -> dg.MetadataValue:
         return markdown(f"The models cannot be read: {traced.problem}")
     kept = traced.origins
     links = dict.fromkeys(
-        Link(f"stripe.{origin.object}", _shortened(origin.field), origin.attribute) for origin in kept
+        Link(f"stripe.{origin.object}", _shortened(origin.field), origin.attribute)
+        for origin in kept
+        if origin.is_of_stripe
     )
     rows: dict[str, tuple[list[str], list[str]]] = {}
     for origin in kept:
         fields, through = rows.setdefault(origin.attribute, ([], []))
-        fields.append(f"`{origin.object}.{origin.field}`")
+        fields.append(f"`{origin.words}`" if origin.object else origin.words)
         through.extend(f"`{step}`" for step in origin.through)
     return markdown(
         as_markdown(draw_lineage(tuple(links)), "Which Stripe fields feed which Customer.io attribute"),

@@ -194,6 +194,8 @@ def _tell_of_people(connection: Connection, names: Names, report: ModelReport, t
         "dagster/column_schema": column_schema(connection, "model.people", words(traced.origins)),
         "dagster/column_lineage": model_lineage(names, traced.origins),
         "attributes": len(report.columns),
+        **({"asks_for_the_day": " and ".join(report.dated)} if report.dated else {}),
+        **({"changed_with_the_day": report.written} if report.day_turned else {}),
         "preview": _people_preview(connection),
     }
 

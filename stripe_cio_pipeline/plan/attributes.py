@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
+from stripe_cio_pipeline.model.kinds import is_whole, kind_of
 from stripe_cio_pipeline.warehouse import Connection
-
-_AS_THEY_ARE = frozenset(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
-                          "UBIGINT", "UHUGEINT", "BOOLEAN"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +28,24 @@ class Attribute:
         key = "'" + f',"{self.name}":'.replace("'", "''") + "'"
         value = self._value(self.column)
         # An object of nulls alone is none.
-        present = value if self._is_nested else self.column
+        present = value if self._is_object else self.column
         return f"case when {present} is not null then {key} end, {value}"
 
     @property
-    def _is_nested(self) -> bool:
-        known = self.type in _AS_THEY_ARE or self.type.startswith("DECIMAL") or self.type == "VARCHAR"
-        return not known and not self.type.endswith("[]")
+    def _is_object(self) -> bool:
+        return self.type == "JSON" or kind_of(self.type).id in {"struct", "map"}
 
     def _value(self, column: str) -> str:
-        if self.type in _AS_THEY_ARE:
-            return column
-        if self.type.startswith("DECIMAL"):
+        kind = kind_of(self.type).id
+        if self._is_object:
+            # In objects, null removes here as everywhere in Customer.io and in the ledger.
+            return f"nullif(json_merge_patch('{{}}', to_json({column}))::varchar, 'null')"
+        if kind == "decimal":
             # As JSON writes numbers: 49.0 and not 49.00.
             return f"{column}::double"
-        if self.type == "VARCHAR" or self.type.endswith("[]"):
-            return f"to_json({column})::varchar"
-        # In objects, null removes here as everywhere in Customer.io and in the ledger.
-        return f"nullif(json_merge_patch('{{}}', to_json({column}))::varchar, 'null')"
+        if kind == "boolean" or is_whole(self.type):
+            return column
+        return f"to_json({column})::varchar"
 
 
 def attributes(connection: Connection) -> list[Attribute]:

@@ -40,9 +40,18 @@ def test_a_fresh_folder_gets_all_files_and_they_load(cli, tmp_path: Path) -> Non
     answer = cli("init", str(tmp_path / "new"))
     assert answer.exit_code == 0
     assert (tmp_path / "new" / ".env.example").exists()
-    assert (tmp_path / "new" / "models" / "people.sql").exists()
+    assert sorted(path.name for path in (tmp_path / "new" / "models").rglob("*")) == ["events.sql", "people.sql"]
     policy = load_policy(tmp_path / "new" / "stripe_cio.yaml")
     assert policy.models.folder == tmp_path / "new" / "models"
+
+
+def test_every_model_is_copied_where_that_is_asked_for(cli, tmp_path: Path) -> None:
+    cli("init", str(tmp_path / "new"))
+    answer = cli("init", "--all", str(tmp_path / "new"), "--json")
+
+    copies = {path.name for path in (tmp_path / "new" / "models").rglob("*.sql")}
+    assert {"functions.sql", "members.sql", "recurring.sql", "customers.sql"} < copies
+    assert str(tmp_path / "new" / "models" / "people.sql") not in answer.json["written"]
 
 
 def test_files_that_exist_are_left_alone(cli, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Raw Stripe objects, put straight into the warehouse as extraction leaves them."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ class Account:
         for kind, payloads in objects.items():
             self.put(kind, *payloads)
 
-    def build(self, policy: Policy | Mapping[str, Any] | None = None, *, full: bool = False) -> ModelReport:
+    def build(
+        self, policy: Policy | Mapping[str, Any] | None = None, *, full: bool = False, at: float | None = None
+    ) -> ModelReport:
+        """Build the model. `at` is the moment of the build, in unix seconds."""
         chosen = policy if isinstance(policy, Policy) else parse_policy(dict(policy or {}))
-        return build(self.warehouse, chosen, run_id="run-1", full=full)
+        return build(self.warehouse, chosen, run_id="run-1", full=full, now=time.time if at is None else lambda: at)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with self.warehouse.reading() as connection:

@@ -314,7 +314,7 @@ def test_everybody_anew_leaves_rows_that_are_the_same_as_they_stand(account: Acc
     account.build()
     before = account.people()
     edited = (tmp_path / "models" / "people.sql").resolve()
-    copy_models(edited.parent)
+    copy_models(edited.parent, everything=True)
     edited.write_text(edited.read_text().replace("owners.name as name", "'Customer of ' || owners.currency as name"))
     account.put("customers", customer(1, currency=None))
 
@@ -356,7 +356,7 @@ def test_who_leaves_the_model_is_told_to_the_plan(account: Account, how: dict[st
 def test_everybody_anew_moves_people_whose_deletion_no_attribute_tells(account: Account, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    (folder / "people.sql").write_text("select id as person_id, email from customers")
+    (folder / "people.sql").write_text("select id as person_id, id, email from customers")
     account.put("customers", customer(1), customer(2))
     account.build({"models": {"folder": str(folder)}})
     before = account.people()

@@ -29,7 +29,7 @@ def test_every_attribute_has_an_example() -> None:
 
 def test_the_edits_that_the_page_on_models_shows_work(tmp_path: Path) -> None:
     folder = tmp_path / "models"
-    copy_models(folder)
+    copy_models(folder, everything=True)
     page = (DOCS / "models.md").read_text(encoding="utf-8")
     diffs = re.findall(r"```diff\n# (\S+)\n(.*?)```", page, re.DOTALL)
     assert len(diffs) >= 3
@@ -40,7 +40,7 @@ def test_the_edits_that_the_page_on_models_shows_work(tmp_path: Path) -> None:
         text = (folder / name).read_text()
         assert before in text
         (folder / name).write_text(text.replace(before, after))
-    for name, sql in re.findall(r"```sql\n-- models/(\S+)\n(.*?)```", page, re.DOTALL):
+    for name, sql in re.findall(r"```(?:sql\n--|csv\n#) models/(\S+)\n(.*?)```", page, re.DOTALL):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(sql)
 

@@ -10,7 +10,7 @@ from stripe_cio_pipeline.model.report import ModelReport
 from stripe_cio_pipeline.policy import Customerio, Models, Policy
 from tests.model.account import Account
 
-PEOPLE = "select id as person_id, id, name, {columns} from customers"
+PEOPLE = "select id as person_id, id, null::varchar as email, name, {columns} from customers"
 
 
 def with_people(folder: Path, columns: str, oversize: str = "drop") -> Policy:
@@ -92,6 +92,37 @@ def test_what_json_cannot_say_is_left_out(account: Account, models: Path) -> Non
     assert ("share", "not_finite") in {(finding.column, finding.limit) for finding in report.findings}
 
 
+NOT_A_NUMBER = [
+    "'nan'::double",
+    "['inf'::double, 1]",
+    "struct_pack(share := 'nan'::double, text := 'a')",
+    "map {'share': 'nan'::float}",
+    "[struct_pack(shares := [map {'a': 'nan'::double}])]",
+]
+
+
+@pytest.mark.parametrize("value", NOT_A_NUMBER)
+def test_what_json_cannot_say_is_left_out_however_deep_it_stands(account: Account, models: Path, value: str) -> None:
+    # Of two people one has it: the other keeps what is fine.
+    report = built(account, with_people(models, f"case when name = 'b' then {value} end as share, 1 as x"))
+
+    assert [
+        (found.column, found.limit, found.action, found.people) for found in report.findings if found.column != "name"
+    ] == [("share", "not_finite", "dropped", 1)]
+    assert [person["share"] for person in account.people().values()] == [None, None]
+
+
+FINITE = ["[1.5::double, null]", "struct_pack(share := null::double)", "map {'share': 1::float}", "[]::double[]"]
+
+
+@pytest.mark.parametrize("value", FINITE)
+def test_numbers_that_json_can_say_stay(account: Account, models: Path, value: str) -> None:
+    report = built(account, with_people(models, f"{value} as share"))
+
+    assert [found.column for found in report.findings] == ["name"]
+    assert all(person["share"] is not None for person in account.people().values())
+
+
 def test_an_attribute_that_decides_who_gets_mail_is_noted(account: Account, models: Path) -> None:
     report = built(account, with_people(models, "true as unsubscribed"))
 
@@ -101,10 +132,22 @@ def test_an_attribute_that_decides_who_gets_mail_is_noted(account: Account, mode
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
+        ('1 as "Plan", 2 as plan', r"people\.sql:1:\d+: plan is given twice, as Plan too"),
+        ("1 as plan, 2 as plan", r"people\.sql:1:\d+: plan is given twice"),
+        ('1 as "Email"', r"people\.sql:1:\d+: Email is given twice, as email too"),
+        ('1 as "Created_At"', r"people\.sql:1:\d+: Created_At is not created_at for Customer\.io"),
+        ('1 as "say ""hello"""', r"'say \"hello\"' cannot be the name of an attribute"),
+        ('1 as "back\\slash"', r"cannot be the name of an attribute"),
+        ('1 as "two\nlines"', r"cannot be the name of an attribute"),
+        ("['a'::blob] as pictures", r"people\.sql:1:\d+: pictures is binary"),
+        ("struct_pack(a := 'a'::blob) as pictures", r"people\.sql:1:\d+: pictures is binary"),
+        ("'101'::bit as flags", r"people\.sql:1:\d+: flags is binary"),
+        ("row(1, 2) as pair", r"people\.sql:1:\d+: pair is a struct without names"),
+        ("union_value(a := 1) as either", r"people\.sql:1:\d+: either is of type UNION"),
         ("1 as cio_id", r"people\.sql:1:\d+: cio_id is a name that Customer\.io keeps"),
         ("1 as _mine", r"people\.sql:1:\d+: _mine begins with _"),
         (f"1 as {'n' * 151}", r"has 151 bytes"),
-        (", ".join(f"{n} as a{n}" for n in range(300)), r"gives 302 attributes"),
+        (", ".join(f"{n} as a{n}" for n in range(300)), r"gives 303 attributes"),
         ("'a'::blob as picture", r"picture is binary"),
     ],
 )

@@ -19,7 +19,7 @@ from tests.model.account import Account
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
-    copy_models(folder)
+    copy_models(folder, everything=True)
     return folder
 
 
@@ -260,7 +260,9 @@ def test_no_table_of_a_build_is_free_for_models(account: Account, models: Path) 
     account.build()
     account.put("customers", {"id": "cus_1", "created": 1, "email": "b@example.com"})
     with account.warehouse.transaction() as connection:
-        _Build(connection, Policy(), load_models(None), "run-1", full=False, part_size=None).run(lambda: 0.0)
+        _Build(connection, Policy(), load_models(None), "run-1", "2026-01-02", full=False, part_size=None).run(
+            lambda: 0.0
+        )
         made = {
             name
             for (name,) in connection.execute(
@@ -295,7 +297,7 @@ def test_a_folder_that_nobody_reads_is_refused(models: Path) -> None:
     (models / "object").mkdir()
     (models / "object" / "seats.sql").write_text("select 1")
 
-    assert re.search(r"models/object holds SQL.*nearest folder that is read: .*models/objects", refusal(models))
+    assert re.search(r"models/object holds models or seeds.*nearest folder.*: .*models/objects", refusal(models))
 
 
 def test_a_file_in_capitals_is_refused(models: Path) -> None:

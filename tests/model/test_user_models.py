@@ -1,11 +1,12 @@
 """Models of the user's own: replaced, extended, and wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import build, check_models, copy_models, lineage
+from stripe_cio_pipeline.model import build, check_models, compare_copies, copy_models, lineage
 from stripe_cio_pipeline.policy import Models, Policy
 from tests.model.account import Account
 
@@ -13,7 +14,7 @@ from tests.model.account import Account
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
-    copy_models(folder)
+    copy_models(folder, everything=True)
     return folder
 
 
@@ -37,8 +38,30 @@ def test_copying_again_leaves_an_edited_file_alone(models: Path) -> None:
     (models / "people.sql").write_text("select 1")
     (models / "events.sql").unlink()
 
-    assert copy_models(models) == [models / "events.sql"]
+    assert copy_models(models, everything=True) == [models / "events.sql"]
     assert (models / "people.sql").read_text() == "select 1"
+
+
+def test_people_and_events_alone_are_copied_unless_more_is_asked_for(tmp_path: Path) -> None:
+    assert [path.name for path in copy_models(tmp_path)] == ["people.sql", "events.sql"]
+    assert {path.name for path in copy_models(tmp_path, everything=True)} >= {"functions.sql", "customers.sql"}
+
+
+def test_copies_are_compared_with_the_built_in_files(tmp_path: Path) -> None:
+    copy_models(tmp_path, everything=True)
+    edited, older, bare = tmp_path / "people.sql", tmp_path / "events.sql", tmp_path / "objects" / "customers.sql"
+    edited.write_text(edited.read_text() + "-- Mine.\n")
+    # As a copy looks that another release made.
+    first, rest = older.read_text().split("\n", 1)
+    older.write_text(re.sub(r"\([0-9a-f]{12}\)", "(0123456789ab)", first) + "\n-- Another line.\n" + rest)
+    bare.write_text(bare.read_text().split("\n", 1)[1])
+
+    found = {Path(copy.where).name: copy.equal for copy in compare_copies(tmp_path)}
+
+    assert "people.sql" not in found
+    assert found.pop("events.sql") is False
+    assert found.keys() >= {"customers.sql", "members.sql", "recurring.sql"}
+    assert all(found.values())
 
 
 def test_a_metadata_field_is_one_line(account: Account, models: Path) -> None:
@@ -155,8 +178,68 @@ def test_a_join_that_repeats_a_person_is_refused(account: Account, models: Path)
 def test_people_without_person_id_are_refused(models: Path) -> None:
     (models / "people.sql").write_text("select id, name from customers")
 
-    with pytest.raises(ModelError, match=r"people\.sql has no column person_id"):
+    with pytest.raises(ModelError, match=r"people\.sql has no column person_id and no column email"):
         check_models(policy(models))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("people.sql", "    owners.usable_email as email,\n"),
+        ("objects/subscription_items.sql", "    coalesce(item.price.id, item.plan.id) as price_id,\n"),
+        ("objects/charges.sql", "    source_event_id,\n"),
+    ],
+)
+def test_a_column_that_is_read_later_is_missed_in_its_file(name: str, line: str, models: Path) -> None:
+    file = models / name
+    column = line.split()[-1].rstrip(",")
+    text = file.read_text()
+    if line not in text:
+        pytest.fail(f"{name} has no line {line!r}")
+    file.write_text(text.replace(line, ""))
+
+    with pytest.raises(ModelError, match=rf"{name} has no column {column}"):
+        check_models(policy(models))
+
+
+def test_an_identifier_is_text(models: Path) -> None:
+    edit(models / "people.sql", "owners.usable_email as email,", "1 as email,")
+
+    with pytest.raises(ModelError, match=r"people\.sql:\d+:\d+: email is INTEGER and no text"):
+        check_models(policy(models))
+
+
+@pytest.mark.parametrize(
+    ("name", "sql", "told"),
+    [
+        (
+            "plans.sql",
+            'select id as customer_id, 1 as plan, 2 as "Plan" from customers',
+            "Plan is given twice, as plan",
+        ),
+        (
+            "plans.sql",
+            'with two as (select id as customer_id, 1 as plan, 2 as "Plan" from customers) select * from two',
+            "two columns are called Plan, so that DuckDB made up the name Plan_1",
+        ),
+        ("plans.sql", "select * from customers join subscriptions on customers.id = customer_id", "id is given twice"),
+    ],
+)
+def test_a_helper_gives_each_name_once(name: str, sql: str, told: str, models: Path) -> None:
+    (models / name).write_text(sql)
+    edit(models / "people.sql", "cross join identity", "cross join identity left join plans on plans.customer_id = id")
+
+    with pytest.raises(ModelError) as raised:
+        check_models(policy(models))
+
+    assert told in str(raised.value)
+    assert "plans.sql:1:" in str(raised.value)
+
+
+def test_a_name_that_is_written_may_end_in_a_number(models: Path) -> None:
+    edit(models / "people.sql", "owners.name as name,", "owners.name as name, 1 as plan_1,")
+
+    check_models(policy(models))
 
 
 def test_events_need_their_columns(models: Path) -> None:

@@ -28,7 +28,7 @@ create or replace temp table identity as select ?::varchar as strategy, ?::varch
 
 -- name: lock
 -- From here on SQL of users runs: what it cannot be kept from otherwise it cannot change here.
-set allowed_configs = ['search_path', 'disabled_compression_methods'];
+set allowed_configs = ['search_path', 'disabled_compression_methods', 'TimeZone'];
 set lock_configuration = true
 
 -- name: read_raw

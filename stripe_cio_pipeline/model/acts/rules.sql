@@ -18,3 +18,22 @@ select 'txid_current'
 select keyword_name
 from duckdb_keywords()
 where keyword_category in ('reserved', 'type_function')
+
+-- name: the_day
+-- The clock as models see it: it stands at the beginning of a day, in UTC.
+set TimeZone = 'UTC';
+create or replace temp macro current_date() as date '$day';
+create or replace temp macro today() as date '$day';
+create or replace temp macro now() as timestamptz '$day 00:00:00+00';
+create or replace temp macro current_timestamp() as timestamptz '$day 00:00:00+00';
+create or replace temp macro get_current_timestamp() as timestamptz '$day 00:00:00+00';
+create or replace temp macro transaction_timestamp() as timestamptz '$day 00:00:00+00';
+create or replace temp macro localtimestamp() as timestamp '$day 00:00:00';
+create or replace temp macro current_localtimestamp() as timestamp '$day 00:00:00'
+
+-- name: read_seed
+-- A user's own table, with nothing guessed but types: what does not fit its header is an error.
+from read_csv(
+    $1, header = true, names = $2, delim = ',', quote = '"', escape = '"', strict_mode = true, null_padding = false,
+    ignore_errors = false, sample_size = -1
+)
