@@ -18,6 +18,8 @@
     │   ├── WarehouseLocked           exit 1   another process holds it
     │   ├── WarehouseBusy             exit 1   another process is building, planning or delivering
     │   ├── WarehouseMissing          exit 1   nothing has been synced yet
+    │   ├── WarehouseFull             exit 1   its disk is full
+    │   ├── WarehouseDamaged          exit 1   its file is damaged or not whole
     │   └── WarehouseVersionError     exit 2   it was written by a newer release
     ├── ModelError                    exit 2   a model's SQL is wrong: file, line, column
     └── GuardStop                     exit 3   the plan is larger than the guard lets through unapproved
@@ -121,6 +123,14 @@ class WarehouseBusy(WarehouseError):
 
 class WarehouseMissing(WarehouseError):
     """There is no warehouse yet and the command only reads."""
+
+
+class WarehouseFull(WarehouseError):
+    """The disk of the warehouse is full, or its quota is used up."""
+
+
+class WarehouseDamaged(WarehouseError):
+    """The warehouse's file is damaged or not whole."""
 
 
 class WarehouseVersionError(WarehouseError):

@@ -21,11 +21,15 @@ from pydantic import SecretStr
 from stripe_cio_pipeline.cli import backfill, checks, demo, explain, repair, serve, setup, status, sync
 from stripe_cio_pipeline.cli.output import Output, print_json
 from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.warehouse import fault_of
 
 DEBUG = "STRIPE_CIO_DEBUG"
 #: What typer gives for a Ctrl-C, by the shell's convention.
 _INTERRUPTED = 130
+#: Nothing for the group and for others.
+_PRIVATE = 0o077
 #: Waits below this are not worth a line.
 _LONG_WAIT_SECONDS = 2.0
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
@@ -85,6 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    # What is written is for whoever runs this and nobody else: the warehouse, what DuckDB keeps beside it, Dagster's
+    # storage. The files that `init` writes to be edited and shared are the exception.
+    before = os.umask(_PRIVATE)
+    if arguments[:1] == ["init"]:
+        os.umask(before)
+    try:
+        return _run(arguments)
+    finally:
+        os.umask(before)
+
+
+def _run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
@@ -103,12 +119,14 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except duckdb.CatalogException as error:
         if os.environ.get(DEBUG) == "1":
-            sys.stderr.write(redact("".join(traceback.format_exception(error))))
+            sys.stderr.write(visible(redact("".join(traceback.format_exception(error))), lines=True))
         what = "The warehouse lacks something that this release reads: an older release wrote it."
         return _fail(
             as_json, "WarehouseError", what, "Run stripe-cio sync once; it brings the warehouse up to date.", 1
         )
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
+        if fault := fault_of(error, "here"):
+            return _fail(as_json, type(fault).__name__, fault.what, fault.advice, fault.exit_code)
         return _unexpected(as_json, error)
     if outcome == _INTERRUPTED:
         return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", outcome)
@@ -123,7 +141,8 @@ def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:
 
 def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> int:
     errors = Output(as_json=True)
-    errors.bad(what)
+    # Only models have several findings at once, a line each. In any other message a line's end came from outside.
+    errors.bad(what if kind == "ModelError" else visible(what))
     if advice:
         errors.say(f"  {advice}")
     if as_json:
@@ -136,7 +155,7 @@ def _unexpected(as_json: bool, error: Exception) -> int:
     own = [frame for frame in frames if "stripe_cio_pipeline" in frame.filename] or frames
     where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "an unknown place"
     if os.environ.get(DEBUG) == "1":
-        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+        sys.stderr.write(visible(redact("".join(traceback.format_exception(error))), lines=True))
     # The exception's own words may hold a payload, so only its kind and place are told.
     return _fail(
         as_json,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import duckdb
 import httpx
@@ -46,11 +46,14 @@ class Finding:
         return cls(subject, "failed", error.what, error.advice, error.exit_code)
 
 
-def check(as_json: Json = False) -> None:
+def check(
+    alerts: Annotated[bool, typer.Option("--alerts", help="Send a test alert too, each way that is set up.")] = False,
+    as_json: Json = False,
+) -> None:
     """Prove settings, keys, each permission, region, clock and warehouse; say what to do about each failure."""
     output = Output(as_json=as_json)
     with output.console.status("Looking ..."):
-        findings = list(_findings())
+        findings = list(_findings(with_alerts=alerts))
     failed = [finding for finding in findings if finding.state == "failed"]
     output.table(
         "What a sync needs",
@@ -80,7 +83,7 @@ def _say_what_is_next(output: Output) -> None:
     )
 
 
-def _findings() -> Iterator[Finding]:
+def _findings(*, with_alerts: bool) -> Iterator[Finding]:
     try:
         settings = load_settings()
     except PipelineError as error:
@@ -99,6 +102,45 @@ def _findings() -> Iterator[Finding]:
     yield from _customerio(settings)
     yield from _clocks(settings)
     yield from _warehouse(settings, policy)
+    yield from _files(settings)
+    yield from _alerts(settings, policy, send=with_alerts)
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """Look whether anybody on this machine can read keys or people."""
+    for path in (Path(".env"), settings.home, Path(settings.warehouse_location)):
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        # A group may be meant, as on a volume of Kubernetes.
+        if mode & 0o007:
+            closed = "700" if path.is_dir() else "600"
+            yield Finding(
+                f"{path}",
+                "failed",
+                f"anybody on this machine may reach it (mode {mode & 0o777:03o})",
+                f"It holds keys or people: chmod {closed} {path}",
+                1,
+            )
+
+
+def _alerts(settings: Settings, policy: Policy, *, send: bool) -> Iterator[Finding]:
+    if policy.alerts.mail_to and settings.smtp_url is None:
+        yield Finding("alerts", "failed", "alerts.mail_to is set, and no mail server", "Set STRIPE_CIO_SMTP_URL.", 2)
+    elif settings.smtp_url is not None and not policy.alerts.mail_to:
+        yield Finding("alerts", "failed", "a mail server is set, and nobody to mail", "Set alerts.mail_to.", 2)
+    if not send:
+        return
+    tried = deliver.try_channels(settings, policy)
+    if not tried:
+        advice = "Set STRIPE_CIO_ALERT_WEBHOOK, or STRIPE_CIO_SMTP_URL and alerts.mail_to."
+        yield Finding("alerts", "failed", "nobody is told of anything", advice, 2)
+    for name, problem in tried.items():
+        if problem:
+            yield Finding(f"{name} alert", "failed", problem, "Correct its address, or look at what is behind it.", 1)
+        else:
+            yield Finding(f"{name} alert", "ok", "a test alert was taken")
 
 
 def _models(policy: Policy) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The configuration written out from where it is declared, so that there is no second copy to keep in step.
 
-That is `stripe_cio.yaml`, `.env.example`, and the tables of docs/configuration.md.
+That is `stripe_cio.yaml`, `.env`, and the tables of docs/configuration.md.
 """
 
 import re
@@ -70,9 +70,9 @@ def policy_yaml() -> str:
 
 
 def environment_example() -> str:
-    """Write the example of a `.env` file. Every line is commented out."""
+    """Write a `.env` file to fill in. Every line is commented out."""
     lines = [
-        "# Copy this to .env, fill in what you need and keep it out of version control.",
+        "# Fill in what you need, and keep this file to yourself and out of version control.",
         "# Variables of the shell win over this file.",
     ]
     for variable in variables():

@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from stripe_cio_pipeline.outside import visible, visible_json
+
 #: Columns of a table where the output is no terminal, such as a log file: Rich would take 80.
 _WIDTH_OF_A_FILE = 132
 
@@ -33,7 +35,7 @@ class Output:
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup."""
-        self.console.print(Text(text, style=style or ""), soft_wrap=True)
+        self.console.print(Text(visible(text, lines=True), style=style or ""), soft_wrap=True)
 
     def good(self, text: str) -> None:
         """Write a sentence about something that is as it should be."""
@@ -80,7 +82,7 @@ class Output:
 
 def print_json(value: Any) -> None:
     """Write one line of JSON on standard output."""
-    sys.stdout.write(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS).decode() + "\n")
+    sys.stdout.write(visible_json(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS).decode()) + "\n")
     sys.stdout.flush()
 
 
@@ -120,8 +122,8 @@ def readable(value: object) -> str:
         case list() | tuple():
             return ", ".join(readable(item) for item in value)
         case dict():
-            return orjson.dumps(plain(value)).decode()
-    return str(value)
+            return visible(orjson.dumps(plain(value)).decode())
+    return visible(str(value))
 
 
 def many(count: int, noun: str) -> str:
@@ -135,8 +137,8 @@ def attribute(value: object) -> str:
         case None:
             return "–"
         case str():
-            return value
-    return orjson.dumps(plain(value)).decode()
+            return visible(value)
+    return visible(orjson.dumps(plain(value)).decode())
 
 
 def moment(unix_seconds: float | None) -> datetime | None:

@@ -49,5 +49,5 @@ def open_session(*, as_json: bool = False, wait: float = LOCK_WAIT_SECONDS) -> S
 def fresh_home(home: Path) -> Path:
     """Give an empty folder for a sandbox's warehouse: that of an earlier one belongs to an account that is gone."""
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    home.mkdir(mode=0o700, parents=True)
     return home

@@ -1,5 +1,6 @@
 """`init`: the files that a user edits, written out with their defaults and meanings."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,21 +18,24 @@ Folder = Annotated[Path, typer.Argument(help="Where to write.", metavar="FOLDER"
 
 
 def init(folder: Folder = Path(), everything: All = False, as_json: Json = False) -> None:
-    """Write stripe_cio.yaml, .env.example, models/people.sql and events.sql to edit. What exists is left alone."""
+    """Write stripe_cio.yaml, .env, models/people.sql and events.sql to edit. What exists is left alone."""
     output = Output(as_json=as_json)
     written: list[Path] = []
     kept: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in (
-            (folder / FILE_NAME, policy_yaml()),
-            (folder / ".env.example", environment_example()),
+        for path, content, mode in (
+            (folder / FILE_NAME, policy_yaml(), 0o666),
+            (folder / ".env", environment_example(), 0o600),
         ):
-            if path.exists():
+            try:
+                opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            except FileExistsError:
                 kept.append(path)
-            else:
-                path.write_text(content, encoding="utf-8")
-                written.append(path)
+                continue
+            with os.fdopen(opened, "w", encoding="utf-8") as file:
+                file.write(content)
+            written.append(path)
         models = folder / "models"
         if models.exists() and not everything:
             kept.append(models)
@@ -47,7 +51,10 @@ def init(folder: Folder = Path(), everything: All = False, as_json: Json = False
     for path in kept:
         output.say(f"– {path} was there and is left alone")
     output.say()
-    output.say("Next: copy .env.example to .env, fill in the keys, and run stripe-cio check.")
+    output.say(
+        "Next: fill in the keys in .env, which only you can read, and run stripe-cio check. Keep .env out of version "
+        "control."
+    )
     output.say(
         "A file in models/ replaces the built-in one of its name. Delete those that you do not change, so that "
         "upgrades reach them; stripe-cio init --all copies the others too."

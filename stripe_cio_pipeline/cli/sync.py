@@ -72,7 +72,10 @@ def run_and_show(
     output, reports = session.output, Reports()
     started = time.monotonic()
     outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
-    with _instance(session.settings) if recorded else nullcontext() as instance, output.progress() as progress:
+    with (
+        _instance(session.settings, output.say) if recorded else nullcontext() as instance,
+        output.progress() as progress,
+    ):
         bars = ProgressBars(progress)
 
         def take(report: Any) -> None:
@@ -111,15 +114,15 @@ def _runner(instance: "DagsterInstance | None") -> Callable[..., SyncOutcome]:
 
 
 @contextmanager
-def _instance(settings: Settings) -> Iterator["DagsterInstance | None"]:
+def _instance(settings: Settings, tell: Callable[[str], object]) -> Iterator["DagsterInstance | None"]:
     """Give the instance whose runs `stripe-cio dev` shows, where there is one, so that this run is among them."""
     home = settings.home.absolute() / "dagster"
     if os.environ.get("DAGSTER_HOME") or not (home / "dagster.yaml").exists():
         yield None
         return
-    from dagster import DagsterInstance
+    from stripe_cio_pipeline.orchestration.run import recorder
 
-    with DagsterInstance.from_config(str(home)) as instance:
+    with recorder(home, tell) as instance:
         yield instance
 
 

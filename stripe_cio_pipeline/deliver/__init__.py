@@ -1,6 +1,6 @@
 """The last room: send the plan to Customer.io and write the outcome of every item to the ledger."""
 
-from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_alerts, raise_stale_alert
+from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_alerts, raise_stale_alert, try_channels
 from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
 from stripe_cio_pipeline.deliver.explain import Explanation, explain
@@ -26,5 +26,6 @@ __all__ = [
     "raise_alerts",
     "raise_stale_alert",
     "retry",
+    "try_channels",
     "verify",
 ]

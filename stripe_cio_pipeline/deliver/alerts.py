@@ -4,6 +4,7 @@ The state is kept in the warehouse. A message names subjects, counts and what to
 """
 
 import smtplib
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from stripe_cio_pipeline.deliver.delivery import DeliveryReport
-from stripe_cio_pipeline.errors import GuardStop, SettingsError
+from stripe_cio_pipeline.errors import GuardStop
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Statements, Warehouse, replace
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 _SECONDS = 10.0
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Subject = Literal["run", "guard", "rejections", "stale"]
 State = Literal["bad", "good"]
@@ -59,12 +61,15 @@ def raise_alerts(
 ) -> AlertReport:
     """Tell what changed with a run that ended: with `error`, or well, with what its delivery reports.
 
-    A failing channel never fails the run: the change is told again next time. `channels` replaces the webhook and the
-    mail that the settings name.
+    A failing channel never fails the run: the change is told again next time. Nothing that goes wrong here is raised,
+    because a run stays what it was. `channels` replaces the webhook and the mail that the settings name.
     """
-    return tell(
-        warehouse, settings, policy, situations(policy, error, report), run_id=run_id, now=now, channels=channels
-    )
+    try:
+        return tell(
+            warehouse, settings, policy, situations(policy, error, report), run_id=run_id, now=now, channels=channels
+        )
+    except Exception:  # whatever it is, the run's own outcome is the one to tell
+        return AlertReport((), ("alerts",))
 
 
 def raise_stale_alert(
@@ -134,7 +139,7 @@ def tell(
     for name, channel in reached.items():
         try:
             channel(title, text)
-        except (OSError, httpx.HTTPError, smtplib.SMTPException):
+        except Exception:  # also what an address raises that no library expected
             failed.append(name)
     if reached and len(failed) == len(reached):
         return AlertReport((), tuple(failed))
@@ -153,6 +158,27 @@ def tell(
         ]
         replace(connection, "pipeline.alerts", ["subject"], rows)
     return AlertReport(tuple(one.subject for one in changed), tuple(failed))
+
+
+def try_channels(settings: Settings, policy: Policy) -> dict[str, str]:
+    """Send a test alert each way that is set up, and give what went wrong by its name: nothing where it was taken."""
+    found: dict[str, str] = {}
+    for name, channel in _channels(settings, policy).items():
+        try:
+            channel("stripe-cio: a test alert", "stripe-cio: a test alert, sent by stripe-cio check --alerts.")
+        except httpx.HTTPStatusError as refused:
+            found[name] = f"it answers with {refused.response.status_code}"
+        except ssl.SSLCertVerificationError as refused:
+            found[name] = f"its certificate cannot be verified ({refused.verify_message})"
+        except smtplib.SMTPNotSupportedError as refused:
+            found[name] = str(refused)
+        except smtplib.SMTPResponseException as refused:
+            found[name] = f"it answers with {refused.smtp_code}"
+        except Exception as refused:  # an address or a password may stand in its words
+            found[name] = f"it cannot be reached ({type(refused).__name__})"
+        else:
+            found[name] = ""
+    return found
 
 
 _TITLES: dict[Subject, str] = {
@@ -195,24 +221,30 @@ def post(address: str, text: str) -> None:
 
 
 def mail(url: str, policy: Policy, title: str, text: str) -> None:
-    """Send a mail by `smtp://user:password@host:port`; `smtps://` speaks TLS from the start, `smtp://` when offered."""
+    """Send a mail by `smtp://user:password@host:port`; `smtps://` speaks TLS from the start, `smtp://` when offered.
+
+    Certificates are verified against the system's. A password is given under TLS only, or to this machine itself.
+    Raises OSError (of which ssl's and smtplib's errors are kinds) where the mail was not taken.
+    """
     parts = urlsplit(url)
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise SettingsError(
-            "STRIPE_CIO_SMTP_URL is not an address of a mail server.", "Write smtp://user:password@host:587."
-        )
+    host = parts.hostname or ""
+    trusted = ssl.create_default_context()
     message = EmailMessage()
     message["Subject"] = title
     message["From"] = policy.alerts.mail_from or policy.alerts.mail_to[0]
     message["To"] = ", ".join(policy.alerts.mail_to)
     message.set_content(text)
-    if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(parts.hostname, parts.port or 465, timeout=_SECONDS)
+    is_secret = parts.scheme == "smtps"
+    if is_secret:
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=trusted)
     else:
-        server = smtplib.SMTP(parts.hostname, parts.port or 587, timeout=_SECONDS)
+        server = smtplib.SMTP(host, parts.port or 587, timeout=_SECONDS)
     with server:
-        if parts.scheme == "smtp" and (server.ehlo()[0] == 250) and server.has_extn("starttls"):
-            server.starttls()
+        if not is_secret and server.ehlo()[0] == 250 and server.has_extn("starttls"):
+            server.starttls(context=trusted)
+            is_secret = True
         if parts.username:
+            if not is_secret and host not in _THIS_MACHINE:
+                raise smtplib.SMTPNotSupportedError("the server offers no TLS, and a password is not given without")
             server.login(unquote(parts.username), unquote(parts.password or ""))
         server.send_message(message)

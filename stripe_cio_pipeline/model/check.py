@@ -9,6 +9,7 @@ import duckdb
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.files import ModelFile
 from stripe_cio_pipeline.model.syntax import place
+from stripe_cio_pipeline.warehouse import fault_of
 
 _PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
@@ -28,6 +29,8 @@ def located(file: ModelFile) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        if fault_of(error, "") is not None:
+            raise  # no fault of the file's: told where the warehouse is closed
         raise _describe(file, error) from None
 
 
@@ -42,8 +45,6 @@ def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
     advice = (
         "This is a defect of this package: please report it." if file.builtin else "Correct the file; nothing was sent."
     )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return ModelError(f"{file.where} needs more memory than DuckDB may use.", "Raise the warehouse's memory limit.")
     if not isinstance(error, _ABOUT_SQL):
         return ModelError(f"{file.where} cannot run on this data ({type(error).__name__}).", advice)
     reason = message.split("\n", 1)[0].strip().rstrip(".")

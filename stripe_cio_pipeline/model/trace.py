@@ -18,6 +18,7 @@ from stripe_cio_pipeline.model.columns import EVENT_COLUMNS, MEMBER_COLUMNS
 from stripe_cio_pipeline.model.files import ModelFile, load_models
 from stripe_cio_pipeline.model.following import Tracer, as_expression
 from stripe_cio_pipeline.model.report import ColumnSource
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.policy import Policy
 
 
@@ -47,7 +48,7 @@ def lineage(
     if attribute is not None:
         if attribute not in names:
             where = getattr(models, model).where
-            raise ModelError(f"{where} gives no attribute {attribute}.", f"It gives: {', '.join(names)}.")
+            raise ModelError(f"{where} gives no attribute {visible(attribute)}.", f"It gives: {', '.join(names)}.")
         names = [attribute]
     return {name: tuple(dict.fromkeys(tracer.trace(model, name))) for name in names}
 

@@ -23,7 +23,8 @@ _NO_ADVERTISEMENT = "ignore:Function `dev_command` is superseded"
 def prepare_home(settings: Settings) -> Path:
     """Make the Dagster home under STRIPE_CIO_HOME and give its path. Files that are there already are kept."""
     home = settings.home.absolute() / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    settings.home.absolute().mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
     for name in _FILES:
         if not (home / name).exists():
             shipped = files("stripe_cio_pipeline.orchestration").joinpath("instance", name)

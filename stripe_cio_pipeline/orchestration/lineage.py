@@ -13,8 +13,9 @@ import dagster as dg
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import ColumnSource, lineage
 from stripe_cio_pipeline.orchestration.drawings import Link, as_markdown, draw_lineage
-from stripe_cio_pipeline.orchestration.metadata import markdown, table
+from stripe_cio_pipeline.orchestration.metadata import Markup, markdown, table
 from stripe_cio_pipeline.orchestration.names import Names
+from stripe_cio_pipeline.outside import escaped
 from stripe_cio_pipeline.policy import Policy
 
 _MODELS: tuple[Literal["people", "members", "events"], ...] = ("people", "members", "events")
@@ -156,7 +157,7 @@ def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...
 def drawn(traced: Traced) -> dg.MetadataValue:
     """Draw the whole way as a picture, and write it as a table below, field by field."""
     if traced.problem:
-        return markdown(f"The models cannot be read: {traced.problem}")
+        return markdown(f"The models cannot be read: {escaped(traced.problem)}")
     kept = traced.origins
     links = dict.fromkeys(
         Link(f"stripe.{origin.object}", _shortened(origin.field), origin.attribute)
@@ -166,17 +167,20 @@ def drawn(traced: Traced) -> dg.MetadataValue:
     rows: dict[str, tuple[list[str], list[str]]] = {}
     for origin in kept:
         fields, through = rows.setdefault(origin.attribute, ([], []))
-        fields.append(f"`{origin.words}`" if origin.object else origin.words)
-        through.extend(f"`{step}`" for step in origin.through)
+        fields.append(escaped(origin.words))
+        through.extend(escaped(step) for step in origin.through)
     return markdown(
         as_markdown(draw_lineage(tuple(links)), "Which Stripe fields feed which Customer.io attribute"),
         table(
             ("Customer.io attribute", "Stripe fields", "through"),
             (
-                (f"**{name}**", ", ".join(dict.fromkeys(fields)), ", ".join(dict.fromkeys(through)))
+                (
+                    Markup(f"**{escaped(name)}**"),
+                    Markup(", ".join(dict.fromkeys(fields))),
+                    Markup(", ".join(dict.fromkeys(through))),
+                )
                 for name, (fields, through) in rows.items()
             ),
-            longest_cell=4_000,
         ),
     )
 

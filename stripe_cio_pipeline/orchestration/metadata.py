@@ -11,6 +11,8 @@ from typing import Any
 
 import dagster as dg
 
+from stripe_cio_pipeline.outside import escaped
+
 #: An address, wherever it stands in a text. Generous: to mask too much is no harm.
 _EMAIL = re.compile(r"([^\s@\"'<>(),;:|=]{1,2})[^\s@\"'<>(),;:|=]*@([^\s@\"'<>(),;:|]+)")
 _KEY = re.compile(r"\b((?:rk|sk|pk|whsec|rkcs|sk_org)_(?:live_|test_)?)[A-Za-z0-9]{6,}")
@@ -63,11 +65,11 @@ def table(
     nothing: str = "Nothing yet.",
     longest_cell: int = _LONGEST_CELL,
 ) -> str:
-    """Write a Markdown table, masked, with cells over `longest_cell` characters cut."""
+    """Write a Markdown table of values, masked and escaped, with cells over `longest_cell` characters cut."""
     lines = [_line([_cell(value, longest_cell) for value in row]) for row in rows]
     if not lines:
         return nothing
-    return "\n".join([_line(columns), _line(["---"] * len(columns)), *lines])
+    return "\n".join([_line([escaped(column) for column in columns]), _line(["---"] * len(columns)), *lines])
 
 
 def numbers(values: Mapping[str, float | None]) -> dict[str, dg.MetadataValue]:
@@ -90,14 +92,27 @@ def figures(report: Any) -> dict[str, dg.MetadataValue]:
     )
 
 
+def listed(lines: Iterable[str]) -> str:
+    """Write a Markdown list of sentences that may hold text from outside, masked and escaped."""
+    return "\n".join(f"- {escaped(masked(line))}" for line in lines)
+
+
 def markdown(*parts: str) -> dg.MetadataValue:
     """Put paragraphs, tables and pictures below one another."""
     return dg.MetadataValue.md("\n\n".join(part for part in parts if part))
 
 
+class Markup(str):
+    """Markdown of our own, for a cell of a table: what stands in it from outside went through `escaped`."""
+
+    __slots__ = ()
+
+
 def _cell(value: Any, longest: int) -> str:
-    text = masked(readable(value)).replace("\n", " ").replace("|", "\\|").replace("<", "&lt;")
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    if isinstance(value, Markup):
+        return value
+    text = masked(readable(value)).replace("\n", " ")
+    return escaped(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -2,9 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -85,7 +86,7 @@ def run_sync(
     )
     started = time.monotonic()
     try:
-        with _instance(instance) as used:
+        with _instance(instance, on_wait or (lambda _: None)) as used:
             result = definitions.resolve_job_def("sync").execute_in_process(
                 instance=used,
                 raise_on_error=False,
@@ -114,19 +115,52 @@ def run_sync(
     )
 
 
-def _instance(given: dg.DagsterInstance | None) -> AbstractContextManager[dg.DagsterInstance]:
+@contextmanager
+def recorder(home: Path, tell: Callable[[str], object]) -> Iterator[dg.DagsterInstance | None]:
+    """Open the instance under a Dagster home, so that a run is recorded there. None where its storage is damaged.
+
+    That is told: all state that matters is in the warehouse, so the run goes on without being recorded.
+    """
+    with ExitStack() as held:
+        instance: dg.DagsterInstance | None = None
+        try:
+            instance = held.enter_context(dg.DagsterInstance.from_config(str(home)))
+            _look_into(instance)
+        except Exception as damaged:  # whatever its databases raise: errors of sqlalchemy, sqlite, alembic and Dagster
+            instance = None
+            tell(
+                f"! Dagster's storage in {home} cannot be used ({type(damaged).__name__}), so this run is not "
+                f"recorded. No data is in it: move {home}/storage away, and Dagster begins a new history."
+            )
+        yield instance
+
+
+def _look_into(instance: dg.DagsterInstance) -> None:
+    """Read a little from each of an instance's databases. Raises what they raise."""
+    instance.get_run_records(limit=1)
+    instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION), limit=1)
+    instance.all_instigator_state()
+
+
+def _instance(
+    given: dg.DagsterInstance | None, tell: Callable[[str], object]
+) -> AbstractContextManager[dg.DagsterInstance]:
     if given is not None:
         return nullcontext(given)
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         return dg.DagsterInstance.ephemeral()
     try:
-        return dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get()
     except dg.DagsterError as refused:
         raise SettingsError(
             f"The Dagster instance in {home} cannot be opened: {str(refused).splitlines()[0]}",
             "Correct DAGSTER_HOME, or unset it: a sync from the command line needs none.",
         ) from None
+    except Exception as damaged:  # as in `recorder`
+        tell(f"! Dagster's storage in {home} cannot be used ({type(damaged).__name__}), so this run is not recorded.")
+        return dg.DagsterInstance.ephemeral()
+    return instance
 
 
 def _why(result: dg.ExecuteInProcessResult, notes: _Notebook, warehouse: Warehouse) -> BaseException:

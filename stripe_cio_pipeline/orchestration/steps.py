@@ -15,6 +15,7 @@ from stripe_cio_pipeline.errors import (
 )
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.sync import Opened, noting_failure
 from stripe_cio_pipeline.sync.runs import Kind
 
@@ -52,8 +53,11 @@ def a_step(
             yield opened
     except PipelineError as error:
         failure = dg.Failure(
-            description=str(error),
-            metadata={"what happened": error.what, "what to do": error.advice or "Run it again."},
+            description=visible(str(error), lines=True),
+            metadata={
+                "what happened": visible(error.what, lines=True),
+                "what to do": visible(error.advice, lines=True) or "Run it again.",
+            },
             allow_retries=False,
         )
         if is_tried_again(error):

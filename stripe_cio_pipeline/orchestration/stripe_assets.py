@@ -18,9 +18,10 @@ from stripe_cio_pipeline.extract import (
 )
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
-from stripe_cio_pipeline.orchestration.metadata import figures, markdown, masked, moment, numbers, table
+from stripe_cio_pipeline.orchestration.metadata import figures, listed, markdown, masked, moment, numbers, table
 from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.sync import begin_run, failure_of, finish_run, read_stripe
 from stripe_cio_pipeline.warehouse import Connection
 
@@ -96,7 +97,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
         with a_step(context, names) as opened:
             report = read_stripe(opened, context.run.run_id, None if len(selected) > len(keys) else selected)
             for warning in report.warnings:
-                context.log.warning(warning)
+                context.log.warning(visible(masked(warning)))
             failed = {failure.object for failure in report.failures}
             with opened.warehouse.reading() as connection:
                 results: list[dg.MaterializeResult[None]] = [
@@ -203,11 +204,7 @@ def _tell_of_feed(connection: Connection, report: ExtractReport, traced: Traced)
         ),
         "newest": moment(report.watermark),
         "healed a gap": report.healed_gap,
-        **(
-            {"warnings": markdown("\n".join(f"- {masked(line)}" for line in report.warnings))}
-            if report.warnings
-            else {}
-        ),
+        **({"warnings": markdown(listed(report.warnings))} if report.warnings else {}),
         "dagster/column_schema": column_schema(
             connection, "stripe.events", COLUMNS, extra=fields_read(traced.events, "events")
         ),
@@ -250,9 +247,5 @@ def _tell_of_proof(report: ReconcileReport) -> dict[str, Any]:
                 ),
             )
         ),
-        **(
-            {"warnings": markdown("\n".join(f"- {masked(line)}" for line in report.warnings))}
-            if report.warnings
-            else {}
-        ),
+        **({"warnings": markdown(listed(report.warnings))} if report.warnings else {}),
     }

@@ -173,8 +173,8 @@ def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = Non
 def _note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exception) -> None:
     if not opened.warehouse.exists:
         return
-    # The first error is the one to tell, also where the warehouse is what cannot be used.
-    with suppress(PipelineError):
+    # The first error is the one to tell, also where the warehouse is what cannot be used: nothing here changes a run.
+    with suppress(Exception):
         what = error.what if isinstance(error, PipelineError) else type(error).__name__
         finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
         if kind == "sync":

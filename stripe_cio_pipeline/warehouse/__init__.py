@@ -2,6 +2,7 @@
 
 from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
 from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse.faults import fault_of
 from stripe_cio_pipeline.warehouse.rows import replace
 from stripe_cio_pipeline.warehouse.statements import Statements, read_script
 from stripe_cio_pipeline.warehouse.turn import Turn
@@ -11,6 +12,7 @@ __all__ = [
     "Statements",
     "Turn",
     "Warehouse",
+    "fault_of",
     "last_seq",
     "next_seq",
     "read_cursor",

@@ -19,6 +19,7 @@ from stripe_cio_pipeline.errors import (
     WarehouseMissing,
     WarehouseVersionError,
 )
+from stripe_cio_pipeline.warehouse.faults import fault_of
 from stripe_cio_pipeline.warehouse.migrations import migrate
 
 Connection = duckdb.DuckDBPyConnection
@@ -92,7 +93,7 @@ class Warehouse:
         """Make the folder that the warehouse lies in. Raises WarehouseError."""
         folder = Path(self.location).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as refused:
             raise WarehouseError(
                 f"The folder {folder} for the warehouse cannot be made ({refused.strerror}).",
@@ -109,8 +110,10 @@ class Warehouse:
                 migrate(connection)
                 self._migrated = True
             yield connection
+        except (duckdb.Error, OSError, MemoryError) as error:
+            raise fault_of(error, self.location) or error from None
         finally:
-            connection.close()
+            self._close(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -129,6 +132,8 @@ class Warehouse:
         connection = self._open(read_only=True)
         try:
             yield connection
+        except (duckdb.Error, OSError, MemoryError) as error:
+            raise fault_of(error, self.location) or error from None
         finally:
             connection.close()
 
@@ -140,7 +145,7 @@ class Warehouse:
             except duckdb.Error as refused:
                 message = str(refused)
                 if not _is_busy(message):
-                    raise self._explain(message) from None
+                    raise self._explain(refused) from None
         raise self._locked(message)
 
     def _connect_once(self, *, read_only: bool) -> Connection:
@@ -163,6 +168,7 @@ class Warehouse:
             # ATTACH takes no parameters; the place is a setting of whoever runs this.
             connection.execute(f"attach '{place}' as warehouse (storage_version '{STORAGE_VERSION}')")
             connection.execute("detach warehouse")
+            Path(self.location).chmod(0o600)
         finally:
             connection.close()
 
@@ -174,7 +180,17 @@ class Warehouse:
             "Wait until that process has finished, or close it if it is a DuckDB shell, and run this again.",
         )
 
-    def _explain(self, message: str) -> WarehouseError:
+    def _close(self, connection: Connection) -> None:
+        """Close a connection that wrote. What closing tidies up (a checkpoint) is not lost where it fails."""
+        try:
+            connection.close()
+        except duckdb.Error as error:
+            if fault := fault_of(error, self.location):
+                raise fault from None
+            raise
+
+    def _explain(self, refused: duckdb.Error) -> WarehouseError:
+        message = str(refused)
         if "version number" in message or "storage version" in message.lower():
             return WarehouseVersionError(
                 f"The warehouse {self.location} was written by a newer DuckDB than the one installed here "
@@ -186,6 +202,8 @@ class Warehouse:
                 f"{self.location} is not a DuckDB database.",
                 "Set STRIPE_CIO_WAREHOUSE to another path, or restore the file from a backup.",
             )
+        if fault := fault_of(refused, self.location):
+            return fault
         return WarehouseError(
             f"The warehouse {self.location} cannot be opened: {message.splitlines()[0]}.",
             "Look at the path, its permissions and the free disk space.",

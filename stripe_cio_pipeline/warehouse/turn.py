@@ -77,7 +77,7 @@ class Turn:
     def _open(self) -> int:
         self._warehouse.make_folder()
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as refused:
             raise self._unusable(refused) from None
 

@@ -122,3 +122,63 @@ def test_another_account_and_another_workspace_are_told(cli, monkeypatch: pytest
     found = looked_at(answer)
     assert found["Stripe account"]["state"] == "failed"
     assert found["Customer.io workspace"]["state"] == "failed"
+
+
+def test_a_test_alert_is_sent_where_that_is_asked_for(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody listens behind it.
+    monkeypatch.setenv("STRIPE_CIO_ALERT_WEBHOOK", "http://127.0.0.1:9/secret")
+
+    assert "webhook alert" not in looked_at(cli("check", "--json"))
+    answer = cli("check", "--alerts", "--json")
+
+    assert answer.exit_code == 1
+    assert "cannot be reached" in looked_at(answer)["webhook alert"]["what"]
+    assert "secret" not in answer.words
+
+
+def test_a_test_alert_that_nobody_would_get_is_told(cli, sandbox: Sandbox) -> None:
+    answer = cli("check", "--alerts", "--json")
+    assert answer.exit_code == 2
+    assert looked_at(answer)["alerts"]["what"] == "nobody is told of anything"
+
+
+def test_mail_that_nobody_would_get_is_told(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_CIO_SMTP_URL", "smtp://mail.example.com")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    assert "nobody to mail" in looked_at(answer)["alerts"]["what"]
+
+
+def test_keys_that_others_can_read_are_told(cli, sandbox: Sandbox) -> None:
+    Path(".env").write_text("")
+    Path(".env").chmod(0o644)
+    answer = cli("check", "--json")
+    assert answer.exit_code == 1
+    assert "chmod 600 .env" in looked_at(answer)[".env"]["advice"]
+
+
+def test_what_is_wrong_with_models_and_schedules_is_told_before_anything_else(cli, sandbox: Sandbox) -> None:
+    Path("models").mkdir()
+    Path("stripe_cio.yaml").write_text("")
+    Path("models/pepole.sql").write_text("select 1 as a")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    assert "The nearest file that has a meaning is people.sql" in looked_at(answer)["models"]["what"]
+    Path("stripe_cio.yaml").write_text('schedule: {sync: "99 * * * *"}\n')
+    for command in (("check",), ("sync",), ("plan",), ("status",)):
+        answer = cli(*command, "--json")
+        assert answer.exit_code == 2
+        assert "schedule.sync" in answer.words
+
+
+def test_events_from_the_future_are_refused(cli, sandbox: Sandbox) -> None:
+    answer = cli("backfill-events", "--since", "2099-01-01", "--json")
+    assert answer.exit_code == 2
+    assert "is in the future" in answer.words
+
+
+def test_copies_of_built_in_models_are_named(cli, sandbox: Sandbox) -> None:
+    cli("init")
+    answer = cli("check", "--json")
+    assert answer.exit_code == 0, answer.words
+    assert looked_at(answer)["models/people.sql"]["what"] == "equals the built-in one"

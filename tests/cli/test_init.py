@@ -39,7 +39,7 @@ def test_the_example_environment_sets_nothing() -> None:
 def test_a_fresh_folder_gets_all_files_and_they_load(cli, tmp_path: Path) -> None:
     answer = cli("init", str(tmp_path / "new"))
     assert answer.exit_code == 0
-    assert (tmp_path / "new" / ".env.example").exists()
+    assert (tmp_path / "new" / ".env").exists()
     assert sorted(path.name for path in (tmp_path / "new" / "models").rglob("*")) == ["events.sql", "people.sql"]
     policy = load_policy(tmp_path / "new" / "stripe_cio.yaml")
     assert policy.models.folder == tmp_path / "new" / "models"
@@ -60,7 +60,7 @@ def test_files_that_exist_are_left_alone(cli, tmp_path: Path) -> None:
     assert answer.exit_code == 0
     assert (tmp_path / "stripe_cio.yaml").read_text() == "guard: {max_events: 5}\n"
     assert answer.json["kept"] == [str(tmp_path / "stripe_cio.yaml")]
-    assert str(tmp_path / ".env.example") in answer.json["written"]
+    assert str(tmp_path / ".env") in answer.json["written"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(cli, tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
 """Somebody is told when things go wrong, and when they are well again, and not in between."""
 
+import base64
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from socketserver import StreamRequestHandler, TCPServer
+from pathlib import Path
+from socketserver import StreamRequestHandler, TCPServer, ThreadingTCPServer
+from typing import ClassVar
 
+import httpx
 import pytest
 
-from stripe_cio_pipeline.deliver import AlertReport, DeliveryReport, raise_alerts, raise_stale_alert
+from stripe_cio_pipeline.deliver import AlertReport, DeliveryReport, raise_alerts, raise_stale_alert, try_channels
 from stripe_cio_pipeline.errors import CustomerioUnavailable, GuardStop
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.settings import Settings
@@ -180,3 +189,169 @@ def test_the_webhook_gets_what_slack_takes_and_the_mail_server_a_mail(
     assert json.loads(body)["text"].startswith("stripe-cio: the guard needs you")
     assert "Subject: stripe-cio: the guard needs you" in mail_server[1]
     assert any(line.upper().startswith("RCPT TO:<ON-CALL@EXAMPLE.COM>") for line in mail_server[1])
+
+
+# Passwords and certificates.
+
+PASSWORD = "open-sesame"
+
+
+class _Mail(StreamRequestHandler):
+    """A mail server that takes everything, offers TLS where it has a certificate, and notes what it hears."""
+
+    certificate: ssl.SSLContext | None = None
+    offers_tls = False
+    heard: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.say("220 ready")
+        self.talk()
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
+    def talk(self) -> None:
+        is_data = False
+        for raw in self.rfile:
+            line = raw.decode().rstrip("\r\n")
+            self.heard.append(line)
+            if is_data:
+                is_data = line != "."
+                if not is_data:
+                    self.say("250 taken")
+            elif line.upper() == "DATA":
+                is_data = True
+                self.say("354 go on")
+            elif line.upper().startswith("EHLO"):
+                self.say("250-here" + ("\r\n250-STARTTLS" if self.offers_tls else "") + "\r\n250 AUTH PLAIN LOGIN")
+            elif line.upper() == "STARTTLS" and self.certificate is not None:
+                self.say("220 go on")
+                try:
+                    self.connection = self.certificate.wrap_socket(self.connection, server_side=True)
+                except OSError:
+                    return
+                self.rfile = self.connection.makefile("rb")
+                self.wfile = self.connection.makefile("wb", buffering=0)
+                self.talk()
+                return
+            elif line.upper() == "QUIT":
+                self.say("221 bye")
+                return
+            elif line.upper().startswith("AUTH"):
+                self.say("235 welcome")
+            else:
+                self.say("250 well")
+
+    def say(self, text: str) -> None:
+        self.wfile.write(text.encode() + b"\r\n")
+
+
+@pytest.fixture
+def mails(tmp_path: Path) -> Iterator[Callable[..., tuple[str, list[str]]]]:
+    """Start a mail server that calls itself by a name, and give its address with a password, and what it hears."""
+    with ExitStack() as running:
+
+        def start(host: str, *, tls: bool) -> tuple[str, list[str]]:
+            handler = type("Mail", (_Mail,), {"heard": [], "offers_tls": tls})
+            if tls:
+                handler.certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                handler.certificate.load_cert_chain(*self_signed(tmp_path))
+            server = running.enter_context(ThreadingTCPServer(("127.0.0.1", 0), handler))
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            running.callback(server.shutdown)
+            return f"smtp://me:{PASSWORD}@{host}:{server.server_address[1]}", handler.heard
+
+        yield start
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate that nobody vouches for, made for this test."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+def sent(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("STRIPE_CIO_SMTP_URL", url)
+    return try_channels(Settings(), parse_policy({"alerts": {"mail_to": ["on-call@example.com"]}}))
+
+
+def auth(heard: list[str]) -> list[str]:
+    secret = base64.b64encode(f"\0me\0{PASSWORD}".encode()).decode()
+    return [line for line in heard if line.startswith("AUTH") or secret in line or PASSWORD in line]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_no_password_is_given_under_a_certificate_that_nobody_vouches_for(
+    mails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, heard = mails("localhost", tls=True)
+
+    told = sent(url, monkeypatch)
+
+    assert "certificate cannot be verified" in told["mail"]
+    assert "STARTTLS" in heard
+    assert auth(heard) == []
+    assert PASSWORD not in str(told)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_password_is_given_under_a_certificate_that_is_trusted(
+    mails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, heard = mails("localhost", tls=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+
+    assert sent(url, monkeypatch) == {"mail": ""}
+    assert len(auth(heard)) == 1
+
+
+def test_no_password_is_given_without_tls(mails, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, heard = mails("mail.example", tls=False)
+    # The name leads to this machine, and is none of its own.
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+
+    told = sent(url, monkeypatch)
+
+    assert told == {"mail": "the server offers no TLS, and a password is not given without"}
+    assert auth(heard) == []
+
+
+def test_this_machine_itself_is_trusted(mails, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, heard = mails("127.0.0.1", tls=False)
+
+    assert sent(url, monkeypatch) == {"mail": ""}
+    assert len(auth(heard)) == 1
+
+
+@pytest.mark.parametrize("wrong", [ValueError("port"), RuntimeError("x"), httpx.InvalidURL("x"), UnicodeError("x")])
+def test_an_alert_changes_no_outcome(warehouse: Warehouse, wrong: Exception) -> None:
+    def broken(title: str, text: str) -> None:
+        raise wrong
+
+    report = raise_alerts(
+        warehouse,
+        Settings(),
+        Policy(),
+        run_id="run-1",
+        error=GuardStop("Plan p is large."),
+        channels={"broken": broken},
+    )
+
+    assert report == AlertReport((), ("broken",))
+
+
+def test_a_warehouse_that_cannot_be_used_changes_no_outcome_either(tmp_path: Path) -> None:
+    (tmp_path / "w.duckdb").write_text("no database")
+
+    report = raise_alerts(
+        Warehouse(tmp_path / "w.duckdb"), Settings(), Policy(), run_id="run-1", error=GuardStop("Plan p is large.")
+    )
+
+    assert report == AlertReport((), ("alerts",))

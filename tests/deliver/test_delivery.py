@@ -13,6 +13,7 @@ from stripe_cio_pipeline.errors import (
     CustomerioRegionError,
     CustomerioUnavailable,
     GuardStop,
+    WarehouseError,
 )
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
@@ -216,7 +217,7 @@ def test_answers_that_could_not_be_written_down_at_once_are_tried_once_more(
         record(connection, group, **context)
 
     monkeypatch.setattr(sending, "record", record_at_the_second_try)
-    with pytest.raises(duckdb.OutOfMemoryException):
+    with pytest.raises(WarehouseError, match="not enough memory"):
         world.deliver(*(identify(number) for number in range(1, 6)))
 
     assert tried == [5, 5]

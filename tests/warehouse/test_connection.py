@@ -125,7 +125,7 @@ def test_a_half_written_file_is_told_with_its_path(tmp_path: Path) -> None:
         connection.execute("create table t as select range as i from range(100000)")
     content = path.read_bytes()
     path.write_bytes(content[:10_000])
-    with pytest.raises(WarehouseError, match="cannot be opened"), Warehouse(path).transaction() as connection:
+    with pytest.raises(WarehouseError, match="is damaged or not whole"), Warehouse(path).transaction() as connection:
         connection.execute("select sum(i) from t").fetchall()
 
 
