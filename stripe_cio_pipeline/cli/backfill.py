@@ -41,14 +41,15 @@ def backfill_events(
         )
     output = session.output
     run_id = f"backfill-{uuid4()}"
-    with output.progress() as progress:
+    with ProgressBars(output) as bars:
+        bars.begin("Reading older events")
         fetched = fetch_older_events(
             session.warehouse,
             session.settings,
             session.policy,
             run_id=run_id,
             since=_moment(since),
-            progress=ProgressBars(progress).note,
+            progress=bars.note,
         )
     if fetched.events:
         output.say(f"{fetched.events:,} events were fetched from Stripe ({fetched.requests} requests).")
@@ -91,7 +92,8 @@ def _forward(session: Session, fetched: OlderEvents, *, since: datetime, send: b
         output.result(summary)
         return
     made = make_plan(session.warehouse, session.policy, run_id=run_id, events_since=moment)
-    with output.progress() as progress:
+    with ProgressBars(output) as bars:
+        bars.begin("Sending to Customer.io")
         report = deliver(
             session.warehouse,
             session.settings,
@@ -99,7 +101,7 @@ def _forward(session: Session, fetched: OlderEvents, *, since: datetime, send: b
             run_id=run_id,
             plan_id=made.plan_id,
             approve=True,
-            progress=ProgressBars(progress).note,
+            progress=bars.note,
         )
     show(output, report)
     if made.counts.waiting_events:

@@ -4,16 +4,17 @@ With `--json` the last line of standard output is that object and everything for
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -29,13 +30,18 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         stream = sys.stderr if as_json else sys.stdout
+        terminal = stream.isatty()
         self.console = Console(
-            file=stream, width=None if stream.isatty() else _WIDTH_OF_A_FILE, highlight=False, soft_wrap=False
+            file=_own(stream) if terminal else stream,
+            width=None if terminal else _WIDTH_OF_A_FILE,
+            highlight=False,
+            soft_wrap=False,
         )
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup."""
-        self.console.print(Text(visible(text, lines=True), style=style or ""), soft_wrap=True)
+        # On a terminal between words; in a file a sentence stays one line.
+        self.console.print(Text(visible(text, lines=True), style=style or ""), soft_wrap=not self.console.is_terminal)
 
     def good(self, text: str) -> None:
         """Write a sentence about something that is as it should be."""
@@ -64,11 +70,12 @@ class Output:
         self.console.print(table)
 
     def progress(self) -> Progress:
-        """Give a progress bar for a part that takes long; it leaves no trace when it has ended."""
+        """Give progress bars for parts that take long; they leave no trace when they have ended."""
         return Progress(
-            TextColumn("{task.description}"),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            _CountColumn(),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
@@ -78,6 +85,21 @@ class Output:
         """Write the object for programs, where they asked for it. Call once, last."""
         if self.as_json:
             print_json(value)
+
+
+class _CountColumn(MofNCompleteColumn):
+    """`12/80`, and nothing where there is nothing to count."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.completed or task.total is not None else Text()
+
+
+def _own(terminal: TextIO) -> TextIO:
+    """Give the terminal under a file descriptor of our own.
+
+    While Dagster records a run, standard output leads into its log, and the cursor would move there.
+    """
+    return os.fdopen(os.dup(terminal.fileno()), "w", buffering=1, encoding=terminal.encoding, errors=terminal.errors)
 
 
 def print_json(value: Any) -> None:

@@ -39,8 +39,8 @@ def reconcile(
 ) -> None:
     """Compare everything with Stripe, repair what differs, and prove it by counts and hashes month by month."""
     session = open_session(as_json=as_json, wait=wait)
-    with session.output.progress() as progress:
-        bars = ProgressBars(progress)
+    with ProgressBars(session.output) as bars:
+        bars.begin("Comparing with Stripe")
         report = extract.reconcile(
             session.warehouse,
             session.settings,

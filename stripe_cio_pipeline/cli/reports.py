@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from rich.progress import Progress, TaskID
 
@@ -219,12 +219,39 @@ def show(output: Output, report: Any) -> None:
             show_delivery(output, report)
 
 
+#: What begins when a room has reported.
+_NEXT = {ExtractReport: "Computing people", ModelReport: "Planning", Plan: "Sending to Customer.io"}
+
+
 @dataclass(slots=True)
 class ProgressBars:
-    """Rooms' notes as bars, one for each thing under way."""
+    """What is under way on the terminal: the act by its name, and rooms' notes as bars below it. A block ends them all.
 
-    progress: Progress
+    Each act has bars of its own. Rich draws over what was printed last where bars go on with nothing in them, or are
+    stopped and started again.
+    """
+
+    output: Output
+    _progress: Progress | None = None
     _tasks: dict[str, TaskID] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def begin(self, act: str) -> None:
+        """Name what is under way, instead of what was: something moves from now on."""
+        self.clear()
+        self._progress = self.output.progress()
+        self._progress.add_task(act, total=None)
+        self._progress.start()
+
+    def follow(self, report: object) -> None:
+        """Name what begins once this was reported."""
+        if act := _NEXT.get(type(report)):
+            self.begin(act)
 
     def note(self, note: object) -> None:
         """Draw a note of extraction (rows of an object type) or of delivery (items)."""
@@ -236,12 +263,15 @@ class ProgressBars:
                 name, done, total = "delivery", note.accepted + note.rejected, note.planned
             case _:
                 return
+        if self._progress is None:
+            return
         if name not in self._tasks:
-            self._tasks[name] = self.progress.add_task(name, total=total)
-        self.progress.update(self._tasks[name], completed=done, total=total)
+            self._tasks[name] = self._progress.add_task(f"  {name}", total=total)
+        self._progress.update(self._tasks[name], completed=done, total=total)
 
     def clear(self) -> None:
-        """Take all bars away: what they stood for has been reported."""
-        for task in self._tasks.values():
-            self.progress.remove_task(task)
+        """Take all bars away: what they stood for is about to be reported."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
         self._tasks.clear()

@@ -72,29 +72,28 @@ def run_and_show(
     output, reports = session.output, Reports()
     started = time.monotonic()
     outcome: dict[str, Any] = {"run_id": None, "exit_code": 0}
-    with (
-        _instance(session.settings, output.say) if recorded else nullcontext() as instance,
-        output.progress() as progress,
-    ):
-        bars = ProgressBars(progress)
+    with ProgressBars(output) as bars:
+        bars.begin("Reading Stripe")
 
         def take(report: Any) -> None:
             reports.take(report)
             bars.clear()
             show(output, report)
+            bars.follow(report)
 
         try:
-            done = _runner(instance)(
-                session.settings,
-                session.policy,
-                approve=approve,
-                dry_run=dry_run,
-                full=full,
-                warehouse=session.warehouse,
-                progress=bars.note,
-                on_report=take,
-                on_wait=output.say,
-            )
+            with _instance(session.settings, output.say) if recorded else nullcontext() as instance:
+                done = _runner(instance)(
+                    session.settings,
+                    session.policy,
+                    approve=approve,
+                    dry_run=dry_run,
+                    full=full,
+                    warehouse=session.warehouse,
+                    progress=bars.note,
+                    on_report=take,
+                    on_wait=output.say,
+                )
         except PipelineError as error:
             outcome["exit_code"] = error.exit_code
             outcome["error"] = {"kind": type(error).__name__, "what": error.what, "advice": error.advice}

@@ -62,6 +62,42 @@ def test_one_object_whose_id_the_merchant_chose_may_come_back(
     assert decide(stored, signals, reuses_ids=True).step is step
 
 
+def test_a_decision_names_the_newest_event() -> None:
+    older, newer = snapshot(1_001), snapshot(1_002)
+    assert decide(LISTED, [newer, older]).event == newer
+    assert decide(LISTED, [older, snapshot(1_002, usable=False)]).event.created == 1_002
+    seen = [snapshot(10), snapshot(12)]
+    assert decide(LISTED, seen).event == seen[1]
+    buried = Stored(1_000, "event", deleted=True)
+    assert decide(buried, [newer, older]).event == newer
+
+
+def test_of_one_second_a_snapshot_is_named_before_a_touch_and_then_the_greater_id() -> None:
+    # A touch says nothing of the object itself, whatever its id.
+    touch = Signal("evt_z", 1_002, "touch", usable=True, content_hash="a")
+    shown = Signal("evt_a", 1_002, "snapshot", usable=True, content_hash="a")
+    assert decide(LISTED, [touch, shown]).event == decide(LISTED, [shown, touch]).event == shown
+    twins = [Signal(f"evt_{name}", 1_002, "snapshot", usable=True, content_hash="a") for name in "ba"]
+    assert decide(LISTED, twins).event == twins[0]
+
+
+def test_an_object_is_buried_by_its_last_removal() -> None:
+    first, last = snapshot(1_001, "b", kind="removal"), snapshot(1_003, "a", kind="removal")
+    decision = decide(LISTED, [first, last, snapshot(1_002)])
+    assert (decision.step, decision.event) == (Step.BURY, last)
+    # Of an id that comes back, what followed the first removal was ended by the last.
+    again = decide(LISTED, [last, snapshot(1_002), first], reuses_ids=True)
+    assert (again.step, again.event) == (Step.BURY, last)
+    left = decide(LISTED, [first, last, snapshot(1_004)], reuses_ids=True)
+    assert (left.step, left.event.created) == (Step.READ, 1_004)
+
+
+def test_a_tombstone_includes_all_of_its_own_second() -> None:
+    buried = Stored(1_000, "event", deleted=True)
+    assert decide(buried, [snapshot(1_000)], reuses_ids=True).step is Step.NOTHING
+    assert decide(buried, [snapshot(1_001)], reuses_ids=True).step is Step.READ
+
+
 def test_the_margin_covers_the_longest_request_and_the_second_that_date_leaves_out() -> None:
     assert READ_MARGIN_SECONDS >= REQUEST_SECONDS + 1
 

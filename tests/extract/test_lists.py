@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.extract.lists import Edge, Slice, SlicePlan
+from stripe_cio_pipeline.extract.lists import FOUNDED, Edge, Slice, SlicePlan, cut
 
 NOW = 1_790_000_000
 DAY = 86_400
@@ -114,3 +114,68 @@ def test_a_starting_object_that_is_gone_is_read_past_from_its_second() -> None:
     assert piece is not None
     plan.restart(piece)
     assert plan.frontier() == (Slice(5, 900, None),)
+
+
+def test_what_is_left_is_cut_at_distances_that_grow_by_a_constant_factor() -> None:
+    # A page of 100 seconds, and 900 more below it: nine pages. One cut at three pages, two at 2.08 and 4.33.
+    rest, edge = Slice(0, 901, "last"), Edge("last", 1_000, 900, has_more=True)
+    assert cut(rest, edge, 0) == [rest]
+    assert cut(rest, edge, 1) == [Slice(601, 901, "last"), Slice(0, 601, None)]
+    assert cut(rest, edge, 2) == [Slice(693, 901, "last"), Slice(468, 693, None), Slice(0, 468, None)]
+
+
+def test_what_is_left_is_cut_where_it_is_worth_three_pages() -> None:
+    edge = Edge("last", 1_000, 900, has_more=True)
+    assert len(cut(Slice(600, 901, "last"), edge, 1)) == 2
+    assert cut(Slice(601, 901, "last"), edge, 1) == [Slice(601, 901, "last")]
+
+
+def test_a_second_is_the_least_that_a_page_spans_and_the_least_that_is_cut_off() -> None:
+    # All of the page is of one second: nine pages of a second each are left.
+    assert cut(Slice(0, 10, "last"), Edge("last", 9, 9, has_more=True), 1) == [Slice(7, 10, "last"), Slice(0, 7, None)]
+    # Four pages and eight cuts: a factor of 1.17, so distances of 1, 1, 2, 2, 2, 3, 3, 3. Equal ones are one cut.
+    pieces = cut(Slice(0, 5, "last"), Edge("last", 4, 4, has_more=True), 8)
+    assert pieces == [Slice(4, 5, "last"), Slice(3, 4, None), Slice(2, 3, None), Slice(0, 2, None)]
+
+
+def test_an_open_end_is_taken_to_lie_at_stripes_first_day() -> None:
+    edge = Edge("last", FOUNDED + 1_000, FOUNDED + 900, has_more=True)
+    assert cut(Slice(None, None, "last"), edge, 1) == [
+        Slice(FOUNDED + 601, None, "last"),
+        Slice(None, FOUNDED + 601, None),
+    ]
+
+
+def test_a_page_whose_objects_tell_no_moment_cuts_nothing_and_keeps_the_bounds() -> None:
+    assert cut(Slice(0, 901, "last"), Edge("last", None, None, has_more=True), 3) == [Slice(0, 901, "last")]
+    plan = SlicePlan([Slice(5, 900)])
+    piece = plan.start()
+    assert piece is not None
+    plan.take(piece, Edge("last", None, None, has_more=True), 3)
+    assert plan.frontier() == (Slice(5, 900, "last"),)
+
+
+def test_a_slice_goes_on_below_its_page_and_side_by_side_only_as_pages_come() -> None:
+    def after(*pages: Edge, most: int) -> tuple[Slice, ...]:
+        plan = SlicePlan([Slice(0, None)])
+        for edge in pages:
+            piece = plan.start()
+            assert piece is not None
+            plan.take(piece, edge, most)
+        return plan.frontier()
+
+    first, end = Edge("at_9000", 9_100, 9_000, has_more=True), Edge("at_8560", 8_600, 8_560, has_more=False)
+    assert after(first, most=16)[0].created_before == 9_001
+    assert after(first, most=16)[0].after == "at_9000"
+    # One cut more than pages have come (two, then four), and no more than requests may be under way.
+    assert len(after(first, most=16)) == 3
+    assert len(after(first, most=1)) == 2
+    assert len(after(first, end, Edge("at_8490", 8_500, 8_490, has_more=True), most=16)) == 1 + (1 + 4)
+
+
+def test_a_slice_that_begins_again_goes_before_the_others() -> None:
+    plan = SlicePlan([Slice(5, 900, "gone"), Slice(0, 5)])
+    piece = plan.start()
+    assert piece is not None
+    plan.restart(piece)
+    assert plan.frontier() == (Slice(5, 900, None), Slice(0, 5))
