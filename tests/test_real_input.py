@@ -40,7 +40,20 @@ TABLES = {
 #: A counter that moves without an event, which would make every other comparison of two payloads fail.
 NOT_KEPT = {"customers": ("next_invoice_sequence",)}
 #: A list gives these only where they are asked for.
-ASKED_FOR = {"prices": {"tiers": None}}
+ASKED_FOR = {
+    "prices": {
+        "tiers": None,
+        "currency_options": {
+            "usd": {
+                "custom_unit_amount": FIXTURES["price"]["custom_unit_amount"],
+                "tax_behavior": FIXTURES["price"]["tax_behavior"],
+                "unit_amount": FIXTURES["price"]["unit_amount"],
+                "unit_amount_decimal": FIXTURES["price"]["unit_amount_decimal"],
+            }
+        },
+    },
+    "coupons": {"applies_to": None, "currency_options": None},
+}
 
 #: Attributes that everybody has, whatever they bought.
 NOTHING_BOUGHT = {

@@ -1,14 +1,17 @@
 """What a person should look like, worked out in plain Python from the sandbox's Stripe: the demo's second opinion.
 
-Nothing here knows the pipeline's SQL, its tables or its settings. Amounts are exact fractions until the last step.
+It asks Stripe's API by itself. Nothing here knows the pipeline's requests, SQL, tables or settings. Amounts are exact
+fractions until the last step.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
+
+import httpx
 
 from stripe_cio_pipeline.cli.demo_revenue import Served, minor_units, monthly_amount, mrr
 from stripe_cio_pipeline.sandbox import Sandbox
@@ -21,7 +24,10 @@ _PREFERENCE = ("active", "past_due", "trialing", "unpaid", "paused", "incomplete
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Everything that Stripe knows at one moment, by id or by customer. `deleted_at` holds unix seconds."""
+    """Everything that Stripe knows at one moment, by id or by customer. `deleted_at` holds unix seconds.
+
+    Cards, discounts and their coupons stand expanded in what has them.
+    """
 
     customers: dict[str, Payload]
     deleted_at: dict[str, int]
@@ -29,49 +35,103 @@ class Truth:
     charges: dict[str, list[Payload]]
     invoices: dict[str, list[Payload]]
     products: Mapping[str, Payload]
-    cards: Mapping[str, Payload]
     served: Served
 
 
 def read_truth(sandbox: Sandbox) -> Truth:
-    """Copy what Stripe knows. Customers that were deleted are there as they last were."""
-    stripe = sandbox.stripe
-    customers: dict[str, Payload] = {}
-    deleted_at: dict[str, int] = {}
-    for event in stripe.events():
-        if event["type"] == "customer.deleted":
+    """Ask Stripe for everything. Customers that were deleted are there as they last were."""
+    with _Api(sandbox) as api:
+        customers: dict[str, Payload] = {}
+        deleted_at: dict[str, int] = {}
+        for event in api.all("events", type="customer.deleted"):
             gone = event["data"]["object"]
             customers[gone["id"]] = gone
             deleted_at[gone["id"]] = event["created"]
-    customers |= stripe.objects("customer")
-    coupons = stripe.objects("coupon")
-    invoices = stripe.objects("invoice")
-    served = Served(
-        discounts={
-            id_: {**discount, "source": {"type": "coupon", "coupon": coupons[discount["source"]["coupon"]]}}
-            for id_, discount in stripe.objects("discount").items()
-        },
-        prices={id_: {**price, "tiers": stripe.books.tiers.get(id_)} for id_, price in stripe.objects("price").items()},
-        coupons=coupons,
-        invoices=list(invoices.values()),
-    )
-    return Truth(
-        customers=customers,
-        deleted_at=deleted_at,
-        subscriptions=_by_customer(_with_all_items(sandbox, stripe.objects("subscription").values())),
-        charges=_by_customer(stripe.objects("charge").values()),
-        invoices=_by_customer(invoices.values()),
-        products=stripe.objects("product"),
-        cards=stripe.objects("payment_method"),
-        served=served,
-    )
+        expand = ("invoice_settings.default_payment_method", "default_source", "discount.source.coupon")
+        customers |= _by_id(api.all("customers", expand=expand))
+        subscriptions = _by_customer(api.subscriptions())
+        invoices = list(api.all("invoices"))
+        return Truth(
+            customers=customers,
+            deleted_at=deleted_at,
+            subscriptions=subscriptions,
+            charges=_by_customer(api.all("charges")),
+            invoices=_by_customer(invoices),
+            products=_by_id(api.all("products")),
+            served=Served(
+                discounts={},
+                prices=api.prices({item["price"]["id"] for item in _items(subscriptions)}),
+                coupons={},
+                invoices=invoices,
+            ),
+        )
 
 
-def _with_all_items(sandbox: Sandbox, subscriptions: Iterable[Payload]) -> Iterable[Payload]:
-    """Put in the items that a list leaves out: it shows ten of a subscription at most."""
-    for payload in subscriptions:
-        items = payload["items"]
-        yield {**payload, "items": {**items, "data": sandbox.stripe.books.full_list(items)}}
+class _Api:
+    """Reads the sandbox's Stripe over HTTP, page by page, with the key that may see everything."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        headers = {"Authorization": f"Bearer {sandbox.stripe.secret_key}"}
+        self._http = httpx.Client(base_url=f"{sandbox.stripe_url}/v1/", headers=headers, trust_env=False, timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def all(self, path: str, *, expand: Iterable[str] = (), **query: str) -> Iterator[Payload]:
+        """Give every object of a list."""
+        asked = [("limit", "100"), *query.items(), *(("expand[]", f"data.{each}") for each in expand)]
+        after: list[tuple[str, str]] = []
+        while True:
+            page = self._get(path, [*asked, *after])
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = [("starting_after", page["data"][-1]["id"])]
+
+    def one(self, path: str, *, expand: Iterable[str] = ()) -> Payload:
+        """Give one object."""
+        payload: Payload = self._get(path, [("expand[]", each) for each in expand])
+        return payload
+
+    def subscriptions(self) -> Iterator[Payload]:
+        """Give every subscription with all of its items, and with the coupons of its discounts as they were given."""
+        for payload in self.all("subscriptions", status="all", expand=("default_payment_method", "default_source")):
+            whole = dict(payload)
+            if payload["items"]["has_more"]:
+                rows = self.all("subscription_items", subscription=payload["id"])
+                whole["items"] = {**payload["items"], "data": list(rows), "has_more": False}
+            if payload["discounts"]:
+                coupon = "discounts.source.coupon"
+                expand = (coupon, f"{coupon}.applies_to", f"{coupon}.currency_options")
+                whole["discounts"] = self.one(f"subscriptions/{payload['id']}", expand=expand)["discounts"]
+            yield whole
+
+    def prices(self, ids: Iterable[str]) -> dict[str, Payload]:
+        """Give prices by id, with their tiers in every currency: a list shows only those that are active."""
+        found: dict[str, Payload] = {}
+        for id_ in ids:
+            price = self.one(f"prices/{id_}", expand=("currency_options",))
+            others = [f"currency_options.{currency}.tiers" for currency in price["currency_options"]]
+            found[id_] = self.one(f"prices/{id_}", expand=("tiers", "currency_options", *others))
+        return found
+
+    def _get(self, path: str, query: Sequence[tuple[str, str]]) -> Any:
+        answer = self._http.get(path, params=tuple(query))
+        answer.raise_for_status()
+        return answer.json()
+
+
+def _by_id(objects: Iterable[Payload]) -> dict[str, Payload]:
+    return {str(payload["id"]): payload for payload in objects}
+
+
+def _items(subscriptions: Mapping[str, list[Payload]]) -> Iterator[Payload]:
+    for each in subscriptions.values():
+        for payload in each:
+            yield from payload["items"]["data"]
 
 
 def _by_customer(objects: Iterable[Payload]) -> dict[str, list[Payload]]:
@@ -119,7 +179,7 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
     expected |= _of_open_invoices(unpaid, _of(truth.charges, customers), currency)
     if owner not in truth.deleted_at:
         # The remains of a customer do not tell which card it had.
-        expected |= _of_card(truth, owner_payload, main, own)
+        expected |= _of_card(owner_payload, truth.customers[main["customer"]] if main else None, main, own)
     return expected
 
 
@@ -182,9 +242,7 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
         "canceled_at": main["canceled_at"],
         "collection_paused": None if is_over else pause is not None,
         "collection_resumes_at": None if is_over or pause is None else pause["resumes_at"],
-        "coupon": truth.served.discounts[main["discounts"][0]]["source"]["coupon"]["name"]
-        if main["discounts"]
-        else None,
+        "coupon": main["discounts"][0]["source"]["coupon"]["name"] if main["discounts"] else None,
     }
     return found
 
@@ -247,22 +305,34 @@ def _of_open_invoices(unpaid: Sequence[Payload], charges: Iterable[Payload], cur
     }
 
 
-def _of_card(truth: Truth, owner: Payload, main: Payload | None, payments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _of_card(
+    owner: Payload, payer: Payload | None, main: Payload | None, payments: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Tell the card that will be charged: the subscription's, else its customer's, else that of the last payment."""
-    speaks = main is not None and not _is_over(main)
-    default = main["default_payment_method"] if main is not None and speaks else None
-    if default is None and main is not None and speaks and main["customer"] != owner["id"]:
-        default = truth.customers[main["customer"]]["invoice_settings"]["default_payment_method"]
-    default = default or owner["invoice_settings"]["default_payment_method"]
-    card = truth.cards[default].get("card") if default else (payments[-1]["card"] if payments else None)
+    charged = None
+    if main is not None and payer is not None and not _is_over(main):
+        charged = main["default_payment_method"] or main["default_source"] or _default_of(payer)
+    charged = charged or _default_of(owner)
+    card = _card(charged) if charged else (payments[-1]["card"] if payments else None)
     if card is None:
         return dict.fromkeys(("card_brand", "card_last4", "card_expires_at"))
     year, month = divmod(card["exp_year"] * 12 + card["exp_month"], 12)
     return {
-        "card_brand": card["brand"],
+        "card_brand": card["brand"].lower(),
         "card_last4": card["last4"],
         "card_expires_at": int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()),
     }
+
+
+def _default_of(customer: Payload) -> Any:
+    # The remains of a deleted customer name their card and do not show it.
+    named = customer["invoice_settings"]["default_payment_method"] or customer["default_source"]
+    return named if isinstance(named, dict) else None
+
+
+def _card(charged: Payload) -> Any:
+    """Give the card of a payment method, or a card of the old kind itself; None where it is no card."""
+    return charged if charged["object"] == "card" else charged.get("card")
 
 
 def _of(by_customer: Mapping[str, list[Payload]], customers: Iterable[str]) -> list[Payload]:

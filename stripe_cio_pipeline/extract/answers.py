@@ -65,11 +65,17 @@ async def _rows_of(
     source: str,
     event_id: str | None = None,
 ) -> list[Arrival]:
+    if kind.per_currency is not None:
+        await together(
+            _ask_by_currency(session, kind, payload, expands)
+            for payload in payloads
+            if (expands := kind.per_currency.expands_of(payload))
+        )
     await together(
-        _complete(session, kind, nested, payload)
+        _complete(session, nested, payload)
         for nested in kind.nested
         for payload in payloads
-        if _is_cut(payload.get(nested.field))
+        if _is_cut(payload.get(nested.field)) or _is_deep(payload.get(nested.field), nested)
     )
     lacking = {payload["id"] for payload in payloads if _lacks_fields(session, kind, payload, answer, source)}
     rows = [
@@ -93,17 +99,32 @@ def _is_cut(inner: Any) -> bool:
     return isinstance(inner, dict) and bool(inner.get("has_more"))
 
 
-async def _complete(session: Session, kind: StripeObject, nested: Nested, payload: dict[str, Any]) -> None:
-    """Fetch all of a list inside an object where Stripe gave only its beginning."""
+def _is_deep(inner: Any, nested: Nested) -> bool:
+    """Whether a list inside an object has what only its own address can expand."""
+    return isinstance(inner, dict) and any(row.get(nested.deep) for row in inner.get("data", ()))
+
+
+async def _ask_by_currency(
+    session: Session, kind: StripeObject, payload: dict[str, Any], expands: tuple[str, ...]
+) -> None:
+    answer = await session.transport.retrieve(kind.path, payload["id"], (*kind.expands, *expands))
+    if isinstance(answer, Refusal):
+        if answer.missing:
+            return
+        raise wrong_request(answer, f"{kind.path}/{{id}}")
+    payload.clear()
+    payload.update(answer.body)
+
+
+async def _complete(session: Session, nested: Nested, payload: dict[str, Any]) -> None:
+    """Fetch all of a list inside an object where Stripe gave only its beginning, or too little of each row."""
     inner = payload[nested.field]
-    # Expanded as inside the parent, so that an object is the same however it was read.
-    prefix = f"{nested.field}.data."
-    expands = [f"data.{path.removeprefix(prefix)}" for path in kind.expands if path.startswith(prefix)]
-    rows: list[dict[str, Any]] = list(inner["data"])
+    rows: list[dict[str, Any]] = [] if _is_deep(inner, nested) else list(inner["data"])
     while True:
-        parameters: dict[str, object] = {nested.parameter: payload["id"], "starting_after": rows[-1]["id"]}
-        if expands:
-            parameters["expand"] = expands
+        parameters: dict[str, object] = {nested.parameter: payload["id"]}
+        parameters["expand"] = [f"data.{path}" for path in nested.expands]
+        if rows:
+            parameters["starting_after"] = rows[-1]["id"]
         answer = await session.transport.list(nested.path, parameters)
         if isinstance(answer, Refusal):
             if answer.missing:

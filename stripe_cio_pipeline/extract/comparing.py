@@ -77,7 +77,7 @@ async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_
     await read_list(session.transport, session.writer, book, kind.path, list_parameters(kind))
     await session.writer.commit_now()
     session.writer.close_book(book)
-    vanished, overtaken = await alone(partial(_to_confirm, session, kind, began))
+    vanished, overtaken = await alone(partial(_to_confirm, session, kind, began, tampered))
     confirming = ConfirmingBook(session, kind, tampered=tampered, dry_run=dry_run)
     readings = [Reading(object_id, None) for object_id in (*vanished, *overtaken)]
     await read_again(session, kind, readings, confirming)
@@ -125,10 +125,19 @@ def _begin(session: Session, kind: StripeObject, began: int, *, dry_run: bool) -
         return frozenset(row[0] for row in found), prove_stored(connection, kind, began)
 
 
-def _to_confirm(session: Session, kind: StripeObject, began: int) -> tuple[list[str], list[str]]:
-    """Name what is to be read by id: what Stripe did not list, and what changed while it was listed."""
-    vanished, overtaken = (_SQL[name].replace("{table}", kind.name) for name in ("vanished_rows", "overtaken_rows"))
-    with session.warehouse.connect() as connection:
+def _to_confirm(
+    session: Session, kind: StripeObject, began: int, tampered: frozenset[str]
+) -> tuple[list[str], list[str]]:
+    """Name what is to be read by id: what Stripe did not list, and what changed while it was listed.
+
+    What no list shows counts as listed, as it is stored.
+    """
+    unlisted, vanished, overtaken = (
+        _SQL[name].replace("{table}", kind.name) for name in ("note_unlisted", "vanished_rows", "overtaken_rows")
+    )
+    with session.warehouse.transaction() as connection:
+        known = {"began": began, "active_alone": kind.active_alone, "tampered": sorted(tampered)}
+        connection.execute(unlisted, known)
         return (
             [row[0] for row in connection.execute(vanished, {"began": began}).fetchall()],
             [row[0] for row in connection.execute(overtaken).fetchall()],

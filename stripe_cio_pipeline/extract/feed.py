@@ -5,6 +5,7 @@ events and the signals that follow from them are stored in one transaction; the 
 and nothing else is remembered: a walk that was interrupted begins again at the watermark, and what is known is skipped.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from stripe_cio_pipeline.extract.payloads import (
     judge_version,
     missing_fields,
 )
-from stripe_cio_pipeline.extract.rows import Tally, execute_with, insert, read_payloads, table_of, table_of_ids
+from stripe_cio_pipeline.extract.rows import Tally, execute_with, insert, read_of_customers, table_of, table_of_ids
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK
 from stripe_cio_pipeline.extract.transport import Answer
@@ -243,17 +244,17 @@ def _touched(connection: Connection, signals: list[SignalRow]) -> Iterator[Signa
     for signal in signals:
         if signal.kind == "touch" and signal.content_hash:
             conditional.setdefault(signal.object, []).append(signal.id)
-    stored = {
-        (name, object_id): payload
-        for name, ids in conditional.items()
-        for object_id, payload in read_payloads(connection, BY_NAME[name], ids).items()
-    }
+    stored: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for name, customers in conditional.items():
+        for customer, object_id, payload in read_of_customers(connection, BY_NAME[name], customers):
+            stored[name, customer][object_id] = payload
     for signal in signals:
-        if signal.kind == "touch" and signal.content_hash:
-            payload = stored.get((signal.object, signal.id))
-            if payload is None or not _shows(BY_NAME[signal.object], payload, signal.content_hash):
-                continue
-        yield signal
+        if signal.kind != "touch" or not signal.content_hash:
+            yield signal
+            continue
+        for object_id, payload in stored[signal.object, signal.id].items():
+            if _shows(BY_NAME[signal.object], payload, signal.content_hash):
+                yield signal._replace(id=object_id)
 
 
 def _shows(kind: StripeObject, payload: dict[str, Any], touched_id: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.extract.given import Given, PerCurrency, by_default, by_expand, by_reading, never
 
 #: The API version that every request names; `stripe.api_version` of stripe-python 16.1 (a test holds them equal).
 PINNED_VERSION = "2026-10-28.endive"
@@ -22,21 +23,29 @@ PAGE_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """A list inside an object that Stripe cuts (`has_more`), and the endpoint that gives all of it."""
+    """A list inside an object that Stripe cuts (`has_more`), and the endpoint that gives all of it.
+
+    Where a row has something in `deep`, all rows are read from there: `expands` reach further than from the parent.
+    """
 
     field: str
     path: str
     parameter: str
+    deep: str
+    expands: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StripeObject:
     """One object type.
 
-    `name` is the table in schema `stripe`; `kind` is the `object` field of its payloads; `expands` are paths within one
-    object that Stripe gives only when asked: as an id (`references`) or not at all (`optional`). `required` are fields
-    that the pinned version always gives and the models read: a payload without one is of an unknown shape.
+    `name` is the table in schema `stripe`; `kind` is the `object` field of its payloads; `given` says of each path
+    that a model reads how Stripe gives it, and requests ask for what must be expanded. `required` are fields that the
+    pinned version always gives and the models read: a payload without one is of an unknown shape.
     `volatile` fields are not kept: they move without an event, so that no copy of them could ever be right.
+    Objects at `folded` paths are kept as `id` and `created`: which one it is, and not what may change of it.
+    Where an id of the merchant's own comes to mean another object and `keeps_former`, the former one is kept under
+    `id@created`. `active_alone`: lists leave out what is archived.
     Where the key may not read a type that is not `needed`, the others are synced all the same.
     """
 
@@ -47,13 +56,31 @@ class StripeObject:
     customer_field: str | None
     required: frozenset[str]
     parameters: Mapping[str, Any]
-    references: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
+    given: tuple[Given, ...] = ()
     volatile: tuple[str, ...] = ()
     nested: tuple[Nested, ...] = ()
+    folded: tuple[str, ...] = ()
+    per_currency: PerCurrency | None = None
     removals: frozenset[str] = frozenset()
     reuses_ids: bool = False
+    keeps_former: bool = False
+    active_alone: bool = False
     needed: bool = True
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Paths that are ids unless they are expanded."""
+        return tuple(each.by for each in self.given if each.how == "expand" and not each.absent)
+
+    @property
+    def known_by_id(self) -> tuple[str, ...]:
+        """Paths at which an event has ids, and what is stored has the objects."""
+        return (*self.references, *(f"{nested.field}.data.{nested.deep}" for nested in self.nested))
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Fields that are not there unless they are expanded."""
+        return tuple(each.by for each in self.given if each.how == "expand" and each.absent)
 
     @property
     def expands(self) -> tuple[str, ...]:
@@ -67,6 +94,11 @@ class StripeObject:
         return id_of(payload.get(self.customer_field))
 
 
+_CARD = "{brand,last4,exp_year,exp_month}"
+_COUPON = "{id,created,name,percent_off,amount_off,currency,currency_options,duration,applies_to.products}"
+_COUPON_TERMS = "{name,percent_off,amount_off,currency,currency_options,duration,applies_to.products}"
+_TIER = "{up_to,unit_amount,unit_amount_decimal,flat_amount,flat_amount_decimal}"
+
 #: In the order of need: what a person is made of first.
 OBJECTS: tuple[StripeObject, ...] = (
     StripeObject(
@@ -77,7 +109,24 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field="id",
         required=frozenset({"id", "created", "email", "livemode", "metadata", "invoice_settings"}),
         parameters={},
-        references=("invoice_settings.default_payment_method",),
+        given=(
+            by_default(
+                "id created livemode email name individual_name business_name phone description currency balance"
+                " delinquent metadata address.country shipping.address.country preferred_locales[]"
+            ),
+            by_expand("discount.source.coupon", "discount.source.coupon discount.source.coupon.{id,created}"),
+            by_reading("/v1/coupons", f"discount.source.coupon.{_COUPON_TERMS}"),
+            by_expand(
+                "invoice_settings.default_payment_method",
+                f"invoice_settings.default_payment_method invoice_settings.default_payment_method.object"
+                f" invoice_settings.default_payment_method.card.{_CARD}",
+            ),
+            by_expand("default_source", f"default_source default_source.object default_source.{_CARD}"),
+            never("only a source of another kind has a card inside", f"default_source.card.{_CARD}"),
+            never("a payment method has its card inside", f"invoice_settings.default_payment_method.{_CARD}"),
+            never("up to basil", "discount.coupon"),
+        ),
+        folded=("discount.source.coupon",),
         # Counts up with every invoice, and no event tells.
         volatile=("next_invoice_sequence",),
         removals=frozenset({"customer.deleted"}),
@@ -91,8 +140,56 @@ OBJECTS: tuple[StripeObject, ...] = (
         required=frozenset({"id", "created", "customer", "status", "items", "livemode"}),
         # Without status=all Stripe leaves canceled subscriptions out.
         parameters={"status": "all"},
-        references=("discounts", "items.data.discounts"),
-        nested=(Nested("items", "/v1/subscription_items", "subscription"),),
+        given=(
+            by_default(
+                "id created livemode customer status currency start_date trial_start trial_end cancel_at"
+                " cancel_at_period_end canceled_at ended_at collection_method metadata discounts"
+                " pause_collection.{behavior,resumes_at}"
+                " default_tax_rates[].{inclusive,percentage}"
+                " items.data items.data[].{id,quantity,current_period_end,discounts,tax_rates}"
+                " items.data[].tax_rates[].{inclusive,percentage}"
+                " items.data[].price.{id,product,nickname,lookup_key,currency,unit_amount,unit_amount_decimal}"
+                " items.data[].price.{billing_scheme,tiers_mode,tax_behavior}"
+                " items.data[].price.recurring.{interval,interval_count,usage_type}"
+                " items.data[].price.transform_quantity.{divide_by,round}"
+                " items.data[].plan.{id,product,nickname,currency,amount,amount_decimal,billing_scheme,tiers_mode}"
+                " items.data[].plan.{interval,interval_count,usage_type}"
+                " items.data[].plan.transform_usage.{divide_by,round}"
+            ),
+            by_expand(
+                "discounts.source.coupon",
+                "discounts[].id discounts[].source.coupon discounts[].source.coupon.{id,created}",
+            ),
+            by_reading(
+                "/v1/subscription_items",
+                "items.data[].discounts[].id items.data[].discounts[].source.coupon"
+                " items.data[].discounts[].source.coupon.{id,created}",
+            ),
+            by_expand(
+                "default_payment_method",
+                f"default_payment_method default_payment_method.object default_payment_method.card.{_CARD}",
+            ),
+            by_expand("default_source", f"default_source default_source.object default_source.{_CARD}"),
+            never("only a source of another kind has a card inside", f"default_source.card.{_CARD}"),
+            never("a payment method has its card inside", f"default_payment_method.{_CARD}"),
+            by_reading(
+                "/v1/coupons",
+                f"discounts[].source.coupon.{_COUPON_TERMS} items.data[].discounts[].source.coupon.{_COUPON_TERMS}",
+            ),
+            never(
+                "up to basil a discount has its coupon inside, up to acacia a subscription has one discount and one"
+                " period's end, and long ago one plan",
+                f"discounts[].coupon discounts[].coupon.{_COUPON} items.data[].discounts[].coupon"
+                f" items.data[].discounts[].coupon.{_COUPON} discount discount.{{id,coupon,source.coupon}}"
+                f" discount.coupon.{_COUPON} discount.source.coupon.{_COUPON} current_period_end plan.currency",
+            ),
+        ),
+        nested=(
+            Nested(
+                "items", "/v1/subscription_items", "subscription", "discounts", expands=("discounts.source.coupon",)
+            ),
+        ),
+        folded=("discounts.source.coupon", "items.data.discounts.source.coupon"),
     ),
     StripeObject(
         name="invoices",
@@ -102,6 +199,22 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field="customer",
         required=frozenset({"id", "created", "customer", "status", "amount_due", "attempt_count", "livemode"}),
         parameters={},
+        given=(
+            by_default(
+                "id created livemode customer status currency number amount_due amount_paid amount_remaining total"
+                " amount_paid_off_stripe attempt_count attempted next_payment_attempt due_date billing_reason"
+                " collection_method hosted_invoice_url post_payment_credit_notes_amount"
+                " parent.subscription_details.subscription status_transitions.{paid_at,finalized_at}"
+                # The first ten lines; no other is read.
+                " lines.data[].parent.subscription_item_details.subscription_item"
+                " lines.data[].taxes[].{amount,tax_behavior,taxable_amount}"
+            ),
+            never(
+                "up to acacia",
+                "subscription paid_out_of_band lines.data[].subscription_item"
+                " lines.data[].tax_amounts[].{amount,inclusive,taxable_amount}",
+            ),
+        ),
         removals=frozenset({"invoice.deleted"}),
     ),
     StripeObject(
@@ -112,6 +225,13 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field="customer",
         required=frozenset({"id", "created", "amount", "amount_refunded", "currency", "status", "livemode"}),
         parameters={},
+        given=(
+            by_default(
+                "id created livemode customer status currency amount amount_captured amount_refunded captured paid"
+                f" disputed failure_code receipt_url payment_method_details.card.{_CARD}"
+            ),
+            never("a dispute names its charge, and no charge its dispute", "dispute.status"),
+        ),
     ),
     StripeObject(
         name="products",
@@ -121,6 +241,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field=None,
         required=frozenset({"id", "created", "name", "livemode"}),
         parameters={},
+        given=(by_default("id created name active metadata"),),
         removals=frozenset({"product.deleted"}),
         reuses_ids=True,
     ),
@@ -132,9 +253,19 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field=None,
         required=frozenset({"id", "created", "currency", "product", "livemode"}),
         parameters={},
-        optional=("tiers",),
+        given=(
+            by_default("id created product nickname lookup_key currency active metadata"),
+            by_expand("tiers", f"tiers tiers[].{_TIER}", absent=True),
+            by_expand("currency_options", "currency_options currency_options[]", absent=True),
+            by_reading(
+                "/v1/prices/{id}?expand[]=currency_options.{currency}.tiers",
+                f"currency_options[].tiers currency_options[].tiers[].{_TIER}",
+            ),
+        ),
+        per_currency=PerCurrency("currency_options", "tiers", sort=("billing_scheme", "tiered")),
         removals=frozenset({"price.deleted"}),
         reuses_ids=True,
+        active_alone=True,
     ),
     StripeObject(
         name="coupons",
@@ -144,8 +275,14 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field=None,
         required=frozenset({"id", "created", "duration", "livemode"}),
         parameters={},
+        given=(
+            by_default("id created name percent_off amount_off currency duration duration_in_months"),
+            by_expand("applies_to", "applies_to.products", absent=True),
+            by_expand("currency_options", "currency_options", absent=True),
+        ),
         removals=frozenset({"coupon.deleted"}),
         reuses_ids=True,
+        keeps_former=True,
     ),
     # Money that moves after the payment. A refund needs no rows of its own: its charge has the sum (`amount_refunded`).
     StripeObject(
@@ -190,8 +327,8 @@ EVENTS_PERMISSION = "rak_event_read"
 class Touch:
     """An object that is not kept, and the kept object that a change of it may have changed.
 
-    `field` of the event's object names that one. With `only_if` it matters only where that path of the stored payload
-    is the event's object.
+    `field` of the event's object names that one. With `only_if` it names the customer, and what is changed is what of
+    the customer's has the event's object under that path.
     """
 
     kind: str
@@ -203,6 +340,12 @@ class Touch:
 #: Changes that Stripe is not documented to repeat as an event of the object that shows them.
 TOUCHES: tuple[Touch, ...] = (
     Touch("payment_method", "customers", "customer", only_if="invoice_settings.default_payment_method.id"),
+    Touch("payment_method", "subscriptions", "customer", only_if="default_payment_method.id"),
+    *(
+        Touch(source, target, "customer", only_if="default_source.id")
+        for source in ("card", "bank_account", "source")
+        for target in ("customers", "subscriptions")
+    ),
     Touch("discount", "customers", "customer"),
     Touch("discount", "subscriptions", "subscription"),
     Touch("dispute", "charges", "charge"),

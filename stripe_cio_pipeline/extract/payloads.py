@@ -114,10 +114,11 @@ def graft(kind: StripeObject, snapshot: dict[str, Any], stored: Mapping[str, Any
     """
     if any(at_path(snapshot, nested.field + ".has_more") for nested in kind.nested):
         return False
-    for path in kind.references:
+    for path in kind.known_by_id:
         if not _graft_reference(snapshot, stored, path.split(".")):
             return False
-    return all(_graft_optional(snapshot, stored, field) for field in kind.optional)
+    # What an event leaves out altogether may have changed: a price can be given further currencies.
+    return all(field in snapshot for field in kind.optional)
 
 
 def _graft_reference(snapshot: Any, stored: Any, path: list[str]) -> bool:
@@ -127,17 +128,18 @@ def _graft_reference(snapshot: Any, stored: Any, path: list[str]) -> bool:
         return snapshot is None
     value = snapshot[field]
     known = stored.get(field) if isinstance(stored, Mapping) else None
+    if isinstance(value, Mapping) and isinstance(known, Mapping) and value.get("id") != known.get("id"):
+        known = None
     if isinstance(value, list):
         by_id = {id_of(item): item for item in known} if isinstance(known, list) else {}
         for place, item in enumerate(value):
             match = by_id.get(id_of(item))
-            if rest:
-                if not _graft_reference(item, match, rest):
-                    return False
-            elif isinstance(item, str):
+            if isinstance(item, str):
                 if not isinstance(match, Mapping):
                     return False
                 value[place] = match
+            elif rest and not _graft_reference(item, match, rest):
+                return False
         return True
     if rest:
         return value is None or _graft_reference(value, known, rest)
@@ -148,16 +150,17 @@ def _graft_reference(snapshot: Any, stored: Any, path: list[str]) -> bool:
     return True
 
 
-def _graft_optional(snapshot: dict[str, Any], stored: Mapping[str, Any] | None, field: str) -> bool:
-    if field in snapshot:
-        return True
-    if stored is not None and field in stored:
-        # A price's amounts cannot be changed once it exists, so neither can its tiers.
-        snapshot[field] = stored[field]
-        return True
-    # Only a tiered price has tiers. For another, an expanded list has no such field either, or a null one; which of
-    # the two is not documented, so the first sight of a price is always a read.
-    return False
+def fold(payload: Any, path: str) -> None:
+    """Reduce the objects at a dotted path to `id` and `created`, in place; lists on the way are gone through."""
+    first, _, rest = path.partition(".")
+    if isinstance(payload, list):
+        for each in payload:
+            fold(each, path)
+    elif isinstance(payload, dict) and isinstance(inner := payload.get(first), (dict, list)):
+        if rest:
+            fold(inner, rest)
+        elif isinstance(inner, dict) and inner.get("created") is not None:
+            payload[first] = {name: inner.get(name) for name in ("id", "object", "created")}
 
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")

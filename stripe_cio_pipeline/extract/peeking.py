@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.feed import is_gap
+from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, EVENTS_PERMISSION, OBJECTS
 from stripe_cio_pipeline.extract.session import open_session
@@ -190,9 +191,11 @@ async def _probe(
         now=now(),
     ) as transport:
 
-        async def one(name: str, path: str, permission: str, needed: bool) -> ProbeFinding:
+        async def one(
+            name: str, path: str, permission: str, needed: bool, parameters: Mapping[str, object]
+        ) -> ProbeFinding:
             try:
-                answer = await transport.list(path, {}, limit=1)
+                answer = await transport.list(path, parameters, limit=1)
             except StripeCredentialsError:
                 raise
             except StripePermissionError as refused:
@@ -203,8 +206,9 @@ async def _probe(
                 return ProbeFinding(name, path, permission, False, str(wrong_request(answer, path)))
             return ProbeFinding(name, path, permission, True, "")
 
-        asked = [(kind.name, kind.path, kind.permission, kind.needed) for kind in OBJECTS]
-        asked.append(("events", EVENTS_PATH, EVENTS_PERMISSION, True))
+        # As a sync asks: an expand needs the permission of what it expands.
+        asked = [(kind.name, kind.path, kind.permission, kind.needed, list_parameters(kind)) for kind in OBJECTS]
+        asked.append(("events", EVENTS_PATH, EVENTS_PERMISSION, True, {}))
         return tuple(await together(one(*each) for each in asked))
 
 

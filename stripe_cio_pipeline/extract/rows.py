@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract.objects import StripeObject
-from stripe_cio_pipeline.extract.payloads import canonical, content_hash
+from stripe_cio_pipeline.extract.payloads import canonical, content_hash, fold
 from stripe_cio_pipeline.extract.transport import moment
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -158,6 +158,8 @@ def row_of(
     """Make a row of a scrubbed payload."""
     for field in kind.volatile:
         payload.pop(field, None)
+    for path in kind.folded:
+        fold(payload, path)
     text = canonical(payload)
     created = payload.get("created")
     livemode = payload.get("livemode")
@@ -234,7 +236,7 @@ def write_rows(connection: Connection, kind: StripeObject, rows: Iterable[Row], 
     for row in latest.values():
         before = known.get(row.id)
         if before is None:
-            if row.deleted and row.source == "retrieve":
+            if row.deleted and row.source == "retrieve" and row.created is None:
                 continue  # It came and went unseen: there is nothing to remember.
             added.append(row)
             buried += row.deleted
@@ -251,9 +253,10 @@ def write_rows(connection: Connection, kind: StripeObject, rows: Iterable[Row], 
             changed.append(row)
             buried += row.deleted
     changed = _keep_payloads(connection, kind, changed)
+    former = _former(connection, kind, changed, known) if kind.keeps_former else []
     if changed:
-        execute_with(connection, table_of_ids(row.id for row in changed), _of(kind, "delete_replaced"))
-    fresh = added + changed
+        execute_with(connection, table_of_ids(row.id for row in changed + former), _of(kind, "delete_replaced"))
+    fresh = added + changed + former
     insert(connection, _of(kind, "insert_rows"), Row._fields, fresh, {"run_id": run_id, "seq": seq})
     if same:
         execute_with(connection, _confirmations(same), _of(kind, "confirm_rows"))
@@ -274,6 +277,14 @@ def read_payloads(connection: Connection, kind: StripeObject, ids: Sequence[str]
     return {row[0]: orjson.loads(row[1]) for row in found if row[1] is not None}
 
 
+def read_of_customers(
+    connection: Connection, kind: StripeObject, customers: Sequence[str]
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Look up what customers have of one type: (customer, id, payload) of each that is not deleted."""
+    found = connection.execute(_of(kind, "payloads_of_customers"), [list(customers)]).fetchall()
+    return [(row[0], row[1], orjson.loads(row[2])) for row in found]
+
+
 def count_rows(connection: Connection, kind: StripeObject) -> tuple[int, int]:
     """Count rows: all, and those that are not tombstones."""
     row = connection.execute(_of(kind, "count_rows")).fetchone()
@@ -284,6 +295,25 @@ def _keep_payloads(connection: Connection, kind: StripeObject, rows: list[Row]) 
     gone = [row.id for row in rows if row.deleted]
     payloads = read_payloads(connection, kind, gone)
     return [_bury(row, kind, payloads[row.id]) if row.id in payloads and row.deleted else row for row in rows]
+
+
+def _former(connection: Connection, kind: StripeObject, changed: list[Row], known: dict[str, Known]) -> list[Row]:
+    """Make rows of objects whose id now means another one: what was given with them keeps their terms."""
+    made_anew = [
+        row for row in changed if row.created and known[row.id].created and row.created != known[row.id].created
+    ]
+    payloads = read_payloads(connection, kind, [row.id for row in made_anew])
+    return [
+        former_row(kind, payloads[row.id], as_of=known[row.id].as_of, read_at=row.read_at)
+        for row in made_anew
+        if row.id in payloads
+    ]
+
+
+def former_row(kind: StripeObject, payload: dict[str, Any], *, as_of: int, read_at: int) -> Row:
+    """Make the row of an object that its own id does not mean any more."""
+    row = row_of(kind, payload, as_of=as_of, source="retrieve", read_at=read_at)
+    return row._replace(id=f"{payload['id']}@{payload['created']}", deleted=True)
 
 
 def _bury(row: Row, kind: StripeObject, last: dict[str, Any]) -> Row:

@@ -1,6 +1,6 @@
 """The order of a run, which is what makes it lose nothing; `extract`, `reconcile` and `fetch_older_events` begin here.
 
-    watermark ─▶ history ─▶ events ─▶ changes ─▶ comparison
+    watermark ─▶ history ─▶ events ─▶ changes ─▶ what is named ─▶ comparison
 
 The watermark is noted before the first list call, so that what changes during the listing is in the events that are
 read after it. What events speak of is brought up to date before anything is compared, so that only what no event told
@@ -19,6 +19,7 @@ from stripe_cio_pipeline.extract.comparing import compare_all
 from stripe_cio_pipeline.extract.feed import ChangesBook, FeedBook, is_gap, read_changes
 from stripe_cio_pipeline.extract.history import read_history
 from stripe_cio_pipeline.extract.lists import Slice, read_list
+from stripe_cio_pipeline.extract.named import not_looked_through, read_named
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, OBJECTS, PAGE_ROWS, StripeObject, select
 from stripe_cio_pipeline.extract.reports import ExtractReport, ObjectReport, OlderEvents, Progress, ReconcileReport
 from stripe_cio_pipeline.extract.rows import Tally, count_rows
@@ -189,6 +190,12 @@ async def bring_up_to_date(session: Session, state: State, selected: tuple[Strip
         session,
         tuple(kind for kind in selected if kind.name in signalled),
         lambda kind: follow_signals(session, kind),
+    )
+    behind = await session.writer.alone(partial(not_looked_through, session.warehouse))
+    await each(
+        session,
+        tuple(kind for kind in selected if kind.name in behind),
+        lambda kind: read_named(session, kind),
     )
     return feed
 

@@ -111,16 +111,28 @@ class Stage:
                 page = self._get(kind.path, query)
                 for row in page["data"]:
                     row.pop(SILENT, None)
-                    if name == "subscriptions" and row["items"]["has_more"]:
-                        row["items"].update(data=self._items(row["id"]), has_more=False)
-                    found[row["id"]] = row
+                    if name == "subscriptions":
+                        deep = any(item["discounts"] for item in row["items"]["data"])
+                        if row["items"]["has_more"] or deep:
+                            row["items"].update(data=self._items(row["id"]), has_more=False)
+                    name_coupons(row)
+                    found[row["id"]] = self._price(row["id"]) if name == "prices" and row["tiers_mode"] else row
                 if not page["has_more"]:
                     return found
         finally:
             switches.permissions = permissions
 
+    def _price(self, id_: str) -> dict[str, Any]:
+        paths = ["tiers", "currency_options"]
+        price = self._get(f"/v1/prices/{id_}", [("expand[]", path) for path in paths])
+        if price["tiers_mode"]:
+            others = [currency for currency in price["currency_options"] if currency != price["currency"]]
+            paths += [f"currency_options.{currency}.tiers" for currency in others]
+            price = self._get(f"/v1/prices/{id_}", [("expand[]", path) for path in paths])
+        return dict(price)
+
     def _items(self, subscription: str) -> list[Any]:
-        query = [("subscription", subscription), ("limit", "100"), ("expand[]", "data.discounts")]
+        query = [("subscription", subscription), ("limit", "100"), ("expand[]", "data.discounts.source.coupon")]
         page = self._get("/v1/subscription_items", query)
         assert not page["has_more"]
         return list(page["data"])
@@ -139,6 +151,9 @@ class Stage:
         """The warehouse holds exactly what Stripe lists: no row more, none less, every field of each equal."""
         for kind in OBJECTS:
             stripe, warehouse = self.listed(kind.name), self.stored(kind.name)
+            if kind.name == "prices":
+                # What is archived, and what another request made, is in no list.
+                stripe |= {id_: self._price(id_) for id_ in warehouse if id_ not in stripe}
             assert set(warehouse) == set(stripe), kind.name
             different = [
                 (object_id, field)
@@ -147,6 +162,18 @@ class Stage:
                 if payload.get(field) != warehouse[object_id].get(field)
             ]
             assert different == [], kind.name
+
+
+def name_coupons(value: Any) -> None:
+    """Leave of an expanded coupon of a discount which one it is: what may change of it is kept elsewhere."""
+    if isinstance(value, dict):
+        if value.get("object") == "discount" and isinstance(coupon := value["source"]["coupon"], dict):
+            value["source"]["coupon"] = {name: coupon[name] for name in ("id", "object", "created")}
+        for inner in value.values():
+            name_coupons(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            name_coupons(inner)
 
 
 def of(report: ExtractReport, name: str) -> ObjectReport:

@@ -74,7 +74,16 @@ CARD = {"id": "pm_1", "card": {"last4": "4242"}}
 
 
 def customer(card: object) -> dict[str, object]:
-    return {"id": "cus_1", "invoice_settings": {"default_payment_method": card}}
+    return {
+        "id": "cus_1",
+        "invoice_settings": {"default_payment_method": card},
+        "default_source": None,
+        "discount": None,
+    }
+
+
+def subscription(discounts: list[object], items: dict[str, object]) -> dict[str, object]:
+    return {"discounts": discounts, "items": items, "default_payment_method": None, "default_source": None}
 
 
 def test_an_event_gets_the_expanded_card_that_is_known() -> None:
@@ -94,23 +103,32 @@ def test_an_event_without_a_card_needs_no_read() -> None:
 
 def test_discounts_are_grafted_by_id_at_both_depths() -> None:
     known = {"id": "di_1", "source": {"coupon": "WELCOME"}}
-    stored = {"discounts": [known], "items": {"data": [{"id": "si_1", "discounts": [known]}]}}
-    snapshot = {"discounts": ["di_1"], "items": {"data": [{"id": "si_1", "discounts": ["di_1"]}]}}
+    stored = subscription([known], {"data": [{"id": "si_1", "discounts": [known]}]})
+    snapshot = subscription(["di_1"], {"data": [{"id": "si_1", "discounts": ["di_1"]}]})
     assert graft(SUBSCRIPTIONS, snapshot, stored)
     assert snapshot == stored
-    assert not graft(SUBSCRIPTIONS, {"discounts": ["di_2"], "items": {"data": []}}, stored)
+    assert not graft(SUBSCRIPTIONS, subscription(["di_2"], {"data": []}), stored)
 
 
 def test_a_list_that_stripe_cut_is_read_again() -> None:
-    snapshot = {"discounts": [], "items": {"data": [], "has_more": True}}
-    assert not graft(SUBSCRIPTIONS, snapshot, {"discounts": [], "items": {"data": []}})
+    snapshot = subscription([], {"data": [], "has_more": True})
+    assert not graft(SUBSCRIPTIONS, snapshot, subscription([], {"data": []}))
 
 
-def test_tiers_stay_with_their_price() -> None:
-    snapshot = {"id": "price_1"}
-    assert graft(PRICES, snapshot, {"id": "price_1", "tiers": [{"up_to": 10}]})
-    assert snapshot["tiers"] == [{"up_to": 10}]
-    assert not graft(PRICES, {"id": "price_1"}, None)
+def test_what_an_event_leaves_out_altogether_is_read_again() -> None:
+    """A price can be given further currencies, and no event shows them."""
+    assert not graft(PRICES, {"id": "price_1"}, {"id": "price_1", "tiers": None, "currency_options": {}})
+
+
+def test_a_discount_of_a_customer_is_known_by_its_own_id_and_not_by_its_coupons() -> None:
+    def discounted(discount: str, coupon: object) -> dict[str, object]:
+        return {**customer(None), "discount": {"id": discount, "source": {"coupon": coupon}}}
+
+    stored = discounted("di_1", {"id": "WELCOME", "created": 1})
+    same = discounted("di_1", "WELCOME")
+    assert graft(CUSTOMERS, same, stored)
+    assert same == stored
+    assert not graft(CUSTOMERS, discounted("di_2", "WELCOME"), stored)
 
 
 def test_null_is_not_missing() -> None:

@@ -63,6 +63,7 @@ def _raw(account: Account, table: str) -> list[dict[str, Any]]:
 def _opened(discounts: list[Any] | None, coupons: dict[str, Payload]) -> list[Payload]:
     opened = []
     for discount in discounts or []:
-        coupon = (discount.get("source") or {}).get("coupon") or discount.get("coupon")
-        opened.append({"source": {"coupon": coupons[coupon] if isinstance(coupon, str) else coupon}})
+        coupon = discount["source"]["coupon"]
+        assert coupon["created"] == coupons[coupon["id"]]["created"]
+        opened.append({"source": {"coupon": coupons[coupon["id"]]}})
     return opened

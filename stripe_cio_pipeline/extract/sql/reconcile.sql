@@ -30,6 +30,21 @@ update stripe.{table}
 set content_hash = left(sha256(cast(payload as varchar)), 32)
 where content_hash is distinct from left(sha256(cast(payload as varchar)), 32);
 
+-- name: note_unlisted
+-- What was read because something names it, and what is archived where lists leave that out: no list shows it.
+insert into pipeline.listed (object, id, created, content_hash, finding)
+select '{table}', id, created, content_hash, null
+from stripe.{table}
+where
+    not deleted
+    and coalesce(created, 0) < $began
+    and id not in (select id from pipeline.listed where object = '{table}')
+    and not list_contains($tampered, id)
+    and (
+        ($active_alone and json_extract_string(payload, '$.active') = 'false')
+        or id in (select id from pipeline.named where object = '{table}')
+    );
+
 -- name: vanished_rows
 select id
 from stripe.{table}

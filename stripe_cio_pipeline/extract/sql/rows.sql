@@ -28,6 +28,11 @@ select id, payload
 from stripe.{table}
 where id in (select unnest(?));
 
+-- name: payloads_of_customers
+select customer_id, id, payload
+from stripe.{table}
+where customer_id in (select unnest(?)) and not deleted;
+
 -- name: delete_replaced
 delete from stripe.{table}
 where id in (select id from arrivals);

@@ -50,6 +50,17 @@ attached as (
     from of_customers
     inner join subscriptions on of_customers.customer_id = subscriptions.customer_id
     where subscriptions.id not in (select subscription_id from discounts where item_id is null)
+),
+
+-- Another coupon of the same id has other terms, and a discount keeps those that it was given with: a former coupon is kept
+-- as `id@created`.
+terms as (
+    select
+        *,
+        not coalesce(ends_with(id, '@' || created), false) as is_present,
+        case when ends_with(id, '@' || created) then left(id, -1 - length(cast(created as varchar))) else id end
+            as coupon_id
+    from coupons
 )
 
 select
@@ -57,22 +68,23 @@ select
     attached.item_id,
     attached.position,
     attached.coupon_id,
-    coalesce(attached.name, coupons.name, attached.coupon_id) as coupon,
-    coalesce(attached.duration, coupons.duration) = 'forever' as lasting,
-    coalesce(attached.percent_off, coupons.percent_off) as percent_off,
+    coalesce(attached.name, terms.name, attached.coupon_id) as coupon,
+    coalesce(attached.duration, terms.duration) = 'forever' as lasting,
+    coalesce(attached.percent_off, terms.percent_off) as percent_off,
     case
-        when coalesce(attached.currency, coupons.currency) = subscriptions.currency
-            then coalesce(attached.amount_off, coupons.amount_off)
+        when coalesce(attached.currency, terms.currency) = subscriptions.currency
+            then coalesce(attached.amount_off, terms.amount_off)
         else
             coalesce(
-                coalesce(attached.currency_options, coupons.currency_options)[subscriptions.currency].amount_off,
+                coalesce(attached.currency_options, terms.currency_options)[subscriptions.currency].amount_off,
                 -- An amount that has none in this currency takes nothing off it.
-                case when coupons.amount_off is not null then 0 end
+                case when terms.amount_off is not null then 0 end
             )
     end as amount_off,
-    coalesce(attached.products, coupons.products) as products
+    coalesce(attached.products, terms.products) as products
 from attached
 inner join subscriptions on attached.subscription_id = subscriptions.id
--- Another coupon of the same id has other terms: a discount keeps those that it was given with.
-left join coupons
-    on attached.coupon_id = coupons.id and coalesce(attached.coupon_created = coupons.created, true)
+left join terms
+    on
+        attached.coupon_id = terms.coupon_id
+        and case when attached.coupon_created is null then terms.is_present else attached.coupon_created = terms.created end

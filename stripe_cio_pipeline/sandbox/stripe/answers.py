@@ -10,10 +10,11 @@ import orjson
 
 from stripe_cio_pipeline.sandbox.stripe import errors, query
 from stripe_cio_pipeline.sandbox.stripe.account import StripeAccount
+from stripe_cio_pipeline.sandbox.stripe.books import edition
 from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
-from stripe_cio_pipeline.sandbox.stripe.expand import Expander
+from stripe_cio_pipeline.sandbox.stripe.expand import Expander, objects_asked_for
 from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS, page, page_of
-from stripe_cio_pipeline.sandbox.stripe.payloads import listed
+from stripe_cio_pipeline.sandbox.stripe.payloads import listed, own_currency
 from stripe_cio_pipeline.sandbox.stripe.query import Query
 from stripe_cio_pipeline.sandbox.stripe.resources import BY_PATH, RESOURCES, Resource
 from stripe_cio_pipeline.sandbox.stripe.search import search
@@ -24,6 +25,21 @@ _NESTED = re.compile(
     r"^/v1/(customers|invoices|charges)/([^/]+)/(subscriptions|sources|tax_ids|payment_methods|lines|refunds)$"
 )
 _NESTED_PARAMETERS = frozenset({"limit", "starting_after", "ending_before", "expand", "type", "object"})
+_NESTED_OBJECTS = {
+    "subscriptions": "subscription",
+    "sources": "card",
+    "tax_ids": "tax_id",
+    "payment_methods": "payment_method",
+    "lines": "line_item",
+    "refunds": "refund",
+}
+#: What a key needs to see an object inside another. Cards of old stand at their customer's address
+#: (`/v1/customers/:id/sources`), discounts at none.
+_PERMISSIONS = {
+    **{resource.object: resource.permission for resource in RESOURCES},
+    "card": "rak_customer_read",
+    "balance_transaction": "rak_balance_transaction_source_read",
+}
 _TWO_PARTS = frozenset(resource.path.partition("/")[0] for resource in RESOURCES if "/" in resource.path)
 
 
@@ -74,8 +90,8 @@ class Answers:
             if id_ == "search":
                 return self._search(call, resource, asked)
             if id_ is None:
-                return self._list(call, resource, asked)
-            return self._one(call, resource, id_, asked)
+                return self._list(call, key, resource, asked)
+            return self._one(call, key, resource, id_, asked)
 
     def _resource(self, call: Call, path: str) -> tuple[Resource, str | None]:
         parts = path.removeprefix("/v1/").split("/")
@@ -90,6 +106,20 @@ class Answers:
         if call.restricted and permission not in switches.permissions:
             newer = switches.new_permission_wording
             raise errors.missing_permission(key, switches.account_id, permission, newer=newer)
+
+    def _permit_expansion(self, call: Call, key: str, object: str, paths: Sequence[str]) -> None:  # noqa: A002
+        """Refuse what leads nowhere, and what the key may not read by itself either.
+
+        "You must also request at least one corresponding permission for each API object you expand"
+        (docs.stripe.com/stripe-apps/reference/permissions). An event is refused where it is rendered.
+        """
+        if object == "event":
+            return
+        old = family(call.version) != "endive"
+        for path in paths:
+            for expanded in objects_asked_for(object, path, old=old):
+                if (permission := _PERMISSIONS.get(expanded)) is not None:
+                    self._permit(call, key, permission)
 
     def _not_a_read(self, call: Call, key: str, path: str) -> errors.StripeError:
         resource, _ = self._resource(call, path)
@@ -109,10 +139,10 @@ class Answers:
             raise errors.missing("account", wanted)
         return orjson.dumps(account)
 
-    def _list(self, call: Call, resource: Resource, asked: Query) -> bytes:
+    def _list(self, call: Call, key: str, resource: Resource, asked: Query) -> bytes:
         books, account = self._books, self._account
         if resource.object == "subscription_item":
-            return self._items(call, asked)
+            return self._items(call, key, asked)
         found = page(resource, books.shelves[resource.object], asked, account.switches, account.clock.now())
         for path in asked.expand:
             if not path.startswith("data."):
@@ -121,12 +151,19 @@ class Answers:
                     "expand",
                 )
         paths = [path.removeprefix("data.") for path in asked.expand]
+        self._permit_expansion(call, key, resource.object, paths)
         rows = [self._render(resource.object, row, call.version, paths) for row in found.rows]
         return _envelope(resource.url, rows, has_more=found.has_more)
 
-    def _one(self, call: Call, resource: Resource, id_: str, asked: Query) -> bytes:
+    def _one(self, call: Call, key: str, resource: Resource, id_: str, asked: Query) -> bytes:
         books = self._books
         query.check_names(asked, frozenset({"expand"}))
+        self._permit_expansion(call, key, resource.object, asked.expand)
+        if resource.object == "subscription_item":
+            item = books.item(id_)
+            if item is None:
+                raise errors.missing(resource.noun, id_)
+            return self._finish(item, family(call.version) or "endive", asked.expand)
         row = books.shelves[resource.object].find(id_)
         if row is None or not self._listed_still(resource, row):
             if id_ in books.deleted and resource.object == "customer":
@@ -160,7 +197,9 @@ class Answers:
     def _finish(self, payload: Payload, shape: str, paths: Sequence[str]) -> bytes:
         # The shape comes first: the paths of an old version lead through its own fields.
         payload = self._books.shapes.render(payload, shape)
-        expander = Expander(partial(self._find_in_shape, shape), partial(self._include, shape))
+        expander = Expander(
+            partial(self._find_in_shape, shape), partial(self._include, shape), partial(self._coupon_in_shape, shape)
+        )
         for path in paths:
             expander.expand(payload, path)
         return orjson.dumps(payload)
@@ -169,7 +208,11 @@ class Answers:
         found = self._books.find(object, id_)
         return self._books.shapes.render(found, shape) if found is not None else None
 
-    def _items(self, call: Call, asked: Query) -> bytes:
+    def _coupon_in_shape(self, shape: str, discount_id: str) -> Payload | None:
+        found = self._books.coupon_of(discount_id)
+        return self._books.shapes.render(found, shape) if found is not None else None
+
+    def _items(self, call: Call, key: str, asked: Query) -> bytes:
         query.check_names(asked, BY_PATH["subscription_items"].parameters())
         subscription = asked.values.get("subscription")
         if subscription is None:
@@ -177,7 +220,8 @@ class Answers:
         whole = self._books.find("subscription", subscription)
         if whole is None:
             raise errors.missing("subscription", subscription, "subscription")
-        return self._page(call, "/v1/subscription_items", self._books.full_list(whole["items"]), asked)
+        rows = self._books.full_list(whole["items"])
+        return self._page(call, key, "/v1/subscription_items", "subscription_item", rows, asked)
 
     def _nested(self, call: Call, key: str, asked: Query, nested: re.Match[str]) -> bytes:
         resource = BY_PATH[nested[1]]
@@ -187,7 +231,8 @@ class Answers:
         if parent is None:
             raise errors.missing(resource.noun, nested[2])
         rows = self._nested_rows(parent, nested[3])
-        return self._page(call, f"/v1/{nested[1]}/{nested[2]}/{nested[3]}", rows, asked)
+        url = f"/v1/{nested[1]}/{nested[2]}/{nested[3]}"
+        return self._page(call, key, url, _NESTED_OBJECTS[nested[3]], rows, asked)
 
     def _nested_rows(self, parent: Payload, name: str) -> list[Payload]:
         books = self._books
@@ -226,8 +271,20 @@ class Answers:
             case (("price" | "plan"), "tiers"):
                 return books.tiers.get(parent["id"])
             case "coupon", "applies_to":
-                products = books.applies_to.get(parent["id"])
+                products = books.applies_to.get(edition(parent))
                 return {"products": products} if products else None
+            case (("price" | "coupon"), "currency_options"):
+                options = books.currency_options.get(edition(parent), {})
+                shown = {
+                    currency: {name: value for name, value in option.items() if name != "tiers"}
+                    for currency, option in {**own_currency(parent), **options}.items()
+                }
+                return shown or None
+            case "price", path if path.startswith("currency_options."):
+                currency = path.split(".")[1]
+                if currency == parent["currency"]:
+                    return books.tiers.get(parent["id"])
+                return books.currency_options.get(edition(parent), {}).get(currency, {}).get("tiers")
             case "invoice", "payments":
                 payment = books.find("invoice_payment", books.payment_of(parent["id"]) or "")
                 return self._shown(f"/v1/invoice_payments?invoice={parent['id']}", [payment] if payment else [])
@@ -239,10 +296,11 @@ class Answers:
         shown = self._account.switches.nested_limit
         return listed(url, rows[:shown], has_more=len(rows) > shown)
 
-    def _page(self, call: Call, url: str, rows: list[Payload], asked: Query) -> bytes:
+    def _page(self, call: Call, key: str, url: str, object: str, rows: list[Payload], asked: Query) -> bytes:  # noqa: A002
         shown, has_more = page_of(rows, asked)
         shape = family(call.version) or "endive"
         paths = [path.removeprefix("data.") for path in asked.expand]
+        self._permit_expansion(call, key, object, paths)
         encoded = [self._finish(orjson.loads(orjson.dumps(row)), shape, paths) for row in shown]
         return _envelope(url, encoded, has_more=has_more)
 

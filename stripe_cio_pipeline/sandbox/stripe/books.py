@@ -8,6 +8,7 @@ import orjson
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance, Ids
 from stripe_cio_pipeline.sandbox.stripe.event_types import EVENT_TYPES
 from stripe_cio_pipeline.sandbox.stripe.listing import EVENT_SECONDS
+from stripe_cio_pipeline.sandbox.stripe.money import price_amount
 from stripe_cio_pipeline.sandbox.stripe.payloads import listed
 from stripe_cio_pipeline.sandbox.stripe.resources import RESOURCES, UNLISTED_OBJECTS
 from stripe_cio_pipeline.sandbox.stripe.settled import Settled
@@ -45,6 +46,12 @@ class Books:
         self.nested: dict[str, list[Payload]] = {}
         self.tiers: dict[str, list[Payload]] = {}
         self.applies_to: dict[str, list[str]] = {}
+        self.currency_options: dict[str, dict[str, Payload]] = {}
+        """What a price or coupon costs or takes off in other currencies, by `edition`."""
+        self.terms: dict[str, Payload] = {}
+        """Coupons that are deleted, by the discounts that were given with them."""
+        self.inline: set[str] = set()
+        """Prices that are in no list, active or not."""
         self.deleted: dict[str, Payload] = {}
         self.sequence = 0
         self._payments: dict[str, str] = {}
@@ -80,6 +87,14 @@ class Books:
         rows: list[Payload] = self.nested.get(nested["url"]) or nested["data"]
         return rows
 
+    def item(self, id: str) -> Payload | None:  # noqa: A002
+        """Return an item of a subscription."""
+        for record in self.shelves["subscription"].records.values():
+            for item in self.full_list(record.payload()["items"]):
+                if item["id"] == id:
+                    return dict(item)
+        return None
+
     def intent_of(self, invoice: str) -> str | None:
         """Return the payment intent that pays an invoice."""
         found = self._intents.get(invoice)
@@ -94,6 +109,22 @@ class Books:
         """Return the invoice that a payment intent pays."""
         found = self._invoices.get(intent)
         return found if found or self.settled is None else self.settled.invoice_of(intent)
+
+    def coupon_of(self, discount_id: str) -> Payload | None:
+        """Return the coupon that a discount was given with, deleted or not."""
+        if discount_id in self.terms:
+            return dict(self.terms[discount_id])
+        discount = self.find("discount", discount_id)
+        return self.find("coupon", discount["source"]["coupon"]) if discount is not None else None
+
+    def amount(self, price: Payload, quantity: int, currency: str) -> int:
+        """Return what a quantity of a price costs for one interval, in a currency that the price has."""
+        tiers = self.tiers.get(price["id"], ())
+        if currency != price["currency"]:
+            option = self.currency_options[edition(price)][currency]
+            price = {**price, "unit_amount": option["unit_amount"]}
+            tiers = option.get("tiers") or ()
+        return price_amount(price, quantity, tiers)
 
     # Writing
 
@@ -139,6 +170,12 @@ class Books:
         if id not in shelf.records:
             raise LookupError(f"the account has no {object} {id!r}")
         payload = shelf.take(id).payload()
+        if object == "coupon":
+            # "Does not affect any customers who have already applied the coupon": docs.stripe.com/api/coupons/delete.
+            for record in self.shelves["discount"].records.values():
+                discount = record.payload()
+                if discount["source"]["coupon"] == id:
+                    self.terms.setdefault(discount["id"], payload)
         self.deleted[id] = {"id": id, "object": object, "deleted": True}
         return payload
 
@@ -248,7 +285,8 @@ class Books:
             encoded=encode(payload),
             customer=customer if isinstance(customer, str) else None,
             label=label if isinstance(label, str) else None,
-            hidden=self._on_test_clock(payload),
+            # What is on a test clock, and a price that was made inside another request (`price_data`), is in no list.
+            hidden=self._on_test_clock(payload) or payload["id"] in self.inline,
         )
         self.deleted.pop(payload["id"], None)
         self.shelves[name].put(record)
@@ -285,6 +323,9 @@ class Books:
             "nested": self.nested,
             "tiers": self.tiers,
             "applies_to": self.applies_to,
+            "currency_options": self.currency_options,
+            "terms": self.terms,
+            "inline": sorted(self.inline),
             "deleted": self.deleted,
             "payments": self._payments,
             "intents": self._intents,
@@ -304,8 +345,15 @@ class Books:
             self.shelves[name].gone = {id_: (key[0], key[1]) for id_, key in gone.items()}
         self.nested, self.tiers = dict(state["nested"]), dict(state["tiers"])
         self.applies_to, self.deleted = dict(state["applies_to"]), dict(state["deleted"])
+        self.currency_options, self.terms = dict(state["currency_options"]), dict(state["terms"])
+        self.inline = set(state["inline"])
         self._payments, self._intents = dict(state["payments"]), dict(state["intents"])
         self._invoices = {intent: invoice for invoice, intent in self._intents.items()}
+
+
+def edition(payload: Payload) -> str:
+    """Return what tells a price or coupon from a later one that was made under the same id."""
+    return f"{payload['id']}@{payload['created']}"
 
 
 def _difference(old: Any, new: Any) -> Any:

@@ -3,7 +3,7 @@
 from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
 from stripe_cio_pipeline.sandbox.stripe.books import Books
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
-from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices
+from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices, subscription_of
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
@@ -42,7 +42,7 @@ class Collection:
             return False
         paid = self._invoices.attempt(invoice_id)
         invoice = books.get("invoice", invoice_id)
-        subscription_id = _subscription_of(invoice)
+        subscription_id = subscription_of(invoice)
         if paid:
             self._after_payment(invoice, subscription_id)
             return True
@@ -63,7 +63,7 @@ class Collection:
         invoice = self._books.find("invoice", invoice_id)
         if invoice is not None and invoice["status"] == "open":
             paid = self._invoices.mark_paid(invoice_id)
-            self._after_payment(paid, _subscription_of(paid))
+            self._after_payment(paid, subscription_of(paid))
 
     def fall_due(self, invoice_id: str) -> None:
         """Tell that a sent invoice was not paid in time."""
@@ -73,7 +73,7 @@ class Collection:
             return
         books.emit("invoice.overdue", invoice)
         self._set_delinquent(invoice["customer"], delinquent=True)
-        subscription = books.find("subscription", _subscription_of(invoice) or "")
+        subscription = books.find("subscription", subscription_of(invoice) or "")
         if subscription is not None and subscription["status"] not in ENDED:
             books.change("subscription", subscription["id"], {"status": "past_due"}, "customer.subscription.updated")
 
@@ -107,7 +107,7 @@ class Collection:
             others = [
                 row
                 for row in books.of_customer("invoice", invoice["customer"], status="open")
-                if _subscription_of(row) == subscription_id
+                if subscription_of(row) == subscription_id
             ]
             if subscription["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":
                 late = books.now > subscription["created"]
@@ -147,9 +147,3 @@ class Collection:
         self._agenda.add(self._books.now + wait * DAY, "settle_by_transfer", invoice["id"])
         if invoice["due_date"] is not None:
             self._agenda.add(invoice["due_date"], "fall_due", invoice["id"])
-
-
-def _subscription_of(invoice: Payload) -> str | None:
-    details = (invoice["parent"] or {}).get("subscription_details") or {}
-    found = details.get("subscription")
-    return found if isinstance(found, str) else None

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
-from stripe_cio_pipeline.sandbox.stripe.books import Books
-from stripe_cio_pipeline.sandbox.stripe.money import price_amount, taken_off
+from stripe_cio_pipeline.sandbox.stripe.books import Books, edition
+from stripe_cio_pipeline.sandbox.stripe.money import taken_off
 from stripe_cio_pipeline.sandbox.stripe.payments import Payments
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
@@ -63,9 +63,11 @@ class Invoices:
         discounts = subscription["discounts"] if subscription and subtotal > 0 else []
         amounts, left = [], subtotal
         for discount_id in discounts:
-            discount = books.get("discount", discount_id)
-            coupon = books.get("coupon", discount["source"]["coupon"])
-            amount = taken_off(coupon, left, currency)
+            coupon = books.coupon_of(discount_id)
+            assert coupon is not None  # noqa: S101 - a discount keeps its coupon
+            limited = _amount_of(lines, books.applies_to.get(edition(coupon)))
+            options = books.currency_options.get(edition(coupon), {})
+            amount = taken_off(coupon, min(left, limited), currency, options)
             left -= amount
             amounts.append({"amount": amount, "discount": discount_id})
         return payloads.invoice(
@@ -105,7 +107,7 @@ class Invoices:
         price = item["price"]
         quantity = item["quantity"] if item["quantity"] is not None else (quantity or 0)
         if amount is None:
-            amount = 0 if trial else price_amount(price, quantity, books.tiers.get(price["id"], ()))
+            amount = 0 if trial else books.amount(price, quantity, subscription["currency"])
         product = books.find("product", price["product"])
         name = product["name"] if product else price["product"]
         what = f"Trial period for {name}" if trial else f"{quantity} × {name}"
@@ -115,7 +117,7 @@ class Invoices:
             id=books.ids.new("il"),
             invoice=invoice_id,
             amount=amount,
-            currency=price["currency"],
+            currency=subscription["currency"],
             description=what,
             livemode=books.livemode,
             subscription=subscription["id"],
@@ -181,7 +183,8 @@ class Invoices:
             self.mark_paid(invoice_id)
             return True
         customer = books.find("customer", invoice["customer"])
-        method = self._payments.card_of(customer) if customer is not None else None
+        subscription = books.find("subscription", subscription_of(invoice) or "")
+        method = self._payments.card_of(customer, subscription) if customer is not None else None
         attempts = invoice["attempt_count"] + 1
         intent = books.intent_of(invoice_id)
         paid = False
@@ -258,3 +261,22 @@ class Invoices:
             "status_transitions": {**invoice["status_transitions"], "voided_at": self._books.now},
         }
         return self._books.change("invoice", invoice_id, changes, "invoice.voided")
+
+
+def subscription_of(invoice: Payload) -> str | None:
+    """Return the subscription that an invoice bills."""
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    found = details.get("subscription")
+    return found if isinstance(found, str) else None
+
+
+def _amount_of(lines: Sequence[Payload], products: Sequence[str] | None) -> int:
+    """Add up what a coupon may be taken off: all lines, or those of its products."""
+    of = [line for line in lines if products is None or _product(line) in products]
+    return int(sum(line["amount"] for line in of))
+
+
+def _product(line: Payload) -> str | None:
+    details = (line["pricing"] or {}).get("price_details") or {}
+    product = details.get("product")
+    return str(product) if product else None

@@ -123,7 +123,8 @@ def _test(resource: Resource, asked: Query) -> Test | None:
     checks: list[tuple[Matcher, Any]] = []
     wanted_status: str | None = "" if resource.object == "subscription" else None
     for name, matches in resource.filters.items():
-        value: Any = asked.objects.get(name) if name in asked.objects else asked.values.get(name)
+        given = asked.values.get(name, resource.unasked.get(name))
+        value: Any = asked.objects.get(name) if name in asked.objects else given
         if name == "status" and value is not None:
             wanted_status = value
         elif value is not None:

@@ -4,10 +4,11 @@ import functools
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar, cast
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
-from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe.books import Books, edition
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
 from stripe_cio_pipeline.sandbox.stripe.company import Company
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
@@ -53,9 +54,13 @@ class Merchant(ABC):
         return {
             name: getattr(self, name)
             for name in (
+                "add_discount",
+                "add_payment_method",
                 "attach_card",
+                "attach_source",
                 "cancel_subscription",
                 "change_plan",
+                "change_source",
                 "close_dispute",
                 "create_charge",
                 "create_coupon",
@@ -63,6 +68,7 @@ class Merchant(ABC):
                 "create_price",
                 "create_product",
                 "create_subscription",
+                "delete_coupon",
                 "delete_customer",
                 "detach_card",
                 "dispute",
@@ -73,7 +79,9 @@ class Merchant(ABC):
                 "renew_card",
                 "resume_subscription",
                 "update_customer",
+                "update_price",
                 "update_product",
+                "update_subscription",
                 "void_invoice",
             )
         }
@@ -81,7 +89,7 @@ class Merchant(ABC):
     @_act
     def create_customer(self, **fields: Any) -> Payload:
         """Create a customer; fields as in the API."""
-        _check(fields)
+        _check(fields, payloads.CUSTOMER_FIELDS, "a customer")
         books = self.books
         customer = payloads.customer(
             id=books.ids.new("cus"),
@@ -95,7 +103,7 @@ class Merchant(ABC):
     @_act
     def update_customer(self, id: str, **fields: Any) -> Payload:  # noqa: A002
         """Change a customer; metadata is merged, and a key with `None` or "" is removed."""
-        _check(fields)
+        _check(fields, payloads.CUSTOMER_FIELDS, "a customer")
         self._wake("customer", id)
         if "metadata" in fields:
             merged = {**self.books.get("customer", id)["metadata"], **fields["metadata"]}
@@ -113,6 +121,32 @@ class Merchant(ABC):
         """Give a customer a new default card (`brand`, `last4`, `exp_month`, `exp_year`, ...) that is accepted."""
         self._wake("customer", customer)
         return self.company.payments.attach_card(customer, **fields)
+
+    @_act
+    def attach_source(self, customer: str, **fields: Any) -> Payload:
+        """Give a customer a card of the old kind, a source, as default; fields as for `attach_card`."""
+        self._wake("customer", customer)
+        return self.company.payments.attach_source(customer, **fields)
+
+    @_act
+    def change_source(self, id: str, **fields: Any) -> Payload:  # noqa: A002
+        """Change a card of the old kind, its `exp_year` for example."""
+        return self.company.payments.change_source(id, **fields)
+
+    @_act
+    def add_payment_method(self, customer: str, **fields: Any) -> Payload:
+        """Attach a card to a customer without making it the default; fields as for `attach_card`."""
+        self._wake("customer", customer)
+        books = self.books
+        method = self.company.payments.new_card(books.get("customer", customer), **fields)
+        return books.add(method, "payment_method.attached")
+
+    @_act
+    def update_subscription(self, id: str, **fields: Any) -> Payload:  # noqa: A002
+        """Change a subscription: its `default_payment_method`, `pause_collection` or `metadata`."""
+        _check(fields, {"default_payment_method", "pause_collection", "metadata"}, "a subscription")
+        self._wake("subscription", id)
+        return self.books.change("subscription", id, fields, "customer.subscription.updated")
 
     @_act
     def renew_card(self, id: str) -> Payload:  # noqa: A002
@@ -155,9 +189,15 @@ class Merchant(ABC):
         currency: str = "usd",
         interval: str | None = "month",
         tiers: list[dict[str, Any]] | None = None,
+        currency_options: dict[str, dict[str, Any]] | None = None,
+        inline: bool = False,
         **fields: Any,
     ) -> Payload:
-        """Create a price, of a new product unless one is named. Tiers need a `tiers_mode`."""
+        """Create a price, of a new product unless one is named. Tiers need a `tiers_mode`.
+
+        `currency_options` gives for other currencies `unit_amount` or `tiers`. An `inline` price was made by another
+        request (`price_data`): no list shows it.
+        """
         books = self.books
         if product is None:
             made = payloads.product(id=books.ids.new("prod"), created=books.now, livemode=books.livemode, name="Plan")
@@ -174,15 +214,51 @@ class Merchant(ABC):
         )
         if tiers:
             books.tiers[price["id"]] = tiers
+        if currency_options:
+            books.currency_options[edition(price)] = {
+                currency: {**payloads.currency_option(option.get("unit_amount")), **option}
+                for currency, option in currency_options.items()
+            }
+        if inline:
+            books.inline.add(price["id"])
         return books.add(price, "price.created")
 
     @_act
+    def update_price(self, id: str, **fields: Any) -> Payload:  # noqa: A002
+        """Change a price: archive it (`active`), give it another `nickname` or `metadata`."""
+        return self.books.change("price", id, fields, "price.updated")
+
+    @_act
     def create_coupon(self, *, duration: str = "forever", **fields: Any) -> Payload:
-        """Create a coupon (`percent_off`, or `amount_off` with `currency`)."""
+        """Create a coupon (`percent_off`, or `amount_off` with `currency`), under an `id` of one's own or a new one.
+
+        `applies_to` is a list of products, `currency_options` gives `amount_off` for other currencies.
+        """
         books = self.books
         id_ = fields.pop("id", None) or books.ids.new("coupon")
+        applies_to, options = fields.pop("applies_to", None), fields.pop("currency_options", None)
         coupon = payloads.coupon(id=id_, created=books.now, livemode=books.livemode, duration=duration, **fields)
+        if id_ in books.shelves["coupon"].records:
+            raise ValueError(f"the account has a coupon {id_!r} already")
+        if applies_to:
+            books.applies_to[edition(coupon)] = list(applies_to)
+        if options:
+            books.currency_options[edition(coupon)] = options
         return books.add(coupon, "coupon.created")
+
+    @_act
+    def add_discount(self, to: str, coupon: str) -> Payload:
+        """Give a subscription (`sub_`), one of its items (`si_`) or a customer (`cus_`) a discount."""
+        self._wake("customer" if to.startswith("cus_") else "subscription", to)
+        return self.company.subscriptions.discount(to, coupon)
+
+    @_act
+    def delete_coupon(self, id: str) -> Payload:  # noqa: A002
+        """Delete a coupon; whoever has a discount by it keeps it."""
+        books = self.books
+        coupon = books.remove("coupon", id)
+        books.emit("coupon.deleted", coupon)
+        return books.deleted[id]
 
     @_act
     def create_subscription(
@@ -197,10 +273,13 @@ class Merchant(ABC):
         collection_method: str = "charge_automatically",
         card: bool = True,
         metadata: dict[str, str] | None = None,
+        currency: str | None = None,
+        payment_method: str | None = None,
     ) -> Payload:
         """Subscribe a customer to a price (a new one unless named), or to several `prices`.
 
-        A customer without a card gets one first, unless `card` is false.
+        A customer without a card gets one first, unless `card` is false. `payment_method` is the subscription's own
+        default. `currency` is one of the prices' other currencies.
         """
         self._wake("customer", customer)
         if card and self.company.payments.card_of(self.books.get("customer", customer)) is None:
@@ -213,6 +292,8 @@ class Merchant(ABC):
             trial_days=trial_days,
             collection_method=collection_method,
             metadata=metadata,
+            currency=currency,
+            payment_method=payment_method,
         )
 
     @_act
@@ -319,7 +400,7 @@ class Merchant(ABC):
         return self.books.load(objects)
 
 
-def _check(fields: Mapping[str, Any]) -> None:
-    unknown = sorted(set(fields) - payloads.CUSTOMER_FIELDS)
+def _check(fields: Mapping[str, Any], known: AbstractSet[str], what: str) -> None:
+    unknown = sorted(set(fields) - known)
     if unknown:
-        raise ValueError(f"a customer has no field {', '.join(unknown)}")
+        raise ValueError(f"{what} has no field {', '.join(unknown)} that can be set here")

@@ -1,6 +1,6 @@
 """Amounts in minor units: what a price costs, and what a coupon takes off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
@@ -51,10 +51,9 @@ def _graduated(quantity: int, tiers: Sequence[Payload]) -> int:
     return int(total)
 
 
-def taken_off(coupon: Payload, amount: int, currency: str) -> int:
-    """Return how much a coupon takes off an amount, never more than the amount."""
+def taken_off(coupon: Payload, amount: int, currency: str, options: Mapping[str, Payload]) -> int:
+    """Return how much a coupon takes off an amount, never more than the amount; `options` are its other currencies."""
     if coupon["percent_off"] is not None:
         return max(0, round(amount * float(coupon["percent_off"]) / 100))
-    if coupon["currency"] == currency:
-        return max(0, min(amount, int(coupon["amount_off"] or 0)))
-    return 0
+    off = coupon["amount_off"] if coupon["currency"] == currency else options.get(currency, {}).get("amount_off")
+    return max(0, min(amount, int(off or 0)))

@@ -79,10 +79,30 @@ class Payments:
                 books.change("customer", owner, changed, "customer.updated")
         return detached
 
-    def card_of(self, customer: Payload) -> Payload | None:
-        """Return the card that pays a customer's invoices."""
-        card = customer["invoice_settings"]["default_payment_method"]
-        return self._books.find("payment_method", card) if isinstance(card, str) else None
+    def attach_source(self, customer_id: str, **given: Any) -> Payload:
+        """Give a customer a card of the old kind as default source."""
+        books = self._books
+        customer = books.get("customer", customer_id)
+        made = self.new_card(customer, **given)
+        card = books.add(
+            payloads.card(id=books.ids.new("card"), customer=customer_id, method=made), "customer.source.created"
+        )
+        books.change("customer", customer_id, {"default_source": card["id"]}, "customer.updated")
+        self.declining.discard(customer_id)
+        return card
+
+    def change_source(self, card_id: str, **changes: Any) -> Payload:
+        """Change a card of the old kind, its expiry for example. The customer itself does not change."""
+        return self._books.change("card", card_id, changes, "customer.source.updated")
+
+    def card_of(self, customer: Payload, subscription: Payload | None = None) -> Payload | None:
+        """Return the card that pays: the subscription's own, the customer's default, or the default source of old."""
+        own = (subscription or {}).get("default_payment_method")
+        card = own or customer["invoice_settings"]["default_payment_method"]
+        if isinstance(card, str):
+            return self._books.find("payment_method", card)
+        source = self._books.find("card", customer["default_source"] or "")
+        return payloads.method_of(source) if source is not None else None
 
     def charge(
         self,

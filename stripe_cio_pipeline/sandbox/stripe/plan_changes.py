@@ -4,10 +4,9 @@ from typing import Any
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
-from stripe_cio_pipeline.sandbox.stripe.books import Books
+from stripe_cio_pipeline.sandbox.stripe.books import Books, edition
 from stripe_cio_pipeline.sandbox.stripe.collection import ENDED, Collection
 from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices
-from stripe_cio_pipeline.sandbox.stripe.money import price_amount
 from stripe_cio_pipeline.sandbox.stripe.periods import later
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
@@ -29,7 +28,7 @@ class PlanChanges:
             raise ValueError(f"subscription {id} is {subscription['status']} and cannot change")
         items = books.full_list(subscription["items"])
         old, price = items[0], books.get("price", price_id)
-        if price["currency"] != subscription["currency"]:
+        if subscription["currency"] not in {price["currency"], *books.currency_options.get(edition(price), {})}:
             raise ValueError(f"price {price_id} is in {price['currency']}, not {subscription['currency']}")
         metered = price["recurring"]["usage_type"] == "metered"
         end = old["current_period_end"]
@@ -70,10 +69,11 @@ class PlanChanges:
         books = self._books
         start, end = old["current_period_start"], old["current_period_end"]
         left = max(0.0, (end - books.now) / max(1, end - start))
+        currency = subscription["currency"]
         fresh = new["current_period_start"] == books.now
         amounts = [
-            (old, -round(self._amount(old) * left)),
-            (new, self._amount(new) if fresh else round(self._amount(new) * left)),
+            (old, -round(self._amount(old, currency) * left)),
+            (new, self._amount(new, currency) if fresh else round(self._amount(new, currency) * left)),
         ]
         lines = [
             self._invoices.line(
@@ -99,8 +99,8 @@ class PlanChanges:
         )
         self._collection.finalize(invoice_id)
 
-    def _amount(self, item: Payload) -> int:
+    def _amount(self, item: Payload, currency: str) -> int:
         price = item["price"]
         if item["quantity"] is None:
             return 0
-        return price_amount(price, item["quantity"], self._books.tiers.get(price["id"], ()))
+        return self._books.amount(price, item["quantity"], currency)

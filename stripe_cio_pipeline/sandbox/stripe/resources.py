@@ -17,7 +17,8 @@ class Resource:
     """One kind of object and how it is listed.
 
     `filters` match a scalar parameter against a payload, `ranges` name numeric fields that take bounds,
-    `arrays` match a list parameter, and `hashes` names the filters that are given as `name[key]`.
+    `arrays` match a list parameter, and `hashes` names the filters that are given as `name[key]`. `unasked` are filters
+    that hold where a request does not say otherwise.
     """
 
     object: str
@@ -30,6 +31,7 @@ class Resource:
     hashes: frozenset[str] = frozenset()
     created: bool = True
     required: tuple[str, ...] = ()
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -270,6 +272,8 @@ RESOURCES: tuple[Resource, ...] = (
             "type": _choice("type", ("one_time", "recurring")),
         },
         arrays={"lookup_keys": _one_of("lookup_key")},
+        # "Returns a list of your active prices, excluding inline prices" (docs.stripe.com/api/prices/list).
+        unasked={"active": "true"},
     ),
     Resource(
         "plan",

@@ -48,8 +48,13 @@ class Subscriptions:
         collection_method: str = "charge_automatically",
         trial_without_card: str = "create_invoice",
         metadata: dict[str, str] | None = None,
+        currency: str | None = None,
+        payment_method: str | None = None,
     ) -> Payload:
-        """Start a subscription to prices in quantities (none for a metered price), and bill its first period."""
+        """Start a subscription to prices in quantities (none for a metered price), and bill its first period.
+
+        `currency` is one that all prices have beside their own.
+        """
         books = self._books
         customer = books.get("customer", customer_id)
         prices = [books.get("price", price) for price, _ in lines]
@@ -71,7 +76,7 @@ class Subscriptions:
             )
             for price, (_, quantity) in zip(prices, lines, strict=True)
         ]
-        currency = prices[0]["currency"]
+        currency = currency or prices[0]["currency"]
         subscription = payloads.subscription(
             id=id_,
             created=start,
@@ -81,6 +86,7 @@ class Subscriptions:
             currency=currency,
             items=books.nest(f"/v1/subscription_items?subscription={id_}", items),
             status="trialing" if trial_end else "active",
+            default_payment_method=payment_method,
             discounts=[self._discount(id_, customer_id, coupon)] if coupon else [],
             collection_method=collection_method,
             trial_start=start if trial_end else None,
@@ -284,7 +290,31 @@ class Subscriptions:
             return True
         return False
 
-    def _discount(self, subscription: str, customer: str, coupon_id: str) -> str:
+    def discount(self, to: str, coupon_id: str) -> Payload:
+        """Give a subscription, one of its items, or a customer a discount; only its own event tells of it."""
+        books = self._books
+        item = books.item(to) if to.startswith("si_") else None
+        subscription_id = item["subscription"] if item else to
+        if to.startswith("cus_"):
+            discount = books.get("discount", self._discount(None, to, coupon_id))
+            books.change("customer", to, {"discount": discount})
+        else:
+            subscription = books.get("subscription", subscription_id)
+            id_ = self._discount(subscription_id, subscription["customer"], coupon_id, item=to if item else None)
+            discount = books.get("discount", id_)
+            if item:
+                rows = [
+                    {**row, "discounts": [*row["discounts"], id_]} if row["id"] == to else row
+                    for row in books.full_list(subscription["items"])
+                ]
+                changes: dict[str, Any] = {"items": books.nest(subscription["items"]["url"], rows)}
+            else:
+                changes = {"discounts": [*subscription["discounts"], id_]}
+            books.change("subscription", subscription_id, changes)
+        books.emit("customer.discount.created", discount)
+        return discount
+
+    def _discount(self, subscription: str | None, customer: str, coupon_id: str, *, item: str | None = None) -> str:
         books = self._books
         coupon = books.get("coupon", coupon_id)
         end = None
@@ -299,6 +329,7 @@ class Subscriptions:
             subscription=subscription,
             start=books.now,
             end=end,
+            item=item,
         )
         books.add(discount)
         redeemed = {"times_redeemed": coupon["times_redeemed"] + 1}

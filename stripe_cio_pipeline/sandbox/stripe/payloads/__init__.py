@@ -4,8 +4,23 @@ Moments are unix seconds, amounts are in the currency's minor unit.
 """
 
 from stripe_cio_pipeline.sandbox.stripe.payloads.account import NO_ADDRESS, account, listed
-from stripe_cio_pipeline.sandbox.stripe.payloads.catalog import coupon, discount, plan_of, price, product, test_clock
-from stripe_cio_pipeline.sandbox.stripe.payloads.customers import CUSTOMER_FIELDS, customer, payment_method
+from stripe_cio_pipeline.sandbox.stripe.payloads.catalog import (
+    coupon,
+    currency_option,
+    discount,
+    own_currency,
+    plan_of,
+    price,
+    product,
+    test_clock,
+)
+from stripe_cio_pipeline.sandbox.stripe.payloads.customers import (
+    CUSTOMER_FIELDS,
+    card,
+    customer,
+    method_of,
+    payment_method,
+)
 from stripe_cio_pipeline.sandbox.stripe.payloads.invoices import invoice, invoice_payment, line_item, settle_balance
 from stripe_cio_pipeline.sandbox.stripe.payloads.payments import (
     charge,
@@ -20,9 +35,11 @@ __all__ = [
     "CUSTOMER_FIELDS",
     "NO_ADDRESS",
     "account",
+    "card",
     "charge",
     "checkout_session",
     "coupon",
+    "currency_option",
     "customer",
     "discount",
     "dispute",
@@ -30,6 +47,8 @@ __all__ = [
     "invoice_payment",
     "line_item",
     "listed",
+    "method_of",
+    "own_currency",
     "payment_intent",
     "payment_method",
     "plan_of",

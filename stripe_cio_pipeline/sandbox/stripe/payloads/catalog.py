@@ -87,6 +87,27 @@ def price(
     return payload
 
 
+def own_currency(payload: Payload) -> dict[str, Payload]:
+    """Return what `currency_options` says of the currency that a price or coupon has by itself."""
+    currency = payload.get("currency")
+    if currency is None or payload.get("percent_off") is not None:
+        return {}
+    if payload["object"] == "coupon":
+        return {currency: {"amount_off": payload["amount_off"]}}
+    names = ("custom_unit_amount", "tax_behavior", "unit_amount", "unit_amount_decimal")
+    return {currency: {name: payload[name] for name in names}}
+
+
+def currency_option(unit_amount: int | None) -> Payload:
+    """Make what a price costs in one more currency."""
+    return {
+        "custom_unit_amount": None,
+        "tax_behavior": "unspecified",
+        "unit_amount": unit_amount,
+        "unit_amount_decimal": None if unit_amount is None else str(unit_amount),
+    }
+
+
 def plan_of(price: Payload) -> Payload:
     """Return the legacy plan that mirrors a recurring price."""
     recurring = price["recurring"] or {}
@@ -171,6 +192,7 @@ def discount(
     subscription: str | None,
     start: int,
     end: int | None,
+    item: str | None = None,
 ) -> Payload:
     """Put a coupon to work on a customer or subscription. It cannot be fetched by id, only expanded."""
     return {
@@ -186,5 +208,5 @@ def discount(
         "source": {"coupon": coupon, "type": "coupon"},
         "start": start,
         "subscription": subscription,
-        "subscription_item": None,
+        "subscription_item": item,
     }

@@ -129,3 +129,56 @@ def payment_method(
         "metadata": {},
         "type": "card",
     }
+
+
+def card(*, id: str, customer: str, method: Payload) -> Payload:  # noqa: A002
+    """Make a card of the old kind, a source, from a payment method. Its brand is a name, such as `Visa`."""
+    told = method["card"]
+    return {
+        "id": id,
+        "object": "card",
+        "address_city": None,
+        "address_country": None,
+        "address_line1": None,
+        "address_line1_check": None,
+        "address_line2": None,
+        "address_state": None,
+        "address_zip": None,
+        "address_zip_check": None,
+        "brand": _NAMES.get(told["brand"], told["brand"].title()),
+        "country": told["country"],
+        "customer": customer,
+        "cvc_check": "pass",
+        "dynamic_last4": None,
+        "exp_month": told["exp_month"],
+        "exp_year": told["exp_year"],
+        "fingerprint": told["fingerprint"],
+        "funding": told["funding"],
+        "last4": told["last4"],
+        "metadata": {},
+        "name": method["billing_details"]["name"],
+        "regulated_status": "unregulated",
+        "tokenization_method": None,
+        "wallet": None,
+    }
+
+
+_NAMES = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express"}
+
+
+def method_of(card: Payload) -> Payload:
+    """Return what a charge takes from a payment method, of a card of the old kind."""
+    brands = {name: brand for brand, name in _NAMES.items()}
+    return payment_method(
+        id=card["id"],
+        created=0,
+        livemode=False,
+        customer=card["customer"],
+        brand=brands.get(card["brand"], card["brand"].lower()),
+        last4=card["last4"],
+        exp_month=card["exp_month"],
+        exp_year=card["exp_year"],
+        country=card["country"],
+        fingerprint=card["fingerprint"],
+        name=card["name"],
+    )
