@@ -105,7 +105,8 @@ def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
     happened = seen if simulated else created
     signals: list[SignalRow] = []
     shape: tuple[str, Verdict, tuple[str, ...]] | None = None
-    if kind is not None and object_id is not None:
+    # The preview of a coming invoice is no invoice, whether it has an id (`upcoming_in_`) or none.
+    if kind is not None and object_id is not None and event_type != "invoice.upcoming":
         verdict = judge_version(version)
         missing = missing_fields(kind, subject)
         pinned = verdict is Verdict.PINNED

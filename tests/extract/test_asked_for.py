@@ -90,3 +90,52 @@ def test_an_expand_needs_the_permission_of_what_it_expands_and_a_probe_says_so(e
     assert refused == {"customers", "subscriptions"}
     with pytest.raises(StripePermissionError, match="rak_payment_method_read"):
         empty.extract()
+
+
+def test_money_that_moves_after_the_payment_is_followed(empty: Stage) -> None:
+    """Cases 16 and 17, disputes and credit notes: nothing but their own events tells of some of it."""
+    stripe = empty.stripe
+    customer = stripe.create_customer(email="customer-1@example.com")["id"]
+    subscription = stripe.create_subscription(customer)
+    empty.extract()
+    empty.settle()
+    held = stripe.authorize(customer, 10_000)["id"]
+    stripe.capture(held, 6_000)
+    dispute = stripe.dispute(held, amount=1_000, inquiry=True)["id"]
+    note = stripe.credit_invoice(subscription["latest_invoice"], outside=400)["id"]
+    unpaid = stripe.fail_payment(subscription["id"])["id"]
+    empty.settle()
+    empty.extract()
+    stripe.pay_outside(unpaid, 500)
+    stripe.escalate_dispute(dispute)
+    stripe.close_dispute(dispute, won=True)
+    empty.settle()
+    empty.extract()
+    assert empty.stored("charges")[held]["amount_refunded"] == 4_000
+    assert empty.stored("invoices")[unpaid]["amount_paid_off_stripe"] == 500
+    assert empty.stored("invoices")[subscription["latest_invoice"]]["post_payment_credit_notes_amount"] == 400
+    assert empty.stored("credit_notes")[note]["out_of_band_amount"] == 400
+    assert empty.stored("disputes")[dispute]["status"] == "won"
+    assert [row["amount_paid"] for row in empty.stored("invoice_payments").values()].count(500) == 1
+    empty.assert_in_step()
+
+
+@pytest.mark.parametrize("id_", [None, "upcoming_in_1"])
+def test_the_preview_of_a_coming_invoice_is_an_event_and_never_an_invoice(empty: Stage, id_: str | None) -> None:
+    """E14."""
+    preview = {"object": "invoice", "customer": "cus_1", "currency": "usd", "amount_due": 2_000, "status": "draft"}
+    event = {
+        "id": "evt_upcoming",
+        "object": "event",
+        "type": "invoice.upcoming",
+        "api_version": "2026-10-28.endive",
+        "created": int(empty.sandbox.clock.now()),
+        "livemode": False,
+        "data": {"object": preview if id_ is None else {"id": id_, **preview}},
+    }
+    empty.extract()
+    empty.stripe.load([event])
+    empty.settle()
+    empty.extract()
+    assert empty.rows("select type from stripe.events where id = 'evt_upcoming'") == [("invoice.upcoming",)]
+    assert empty.stored("invoices") == {}

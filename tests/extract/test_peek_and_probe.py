@@ -44,11 +44,11 @@ def test_a_peek_writes_nothing_but_the_meter(stage: Stage) -> None:
 
 
 def test_unfinished_history_is_said(stage: Stage) -> None:
-    stage.stripe.switches.permissions.discard("rak_coupon_read")
+    stage.stripe.switches.permissions.discard("rak_plan_read")
     stage.extract(raise_failures=False)
     looked = stage.peek()
     assert looked.history_pending
-    assert "history of coupons" in looked.reason
+    assert "history of prices is" in looked.reason
 
 
 def test_a_gap_is_said(stage: Stage) -> None:

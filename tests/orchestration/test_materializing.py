@@ -250,12 +250,12 @@ def test_one_object_type_alone_is_read(world: World) -> None:
 
 
 def test_an_object_type_that_may_not_be_read_fails_and_the_others_are_kept(world: World) -> None:
-    world.sandbox.stripe.switches.permissions = world.sandbox.stripe.switches.permissions - {"rak_coupon_read"}
+    world.sandbox.stripe.switches.permissions = world.sandbox.stripe.switches.permissions - {"rak_plan_read"}
     result = world.run()
     assert not result.success
-    assert "rak_coupon_read" in failure(result)
+    assert "rak_plan_read" in failure(result)
     assert {"stripe/customers", "stripe/subscriptions", "stripe/events"} <= set(materialized(result))
-    assert "stripe/coupons" not in materialized(result)
+    assert "stripe/prices" not in materialized(result)
 
 
 def test_a_full_recompute_changes_nothing(world: World) -> None:

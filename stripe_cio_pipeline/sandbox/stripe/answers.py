@@ -287,7 +287,9 @@ class Answers:
                 return books.currency_options.get(edition(parent), {}).get(currency, {}).get("tiers")
             case "invoice", "payments":
                 payment = books.find("invoice_payment", books.payment_of(parent["id"]) or "")
-                return self._shown(f"/v1/invoice_payments?invoice={parent['id']}", [payment] if payment else [])
+                outside = [row for row in books.outside if row["invoice"] == parent["id"]]
+                rows = ([payment] if payment else []) + outside
+                return self._shown(f"/v1/invoice_payments?invoice={parent['id']}", rows)
             case "checkout.session", "line_items":
                 return self._shown(f"/v1/checkout/sessions/{parent['id']}/line_items", [])
         return None

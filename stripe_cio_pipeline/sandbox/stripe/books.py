@@ -126,6 +126,12 @@ class Books:
             tiers = option.get("tiers") or ()
         return price_amount(price, quantity, tiers)
 
+    @property
+    def outside(self) -> list[Payload]:
+        """The payments of invoices that were made past Stripe, oldest first."""
+        rows = [record.payload() for record in self.shelves["invoice_payment"].records.values()]
+        return [row for row in rows if row["payment"]["type"] == "payment_record"]
+
     # Writing
 
     def add(self, payload: Payload, event: str | None = None) -> Payload:

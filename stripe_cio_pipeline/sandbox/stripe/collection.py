@@ -4,6 +4,7 @@ from stripe_cio_pipeline.sandbox.stripe.agenda import Agenda
 from stripe_cio_pipeline.sandbox.stripe.books import Books
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
 from stripe_cio_pipeline.sandbox.stripe.invoices import Invoices, subscription_of
+from stripe_cio_pipeline.sandbox.stripe.payments import Payments
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
@@ -13,7 +14,8 @@ ENDED = ("canceled", "incomplete_expired")
 class Collection:
     """Collects by card at once and again, or waits for a transfer; gives up where nothing helps."""
 
-    def __init__(self, books: Books, agenda: Agenda, chance: Chance, invoices: Invoices) -> None:
+    def __init__(self, books: Books, agenda: Agenda, chance: Chance, payments: Payments, invoices: Invoices) -> None:
+        self._payments = payments
         self._books = books
         self._agenda = agenda
         self._chance = chance
@@ -21,7 +23,8 @@ class Collection:
 
     def finalize(self, invoice_id: str) -> None:
         """Finalize a draft and collect it, or wait for the transfer."""
-        if self._books.find("invoice", invoice_id) is None:
+        invoice = self._books.find("invoice", invoice_id)
+        if invoice is None or self._is_paused(invoice):
             return
         invoice = self._invoices.finalize(invoice_id)
         if invoice["collection_method"] == "charge_automatically":
@@ -57,6 +60,49 @@ class Collection:
         elif not first:
             self._give_up(invoice, subscription)
         return False
+
+    def _is_paused(self, invoice: Payload) -> bool:
+        """Treat an invoice as its subscription's `pause_collection` says, if it has one: nothing is collected then."""
+        subscription = self._books.find("subscription", subscription_of(invoice) or "")
+        pause = subscription["pause_collection"] if subscription is not None else None
+        if pause is None or invoice["status"] != "draft":
+            return False
+        if pause["behavior"] == "keep_as_draft":
+            self._books.change("invoice", invoice["id"], {"auto_advance": False}, "invoice.updated")
+            return True
+        self._invoices.finalize(invoice["id"])
+        if pause["behavior"] == "void":
+            self._invoices.void(invoice["id"])
+        else:
+            self._invoices.give_up(invoice["id"])
+        return True
+
+    def resume_collection(self, id: str, moment: int) -> None:  # noqa: A002
+        """Collect again from the moment on that was set when collection was paused."""
+        subscription = self._books.find("subscription", id)
+        pause = subscription["pause_collection"] if subscription is not None else None
+        if pause is not None and pause["resumes_at"] == moment:
+            self._books.change("subscription", id, {"pause_collection": None}, "customer.subscription.updated")
+
+    def pay_outside(self, invoice_id: str, amount: int) -> Payload:
+        """Record a payment past Stripe, and let the subscription follow where nothing is left to pay."""
+        invoice = self._invoices.pay_outside(invoice_id, amount)
+        if invoice["status"] == "paid":
+            self._after_payment(invoice, subscription_of(invoice))
+        return self._books.get("invoice", invoice_id)
+
+    def settle_debit(self, charge: Payload, *, paid: bool) -> Payload:
+        """Let the bank answer a debit for an invoice."""
+        books = self._books
+        self._payments.settle_debit(charge["id"], paid=paid)
+        invoice_id = books.invoice_of(charge["payment_intent"] or "")
+        if invoice_id is None:
+            return books.get("charge", charge["id"])
+        if paid:
+            self._after_payment(self._invoices.mark_paid(invoice_id), subscription_of(books.get("invoice", invoice_id)))
+        else:
+            self._invoices.refused(invoice_id)
+        return books.get("charge", charge["id"])
 
     def settle_by_transfer(self, invoice_id: str) -> None:
         """Book a bank transfer that came in for a sent invoice."""

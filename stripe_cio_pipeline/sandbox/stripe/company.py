@@ -30,7 +30,7 @@ class Company:
         """Set everybody to work."""
         payments = Payments(books, chance)
         invoices = Invoices(books, payments)
-        collection = Collection(books, agenda, chance, invoices)
+        collection = Collection(books, agenda, chance, payments, invoices)
         subscriptions = Subscriptions(books, agenda, chance, payments, invoices, collection)
         plan_changes = PlanChanges(books, agenda, invoices, collection)
         return cls(books, agenda, payments, invoices, collection, subscriptions, plan_changes)

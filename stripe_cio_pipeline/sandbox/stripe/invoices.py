@@ -108,12 +108,13 @@ class Invoices:
         quantity = item["quantity"] if item["quantity"] is not None else (quantity or 0)
         if amount is None:
             amount = 0 if trial else books.amount(price, quantity, subscription["currency"])
+        rates = item["tax_rates"] or subscription["default_tax_rates"]
         product = books.find("product", price["product"])
         name = product["name"] if product else price["product"]
         what = f"Trial period for {name}" if trial else f"{quantity} × {name}"
         if proration:
             what = f"{'Unused' if amount < 0 else 'Remaining'} time on {name}"
-        return payloads.line_item(
+        line = payloads.line_item(
             id=books.ids.new("il"),
             invoice=invoice_id,
             amount=amount,
@@ -128,6 +129,8 @@ class Invoices:
             end=end,
             proration=proration,
         )
+        line["taxes"] = [payloads.tax_inside(line, rate) for rate in rates]
+        return line
 
     def finalize(self, invoice_id: str) -> Payload:
         """Give a draft its number and open it. What it takes from the customer's balance is booked now."""
@@ -202,17 +205,25 @@ class Invoices:
         if paid:
             self.mark_paid(invoice_id)
             return True
+        self.refused(invoice_id)
+        return False
+
+    def refused(self, invoice_id: str) -> Payload:
+        """Tell that an attempt failed, and when the next one is."""
+        books = self._books
+        attempts = books.get("invoice", invoice_id)["attempt_count"]
         retry = None
         if attempts <= len(RETRY_DAYS):
             retry = books.now + RETRY_DAYS[attempts - 1] * DAY
         invoice = books.change("invoice", invoice_id, {"next_payment_attempt": retry}, "invoice.updated")
         books.emit("invoice.payment_failed", invoice)
-        return False
+        return invoice
 
     def mark_paid(self, invoice_id: str) -> Payload:
         """Book an invoice as paid, by a charge or (where it has no payment intent) from outside."""
         books = self._books
         invoice = books.get("invoice", invoice_id)
+        left = invoice["amount_remaining"]
         changes = {
             "status": "paid",
             "amount_paid": invoice["amount_due"],
@@ -227,13 +238,93 @@ class Invoices:
         if payment is not None:
             done = {
                 "status": "paid",
-                "amount_paid": invoice["amount_due"],
+                "amount_paid": left,
                 "status_transitions": {"canceled_at": None, "paid_at": books.now},
             }
             books.change("invoice_payment", payment, done, "invoice_payment.paid")
         books.emit("invoice.paid", invoice)
         books.emit("invoice.payment_succeeded", invoice)
         return invoice
+
+    def pay_outside(self, invoice_id: str, amount: int) -> Payload:
+        """Record a payment that was made past Stripe. Of a part of what is due only the payment's own event tells."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        if invoice["status"] != "open" or not 0 < amount <= invoice["amount_remaining"]:
+            raise ValueError(f"invoice {invoice_id} is {invoice['status']}, {invoice['amount_remaining']} left to pay")
+        payment = payloads.payment_outside(
+            id=books.ids.new("inpay"),
+            created=books.now,
+            invoice=invoice,
+            amount=amount,
+            record=books.ids.new("prec"),
+        )
+        books.add(payment)
+        changes = {
+            "amount_paid": invoice["amount_paid"] + amount,
+            "amount_paid_off_stripe": invoice["amount_paid_off_stripe"] + amount,
+            "amount_remaining": invoice["amount_remaining"] - amount,
+        }
+        if changes["amount_remaining"]:
+            books.change("invoice", invoice_id, changes)
+            books.emit("invoice_payment.paid", payment)
+            return books.get("invoice", invoice_id)
+        transitions = {**invoice["status_transitions"], "paid_at": books.now}
+        done = {
+            "status": "paid",
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status_transitions": transitions,
+        }
+        paid = books.change("invoice", invoice_id, {**changes, **done}, "invoice.updated")
+        books.emit("invoice_payment.paid", payment)
+        books.emit("invoice.paid", paid)
+        return paid
+
+    def credit(self, invoice_id: str, *, outside: int = 0, refund: int = 0, to_balance: int = 0) -> Payload:
+        """Write a credit note to a paid invoice; of the invoice's change no event of its own tells."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        amount = outside + refund + to_balance
+        credited = invoice["post_payment_credit_notes_amount"] + amount
+        if invoice["status"] != "paid" or not 0 < credited <= invoice["amount_paid"]:
+            raise ValueError(
+                f"invoice {invoice_id} is {invoice['status']}, {invoice['amount_paid']} paid: not {amount}"
+            )
+        refunds = []
+        if refund:
+            intent = books.get("payment_intent", books.intent_of(invoice_id) or "")
+            refunds.append(self._payments.refund(intent["latest_charge"], refund))
+        if to_balance:
+            customer = books.get("customer", invoice["customer"])
+            changed = {"balance": customer["balance"] - to_balance}
+            books.change("customer", customer["id"], changed, "customer.updated")
+        note = payloads.credit_note(
+            id=books.ids.new("cn"),
+            created=books.now,
+            invoice=invoice,
+            number=f"{invoice['number']}-CN",
+            amount=amount,
+            outside=outside,
+            refunds=refunds,
+            balance_transaction=books.ids.new("cbtxn") if to_balance else None,
+        )
+        books.change("invoice", invoice_id, {"post_payment_credit_notes_amount": credited})
+        return books.add(note, "credit_note.created")
+
+    def debit(self, invoice_id: str) -> Payload:
+        """Begin to collect an open invoice by direct debit: an attempt that has not failed, nor succeeded."""
+        books = self._books
+        invoice = books.get("invoice", invoice_id)
+        intent = books.intent_of(invoice_id)
+        if invoice["status"] != "open" or intent is None:
+            raise ValueError(f"invoice {invoice_id} is {invoice['status']}: nothing to debit")
+        customer = books.get("customer", invoice["customer"])
+        what = f"Invoice {invoice['number']}"
+        charge = self._payments.debit(customer, invoice["amount_remaining"], invoice["currency"], intent, what)
+        tried = {"attempt_count": invoice["attempt_count"] + 1, "attempted": True, "next_payment_attempt": None}
+        books.change("invoice", invoice_id, tried, "invoice.updated")
+        return charge
 
     def give_up(self, invoice_id: str) -> Payload:
         """Mark an open invoice as uncollectible."""

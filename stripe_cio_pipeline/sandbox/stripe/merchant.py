@@ -1,53 +1,17 @@
 """What a merchant does to the account by hand: each act is one API request, with its events."""
 
-import functools
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
-from stripe_cio_pipeline.sandbox.stripe.books import Books, edition
-from stripe_cio_pipeline.sandbox.stripe.chance import Chance
-from stripe_cio_pipeline.sandbox.stripe.company import Company
+from stripe_cio_pipeline.sandbox.stripe.books import edition
+from stripe_cio_pipeline.sandbox.stripe.cashier import Cashier, act
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
-Method = TypeVar("Method", bound=Callable[..., Any])
 
-
-def _act(method: Method) -> Method:
-    """Make a method an act: alone under the lock, at the present moment, as one API request of the merchant."""
-
-    @functools.wraps(method)
-    def act(self: "Merchant", *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
-            self.catch_up()
-            self.books.request_id = self.books.ids.new("req")
-            return method(self, *args, **kwargs)
-
-    return cast("Method", act)
-
-
-class Merchant(ABC):
+class Merchant(Cashier):
     """The acts of an account. Amounts are in minor units."""
-
-    lock: threading.RLock
-    books: Books
-    chance: Chance
-    company: Company
-
-    @abstractmethod
-    def catch_up(self) -> None:
-        """Let everything happen that was due until now."""
-
-    @abstractmethod
-    def _wake(self, object: str, id: str) -> None:  # noqa: A002
-        """Make sure that the owner of an object is stored, and lives on."""
-
-    @abstractmethod
-    def _delete(self, id: str) -> Payload:  # noqa: A002
-        """Delete a customer and end what is theirs."""
 
     def acts(self) -> Mapping[str, Callable[..., Any]]:
         """Return what can be done by hand, by name."""
@@ -58,7 +22,9 @@ class Merchant(ABC):
                 "add_payment_method",
                 "attach_card",
                 "attach_source",
+                "authorize",
                 "cancel_subscription",
+                "capture",
                 "change_plan",
                 "change_source",
                 "close_dispute",
@@ -68,16 +34,21 @@ class Merchant(ABC):
                 "create_price",
                 "create_product",
                 "create_subscription",
+                "credit_invoice",
+                "debit_invoice",
                 "delete_coupon",
                 "delete_customer",
                 "detach_card",
                 "dispute",
+                "escalate_dispute",
                 "fail_payment",
                 "load",
                 "pay_invoice",
+                "pay_outside",
                 "refund",
                 "renew_card",
                 "resume_subscription",
+                "settle_debit",
                 "update_customer",
                 "update_price",
                 "update_product",
@@ -86,7 +57,7 @@ class Merchant(ABC):
             )
         }
 
-    @_act
+    @act
     def create_customer(self, **fields: Any) -> Payload:
         """Create a customer; fields as in the API."""
         _check(fields, payloads.CUSTOMER_FIELDS, "a customer")
@@ -100,7 +71,7 @@ class Merchant(ABC):
         )
         return books.add(customer, "customer.created")
 
-    @_act
+    @act
     def update_customer(self, id: str, **fields: Any) -> Payload:  # noqa: A002
         """Change a customer; metadata is merged, and a key with `None` or "" is removed."""
         _check(fields, payloads.CUSTOMER_FIELDS, "a customer")
@@ -110,30 +81,30 @@ class Merchant(ABC):
             fields["metadata"] = {key: value for key, value in merged.items() if value not in (None, "")}
         return self.books.change("customer", id, fields, "customer.updated")
 
-    @_act
+    @act
     def delete_customer(self, id: str) -> Payload:  # noqa: A002
         """Delete a customer: its subscriptions end at once, and only its id remains."""
         self._wake("customer", id)
         return self._delete(id)
 
-    @_act
+    @act
     def attach_card(self, customer: str, **fields: Any) -> Payload:
         """Give a customer a new default card (`brand`, `last4`, `exp_month`, `exp_year`, ...) that is accepted."""
         self._wake("customer", customer)
         return self.company.payments.attach_card(customer, **fields)
 
-    @_act
+    @act
     def attach_source(self, customer: str, **fields: Any) -> Payload:
         """Give a customer a card of the old kind, a source, as default; fields as for `attach_card`."""
         self._wake("customer", customer)
         return self.company.payments.attach_source(customer, **fields)
 
-    @_act
+    @act
     def change_source(self, id: str, **fields: Any) -> Payload:  # noqa: A002
         """Change a card of the old kind, its `exp_year` for example."""
         return self.company.payments.change_source(id, **fields)
 
-    @_act
+    @act
     def add_payment_method(self, customer: str, **fields: Any) -> Payload:
         """Attach a card to a customer without making it the default; fields as for `attach_card`."""
         self._wake("customer", customer)
@@ -141,14 +112,22 @@ class Merchant(ABC):
         method = self.company.payments.new_card(books.get("customer", customer), **fields)
         return books.add(method, "payment_method.attached")
 
-    @_act
+    @act
     def update_subscription(self, id: str, **fields: Any) -> Payload:  # noqa: A002
-        """Change a subscription: its `default_payment_method`, `pause_collection` or `metadata`."""
+        """Change a subscription: its `default_payment_method`, `metadata` or `pause_collection`.
+
+        The latter is null, or its `behavior` (`void`, `keep_as_draft`, `mark_uncollectible`) and when it `resumes_at`.
+        """
         _check(fields, {"default_payment_method", "pause_collection", "metadata"}, "a subscription")
         self._wake("subscription", id)
+        pause = fields.get("pause_collection")
+        if pause is not None:
+            fields["pause_collection"] = pause = {"resumes_at": None, **pause}
+            if pause["resumes_at"] is not None:
+                self.company.agenda.add(pause["resumes_at"], "resume_collection", id, pause["resumes_at"])
         return self.books.change("subscription", id, fields, "customer.subscription.updated")
 
-    @_act
+    @act
     def renew_card(self, id: str) -> Payload:  # noqa: A002
         """Let the card network update a card by itself: a payment method, or a customer's default one."""
         if id.startswith("cus_"):
@@ -160,13 +139,13 @@ class Merchant(ABC):
         self._wake("payment_method", id)
         return self.company.payments.renew_card(id)
 
-    @_act
+    @act
     def detach_card(self, id: str) -> Payload:  # noqa: A002
         """Take a card from its customer: a payment method, which is then nobody's."""
         self._wake("payment_method", id)
         return self.company.payments.detach_card(id)
 
-    @_act
+    @act
     def create_product(self, name: str, **fields: Any) -> Payload:
         """Create a product."""
         books = self.books
@@ -175,12 +154,12 @@ class Merchant(ABC):
         )
         return books.add(product, "product.created")
 
-    @_act
+    @act
     def update_product(self, id: str, **fields: Any) -> Payload:  # noqa: A002
         """Change a product, its name for example."""
         return self.books.change("product", id, {**fields, "updated": self.books.now}, "product.updated")
 
-    @_act
+    @act
     def create_price(
         self,
         product: str | None = None,
@@ -223,12 +202,12 @@ class Merchant(ABC):
             books.inline.add(price["id"])
         return books.add(price, "price.created")
 
-    @_act
+    @act
     def update_price(self, id: str, **fields: Any) -> Payload:  # noqa: A002
         """Change a price: archive it (`active`), give it another `nickname` or `metadata`."""
         return self.books.change("price", id, fields, "price.updated")
 
-    @_act
+    @act
     def create_coupon(self, *, duration: str = "forever", **fields: Any) -> Payload:
         """Create a coupon (`percent_off`, or `amount_off` with `currency`), under an `id` of one's own or a new one.
 
@@ -246,13 +225,13 @@ class Merchant(ABC):
             books.currency_options[edition(coupon)] = options
         return books.add(coupon, "coupon.created")
 
-    @_act
+    @act
     def add_discount(self, to: str, coupon: str) -> Payload:
         """Give a subscription (`sub_`), one of its items (`si_`) or a customer (`cus_`) a discount."""
         self._wake("customer" if to.startswith("cus_") else "subscription", to)
         return self.company.subscriptions.discount(to, coupon)
 
-    @_act
+    @act
     def delete_coupon(self, id: str) -> Payload:  # noqa: A002
         """Delete a coupon; whoever has a discount by it keeps it."""
         books = self.books
@@ -260,7 +239,7 @@ class Merchant(ABC):
         books.emit("coupon.deleted", coupon)
         return books.deleted[id]
 
-    @_act
+    @act
     def create_subscription(
         self,
         customer: str,
@@ -275,11 +254,14 @@ class Merchant(ABC):
         metadata: dict[str, str] | None = None,
         currency: str | None = None,
         payment_method: str | None = None,
+        flexible: bool = False,
+        tax_inside: float | None = None,
     ) -> Payload:
         """Subscribe a customer to a price (a new one unless named), or to several `prices`.
 
         A customer without a card gets one first, unless `card` is false. `payment_method` is the subscription's own
-        default. `currency` is one of the prices' other currencies.
+        default. `currency` is one of the prices' other currencies. `flexible` is the billing mode of that name, and
+        `tax_inside` the percentage of a tax that the prices include.
         """
         self._wake("customer", customer)
         if card and self.company.payments.card_of(self.books.get("customer", customer)) is None:
@@ -294,9 +276,11 @@ class Merchant(ABC):
             metadata=metadata,
             currency=currency,
             payment_method=payment_method,
+            flexible=flexible,
+            tax_inside=tax_inside,
         )
 
-    @_act
+    @act
     def cancel_subscription(self, id: str, *, at_period_end: bool = False) -> Payload:  # noqa: A002
         """Cancel now, or ask for the end of the period."""
         self._wake("subscription", id)
@@ -304,18 +288,18 @@ class Merchant(ABC):
             return self.company.subscriptions.cancel_later(id)
         return self.company.collection.end_subscription(id, reason="cancellation_requested")
 
-    @_act
+    @act
     def change_plan(self, id: str, *, price: str, quantity: int | None = None) -> Payload:  # noqa: A002
         """Move a subscription to another price or quantity, prorated."""
         self._wake("subscription", id)
         return self.company.plan_changes.change_plan(id, price, quantity)
 
-    @_act
+    @act
     def resume_subscription(self, id: str) -> Payload:  # noqa: A002
         """Resume a paused subscription."""
         return self.company.subscriptions.resume(id)
 
-    @_act
+    @act
     def fail_payment(self, id: str) -> Payload:  # noqa: A002
         """Let a payment fail now, for an open invoice or a subscription; returns the invoice.
 
@@ -342,7 +326,7 @@ class Merchant(ABC):
             return books.get("invoice", latest["id"])
         return self.company.subscriptions.bill_now(id)
 
-    @_act
+    @act
     def pay_invoice(self, id: str) -> Payload:  # noqa: A002
         """Pay an open invoice; the customer's card works again."""
         self._wake("invoice", id)
@@ -357,44 +341,12 @@ class Merchant(ABC):
         self.company.collection.collect(id)
         return books.get("invoice", id)
 
-    @_act
+    @act
     def void_invoice(self, id: str) -> Payload:  # noqa: A002
         """Void an open invoice."""
         return self.company.invoices.void(id)
 
-    @_act
-    def create_charge(
-        self, customer: str | None = None, amount: int = 1_000, currency: str = "usd", *, email: str | None = None
-    ) -> Payload:
-        """Charge a customer's card once, or a guest's (no customer, only an email in the billing details)."""
-        if customer is None:
-            card = self.books.add(self.company.payments.new_card(None, email))
-            return self.company.payments.charge(
-                amount=amount, currency=currency, customer=None, method=card, email=email
-            )
-        self._wake("customer", customer)
-        owner = self.books.get("customer", customer)
-        method = self.company.payments.card_of(owner) or self.company.payments.attach_card(customer)
-        return self.company.payments.charge(amount=amount, currency=currency, customer=owner, method=method)
-
-    @_act
-    def refund(self, charge: str, amount: int | None = None) -> Payload:
-        """Refund a charge, in part or all that is left."""
-        self._wake("charge", charge)
-        return self.company.payments.refund(charge, amount)
-
-    @_act
-    def dispute(self, charge: str, reason: str = "fraudulent") -> Payload:
-        """Let the customer's bank dispute a charge."""
-        self._wake("charge", charge)
-        return self.company.payments.dispute(charge, reason)
-
-    @_act
-    def close_dispute(self, id: str, *, won: bool = False) -> Payload:  # noqa: A002
-        """End a dispute."""
-        return self.company.payments.close_dispute(id, won=won)
-
-    @_act
+    @act
     def load(self, objects: Iterable[Mapping[str, Any]]) -> int:
         """Put raw payloads in exactly as they are, without events; returns how many."""
         return self.books.load(objects)

@@ -193,7 +193,7 @@ class Payments:
         """Give back an amount (minor units), or all that is left of a charge."""
         books = self._books
         charge = books.get("charge", charge_id)
-        left = charge["amount_captured"] - charge["amount_refunded"]
+        left = charge["amount"] - charge["amount_refunded"]
         amount = left if amount is None else amount
         if charge["status"] != "succeeded" or not 0 < amount <= left:
             raise ValueError(f"charge {charge_id} has {left} left to refund, not {amount}")
@@ -208,28 +208,109 @@ class Payments:
             "refund.created",
         )
         refunded = charge["amount_refunded"] + amount
-        changes = {"amount_refunded": refunded, "refunded": refunded == charge["amount_captured"]}
+        changes = {"amount_refunded": refunded, "refunded": refunded == charge["amount"]}
         books.change("charge", charge_id, changes, "charge.refunded")
         books.emit("charge.refund.updated", refund, {"status": "pending"})
         return refund
 
-    def dispute(self, charge_id: str, reason: str = "fraudulent") -> Payload:
-        """Let the customer's bank contest a charge."""
+    def dispute(
+        self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None, inquiry: bool = False
+    ) -> Payload:
+        """Let the customer's bank contest a charge or a part of it, or only ask about it: an inquiry moves no money."""
         books = self._books
         charge = books.get("charge", charge_id)
         if charge["status"] != "succeeded" or charge["disputed"]:
             raise ValueError(f"charge {charge_id} cannot be disputed (failed, or disputed before)")
-        dispute = payloads.dispute(id=books.ids.new("du"), created=books.now, charge=charge, reason=reason)
+        amount = amount or charge["amount_captured"]
+        dispute = payloads.dispute(
+            id=books.ids.new("du"), created=books.now, charge=charge, reason=reason, amount=amount, inquiry=inquiry
+        )
         books.add(dispute, "charge.dispute.created")
-        books.emit("charge.dispute.funds_withdrawn", dispute)
+        if not inquiry:
+            self._move(dispute["id"], -amount, "charge.dispute.funds_withdrawn")
         books.change("charge", charge_id, {"disputed": True}, "charge.updated")
-        return dispute
+        return books.get("dispute", dispute["id"])
+
+    def escalate(self, dispute_id: str) -> Payload:
+        """Make a dispute of an inquiry: now the money is taken."""
+        books = self._books
+        dispute = books.get("dispute", dispute_id)
+        if not dispute["status"].startswith("warning_"):
+            raise ValueError(f"dispute {dispute_id} is {dispute['status']}, not an inquiry")
+        changes = {"status": "needs_response", "is_charge_refundable": False}
+        books.change("dispute", dispute_id, changes, "charge.dispute.updated")
+        return self._move(dispute_id, -dispute["amount"], "charge.dispute.funds_withdrawn")
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> Payload:
-        """End a dispute."""
+        """End a dispute one way or the other, or an inquiry."""
         books = self._books
-        status = "won" if won else "lost"
+        dispute = books.get("dispute", dispute_id)
+        status = "warning_closed" if dispute["status"].startswith("warning_") else "won" if won else "lost"
         dispute = books.change("dispute", dispute_id, {"status": status}, "charge.dispute.closed")
-        if won:
-            books.emit("charge.dispute.funds_reinstated", dispute)
+        if status == "won":
+            return self._move(dispute_id, dispute["amount"], "charge.dispute.funds_reinstated")
         return dispute
+
+    def _move(self, dispute_id: str, amount: int, event: str) -> Payload:
+        books = self._books
+        dispute = books.get("dispute", dispute_id)
+        moved = payloads.moved(
+            id=books.ids.new("txn"),
+            created=books.now,
+            dispute=dispute_id,
+            amount=amount,
+            currency=dispute["currency"],
+        )
+        changes = {"balance_transactions": [*dispute["balance_transactions"], moved]}
+        return books.change("dispute", dispute_id, changes, event)
+
+    def authorize(self, customer: Payload, amount: int, currency: str) -> Payload:
+        """Hold an amount on a customer's card without taking it."""
+        books = self._books
+        charge = self.charge(amount=amount, currency=currency, customer=customer, method=self._card_or_new(customer))
+        held = {"captured": False, "amount_captured": 0}
+        return books.change("charge", charge["id"], held) if charge["paid"] else charge
+
+    def capture(self, charge_id: str, amount: int) -> Payload:
+        """Take a part of what is held. What is released counts as refunded (docs.stripe.com/api/charges/object)."""
+        books = self._books
+        charge = books.get("charge", charge_id)
+        if charge["captured"] or not 0 < amount <= charge["amount"]:
+            raise ValueError(f"charge {charge_id} has nothing to capture, or less than {amount}")
+        released = charge["amount"] - amount
+        changes = {"captured": True, "amount_captured": amount, "amount_refunded": released}
+        return books.change("charge", charge_id, changes, "charge.captured")
+
+    def debit(self, customer: Payload, amount: int, currency: str, intent: str, description: str) -> Payload:
+        """Ask the customer's bank for money, which takes days: the charge is pending until then."""
+        books = self._books
+        method = self._card_or_new(customer)
+        charge = payloads.charge(
+            id=books.ids.new("py"),
+            created=books.now,
+            livemode=books.livemode,
+            amount=amount,
+            currency=currency,
+            customer=customer["id"],
+            payment_intent=intent,
+            method=method,
+            balance_transaction=books.ids.new("txn"),
+            failure=None,
+            description=description,
+            email=None,
+        )
+        details = {"sepa_debit": {"bank_code": "37040044", "country": "DE", "last4": "3000"}, "type": "sepa_debit"}
+        pending = {"status": "pending", "paid": False, "balance_transaction": None, "payment_method_details": details}
+        books.add({**charge, **pending, "receipt_url": None}, "charge.pending")
+        books.change("payment_intent", intent, {"status": "processing"}, "payment_intent.processing")
+        return books.get("charge", charge["id"])
+
+    def settle_debit(self, charge_id: str, *, paid: bool) -> Payload:
+        """Let the bank answer a debit that is under way."""
+        if paid:
+            return self._books.change("charge", charge_id, {"status": "succeeded", "paid": True}, "charge.succeeded")
+        failed = {"status": "failed", "amount_captured": 0, "captured": False, "failure_code": "insufficient_funds"}
+        return self._books.change("charge", charge_id, failed, "charge.failed")
+
+    def _card_or_new(self, customer: Payload) -> Payload:
+        return self.card_of(customer) or self.attach_card(customer["id"])

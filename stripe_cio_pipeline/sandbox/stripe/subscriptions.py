@@ -50,10 +50,12 @@ class Subscriptions:
         metadata: dict[str, str] | None = None,
         currency: str | None = None,
         payment_method: str | None = None,
+        flexible: bool = False,
+        tax_inside: float | None = None,
     ) -> Payload:
         """Start a subscription to prices in quantities (none for a metered price), and bill its first period.
 
-        `currency` is one that all prices have beside their own.
+        `currency` is one that all prices have beside their own, `tax_inside` the percentage of tax that they include.
         """
         books = self._books
         customer = books.get("customer", customer_id)
@@ -95,6 +97,17 @@ class Subscriptions:
             test_clock=customer["test_clock"],
         )
         subscription["metadata"] = metadata or {}
+        if flexible:
+            subscription["billing_mode"] = {
+                "flexible": {"proration_discounts": "included"},
+                "type": "flexible",
+                "updated_at": start,
+            }
+        if tax_inside is not None:
+            rate = payloads.tax_rate(
+                id=books.ids.new("txr"), created=start, livemode=books.livemode, percentage=tax_inside
+            )
+            subscription["default_tax_rates"] = [rate]
         subscription["trial_settings"]["end_behavior"]["missing_payment_method"] = trial_without_card
         if customer["currency"] is None:
             books.change("customer", customer_id, {"currency": currency}, "customer.updated")
@@ -126,7 +139,7 @@ class Subscriptions:
         items = books.full_list(subscription["items"])
         if items[0]["current_period_end"] != end:
             return
-        if subscription["cancel_at_period_end"]:
+        if subscription["cancel_at_period_end"] or subscription["cancel_at"] == end:
             self._collection.end_subscription(id, reason="cancellation_requested")
             return
         if subscription["status"] == "trialing" and self._trial_ends_without_card(subscription):
@@ -155,7 +168,7 @@ class Subscriptions:
         if subscription is None or subscription["status"] not in ("active", "trialing", "past_due"):
             return
         items = books.full_list(subscription["items"])
-        if items[0]["current_period_end"] != end or subscription["cancel_at_period_end"]:
+        if items[0]["current_period_end"] != end or subscription["cancel_at"] == end:
             return
         recurring = items[0]["price"]["recurring"]
         following = later(end, recurring["interval"], recurring["interval_count"], 1)
@@ -189,8 +202,9 @@ class Subscriptions:
             raise ValueError(f"subscription {id} is {subscription['status']} already")
         end = subscription["items"]["data"][0]["current_period_end"]
         reason = None if undo else "cancellation_requested"
+        # In flexible billing mode only the moment is set (docs.stripe.com/billing/subscriptions/billing-mode).
         changes = {
-            "cancel_at_period_end": not undo,
+            "cancel_at_period_end": not undo and subscription["billing_mode"]["type"] == "classic",
             "cancel_at": None if undo else end,
             "canceled_at": None if undo else books.now,
             "cancellation_details": {**subscription["cancellation_details"], "reason": reason},

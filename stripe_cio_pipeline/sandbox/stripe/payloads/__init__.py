@@ -21,11 +21,21 @@ from stripe_cio_pipeline.sandbox.stripe.payloads.customers import (
     method_of,
     payment_method,
 )
-from stripe_cio_pipeline.sandbox.stripe.payloads.invoices import invoice, invoice_payment, line_item, settle_balance
+from stripe_cio_pipeline.sandbox.stripe.payloads.invoices import (
+    invoice,
+    invoice_payment,
+    line_item,
+    payment_outside,
+    settle_balance,
+    tax_inside,
+    tax_rate,
+)
 from stripe_cio_pipeline.sandbox.stripe.payloads.payments import (
     charge,
     checkout_session,
+    credit_note,
     dispute,
+    moved,
     payment_intent,
     refund,
 )
@@ -39,6 +49,7 @@ __all__ = [
     "charge",
     "checkout_session",
     "coupon",
+    "credit_note",
     "currency_option",
     "customer",
     "discount",
@@ -48,9 +59,11 @@ __all__ = [
     "line_item",
     "listed",
     "method_of",
+    "moved",
     "own_currency",
     "payment_intent",
     "payment_method",
+    "payment_outside",
     "plan_of",
     "price",
     "product",
@@ -58,5 +71,7 @@ __all__ = [
     "settle_balance",
     "subscription",
     "subscription_item",
+    "tax_inside",
+    "tax_rate",
     "test_clock",
 ]

@@ -221,3 +221,65 @@ def invoice_payment(
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
+
+
+def payment_outside(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    invoice: Payload,
+    amount: int,
+    record: str,
+) -> Payload:
+    """Record a payment of an invoice that was made past Stripe: a payment record takes the place of the intent."""
+    return {
+        "id": id,
+        "object": "invoice_payment",
+        "amount_paid": amount,
+        "amount_requested": amount,
+        "created": created,
+        "currency": invoice["currency"],
+        "invoice": invoice["id"],
+        "is_default": False,
+        "livemode": invoice["livemode"],
+        "payment": {"payment_record": record, "type": "payment_record"},
+        "status": "paid",
+        "status_transitions": {"canceled_at": None, "paid_at": created},
+    }
+
+
+def tax_rate(*, id: str, created: int, livemode: bool, percentage: float) -> Payload:  # noqa: A002
+    """Make a rate of tax that prices include."""
+    return {
+        "id": id,
+        "object": "tax_rate",
+        "active": True,
+        "country": None,
+        "created": created,
+        "description": None,
+        "display_name": "VAT",
+        "effective_percentage": percentage,
+        "flat_amount": None,
+        "inclusive": True,
+        "jurisdiction": None,
+        "jurisdiction_level": None,
+        "livemode": livemode,
+        "metadata": {},
+        "percentage": percentage,
+        "rate_type": "percentage",
+        "state": None,
+        "tax_type": "vat",
+    }
+
+
+def tax_inside(line: Payload, rate: Payload) -> Payload:
+    """Return what a line says of a tax that its amount includes."""
+    untaxed = round(line["amount"] * 100 / (100 + rate["percentage"]))
+    return {
+        "amount": line["amount"] - untaxed,
+        "tax_behavior": "inclusive",
+        "tax_rate_details": {"tax_rate": rate["id"]},
+        "taxability_reason": "standard_rated",
+        "taxable_amount": untaxed,
+        "type": "tax_rate_details",
+    }

@@ -175,12 +175,23 @@ def refund(*, id: str, created: int, charge: Payload, amount: int, balance_trans
     }
 
 
-def dispute(*, id: str, created: int, charge: Payload, reason: str) -> Payload:  # noqa: A002
-    """Make a dispute: a charge that the customer's bank contests. It names no customer: only the charge does."""
+def dispute(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    charge: Payload,
+    reason: str,
+    amount: int,
+    inquiry: bool = False,
+) -> Payload:
+    """Make a dispute: a charge that the customer's bank contests, or asks about first (an inquiry).
+
+    It names no customer: only the charge does. Which money was moved stands in `balance_transactions`.
+    """
     return {
         "id": id,
         "object": "dispute",
-        "amount": charge["amount"],
+        "amount": amount,
         "balance_transactions": [],
         "charge": charge["id"],
         "created": created,
@@ -194,7 +205,7 @@ def dispute(*, id: str, created: int, charge: Payload, reason: str) -> Payload: 
             "past_due": False,
             "submission_count": 0,
         },
-        "is_charge_refundable": False,
+        "is_charge_refundable": inquiry,
         "livemode": charge["livemode"],
         "metadata": {},
         "payment_intent": charge["payment_intent"],
@@ -207,7 +218,79 @@ def dispute(*, id: str, created: int, charge: Payload, reason: str) -> Payload: 
             "type": "card",
         },
         "reason": reason,
-        "status": "needs_response",
+        "status": "warning_needs_response" if inquiry else "needs_response",
+    }
+
+
+def moved(*, id: str, created: int, dispute: str, amount: int, currency: str) -> Payload:  # noqa: A002
+    """Make the balance transaction by which a dispute takes money (a negative amount) or gives it back."""
+    return {
+        "id": id,
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": created,
+        "created": created,
+        "currency": currency,
+        "description": None,
+        "exchange_rate": None,
+        "fee": 0,
+        "fee_details": [],
+        "net": amount,
+        "reporting_category": "dispute" if amount < 0 else "dispute_reversal",
+        "source": dispute,
+        "status": "available",
+        "type": "adjustment",
+    }
+
+
+def credit_note(
+    *,
+    id: str,  # noqa: A002
+    created: int,
+    invoice: Payload,
+    number: str,
+    amount: int,
+    outside: int,
+    refunds: list[Payload],
+    balance_transaction: str | None,
+) -> Payload:
+    """Make a credit note to a paid invoice: `outside` was paid back past Stripe, the rest is refunds or balance."""
+    id_ = id
+    return {
+        "id": id_,
+        "object": "credit_note",
+        "amount": amount,
+        "amount_shipping": 0,
+        "created": created,
+        "currency": invoice["currency"],
+        "customer": invoice["customer"],
+        "customer_account": invoice["customer_account"],
+        "customer_balance_transaction": balance_transaction,
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "effective_at": created,
+        "invoice": invoice["id"],
+        "lines": {"object": "list", "data": [], "has_more": False, "url": f"/v1/credit_notes/{id_}/lines"},
+        "livemode": invoice["livemode"],
+        "memo": None,
+        "metadata": {},
+        "number": number,
+        "out_of_band_amount": outside or None,
+        "pdf": f"https://invoice.example.com/{id_}/pdf",
+        "post_payment_amount": amount,
+        "pre_payment_amount": 0,
+        "pretax_credit_amounts": [],
+        "reason": None,
+        "refunds": [{"amount_refunded": row["amount"], "refund": row["id"], "type": "refund"} for row in refunds],
+        "shipping_cost": None,
+        "status": "issued",
+        "subtotal": amount,
+        "subtotal_excluding_tax": amount,
+        "total": amount,
+        "total_excluding_tax": amount,
+        "total_taxes": [],
+        "type": "post_payment",
+        "voided_at": None,
     }
 
 
