@@ -15,6 +15,7 @@ from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.model import tables
 from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.columns import hold_to_columns
+from stripe_cio_pipeline.model.events import show_events, write_events
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
@@ -363,23 +364,10 @@ class _Build:
             )
 
     def _events(self, *, full: bool) -> None:
-        connection = self._connection
-        file = self._models.events
-        mark, policy = -1 if full else self._mark, self._policy.events
-        connection.execute(_ACTS.since("wanted_types", mark), {"types": meant(policy.forward)})
-        connection.execute(_ACTS.since("wanted_events", mark))
-        connection.execute(
-            _ACTS["event_names"],
-            {"types": list(policy.names), "names": list(policy.names.values())},
-        )
-        with located(file):
-            self._hold_to_columns(file)
-            query = _ACTS["events"].replace("events_of_the_model", f"(\n{file.query})")
-            if full:
-                tables.create(connection, "model.events", query)
-            else:
-                tables.insert(connection, "model.events", query)
-        tables.hide(connection, "view", ["events"])
+        connection, file = self._connection, self._models.events
+        show_events(connection, self._policy.events, -1 if full else self._mark)
+        self._hold_to_columns(file)
+        write_events(connection, file, full=full)
 
     def _report(
         self,

@@ -206,7 +206,30 @@ def test_a_version_newer_than_the_pinned_one_is_told_and_read_again(read: Stage)
     assert of(report, "customers").requests == 1
     assert read.stored("customers")[changed]["name"] == "From the future"
     with read.warehouse.reading() as connection:
-        assert [finding.verdict for finding in shape_findings(connection) if finding.alarming] == ["newer"]
+        findings = [finding for finding in shape_findings(connection) if finding.alarming]
+    assert [(finding.verdict, finding.payloads) for finding in findings] == [("newer", 1)]
+    # The next poll sees the event once more, and reads nothing because of it.
+    report = read.extract()
+    assert (report.requests, report.warnings) == (1, ())
+    with read.warehouse.reading() as connection:
+        assert [finding for finding in shape_findings(connection) if finding.alarming] == findings
+
+
+@pytest.mark.parametrize("preview", [{}, {"id": "upcoming_in_1PgafmB7WZ01zgkW6dKueIc5"}], ids=["no id", "an id"])
+def test_a_preview_of_an_invoice_is_an_event_and_never_a_row(read: Stage, preview: dict[str, str]) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    changed = next(iter(read.stripe.objects("customer")))
+    read.sandbox.clock.advance(seconds=5)
+    read.stripe.update_customer(changed, name="Somebody else")
+    read.extract()
+    drafts = read.stored("invoices")
+    invoice = next(iter(read.stripe.objects("invoice").values()))
+    subject = {**{name: value for name, value in invoice.items() if name != "id"}, "status": "draft", **preview}
+    _rewrite_last_event(read, {"id": "evt_preview", "type": "invoice.upcoming", "data": {"object": subject}})
+    report = read.extract()
+    assert (report.requests, report.warnings) == (1, ())
+    assert read.stored("invoices") == drafts
+    assert read.rows("select customer_id from stripe.events where id = 'evt_preview'") == [(invoice["customer"],)]
 
 
 def test_a_field_that_is_missing_from_a_payload_overwrites_nothing(read: Stage) -> None:

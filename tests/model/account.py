@@ -12,7 +12,7 @@ from stripe_cio_pipeline.warehouse import Warehouse, next_seq
 
 Payload = dict[str, Any]
 
-_EVENT_COLUMNS = "id, type, customer_id, created, deleted, payload, as_of, source, seq"
+_EVENT_COLUMNS = "id, type, object_type, object_id, customer_id, created, deleted, payload, as_of, source, seq"
 _OBJECT_COLUMNS = "id, customer_id, created, livemode, deleted, payload, as_of, source, source_event_id, seq"
 
 
@@ -66,8 +66,9 @@ def _row(kind: str, payload: Payload, deleted: bool, as_of: int, event: str | No
     deleted = deleted or payload.get("deleted") is True
     text = json.dumps({name: value for name, value in payload.items() if name != "as_of"})
     if kind == "events":
-        customer = payload["data"]["object"].get("customer")
-        return [payload["id"], payload["type"], customer, payload["created"], False, text, as_of, "event", seq]
+        subject = payload["data"]["object"]
+        about = [subject.get(name) for name in ("object", "id", "customer")]
+        return [payload["id"], payload["type"], *about, payload["created"], False, text, as_of, "event", seq]
     customer = payload["id"] if kind == "customers" else payload.get("customer")
     source = "list" if event is None else "event"
     livemode = payload.get("livemode", False)

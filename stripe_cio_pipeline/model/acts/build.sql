@@ -45,35 +45,6 @@ set disabled_compression_methods = 'dict_fsst,fsst,alp,alprd'
 -- name: write_small
 reset disabled_compression_methods
 
--- name: event_names
-create or replace temp table event_names as
-select unnest($types::varchar[]) as type, unnest($names::varchar[]) as name
-
--- name: wanted_types
--- What the policy wants forwarded, by the names that there are: a few are compared with it, and not each event.
-create or replace temp table wanted_types as
-select distinct type
-from stripe.events
-where seq > $mark and regexp_full_match(type, $types)
-
--- name: wanted_events
-create or replace temp view events as
-select *
-from stripe.events
-where seq > $mark and type in (select type from wanted_types)
-
--- name: events
--- Nulls are left out of the data: in a mail they would print as nothing, and the item has a limit.
-select
-    given.event_id,
-    given.type,
-    given.customer_id,
-    cast(given.created as bigint) as created,
-    coalesce(event_names.name, given.name) as name,
-    json_merge_patch('{}', cast(given.data as json)) as data
-from events_of_the_model as given
-left join event_names on given.type = event_names.type
-
 -- name: newest_events
 -- The newest Stripe event behind each person's objects.
 create or replace temp view newest_events as

@@ -1,6 +1,6 @@
 -- One row per Stripe event to forward: its name in Customer.io and its data. `events` has those alone that the policy forwards
 -- (`events.forward`); a name in `events.names` goes before the one given here. The data is flat, so that a mail can say
--- {{event.amount_due}}; nulls are left out before it is kept.
+-- {{event.amount_due}}; nulls are left out before it is kept. Where it is null, it is made by rule (docs/events.md).
 with parsed as (
     select
         id,
