@@ -12,14 +12,21 @@ DEFAULT = "default"
 
 #: Forwarded where the policy says nothing else.
 DEFAULT_TYPES = (
+    "charge.dispute.closed",
+    "charge.dispute.created",
     "charge.refunded",
     "checkout.session.completed",
+    "customer.created",
     "customer.subscription.created",
     "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
     "customer.subscription.trial_will_end",
     "customer.subscription.updated",
     "invoice.paid",
+    "invoice.payment_action_required",
     "invoice.payment_failed",
+    "invoice.upcoming",
 )
 
 _PATTERN = re.compile(r"[a-z0-9_.*]+")

@@ -117,7 +117,7 @@ from (
                 kind <> 'VARCHAR'
                 or regexp_full_match(text, '[a-z][a-z0-9]*([_-][A-Za-z0-9]+)*')
                 and length(text) <= 255
-                and key not in ('name', 'value')
+                and key not in ('name', 'value', 'description')
                 or key in ('id', 'coupon', 'promotion_code', 'plan', 'price', 'product', 'last4') and length(text) <= 255
                 or length(text) <= 1000
                 and (

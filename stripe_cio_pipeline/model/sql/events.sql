@@ -19,7 +19,18 @@ with parsed as (
                         "due_date": "BIGINT", "hosted_invoice_url": "VARCHAR", "invoice_pdf": "VARCHAR",
                         "billing_reason": "VARCHAR", "subscription": "VARCHAR",
                         "parent": {"subscription_details": {"subscription": "VARCHAR"}},
-                        "lines": {"data": [{"description": "VARCHAR", "amount": "BIGINT"}]},
+                        "period_end": "BIGINT", "charge": "VARCHAR",
+                        "lines": {
+                            "data": [{
+                                "description": "VARCHAR", "amount": "BIGINT", "quantity": "BIGINT", "proration": "BOOLEAN",
+                                "parent": {"subscription_item_details": {"proration": "BOOLEAN"}},
+                                "pricing": {"price_details": {"price": "VARCHAR", "product": "VARCHAR"}},
+                                "price": {"id": "VARCHAR", "nickname": "VARCHAR", "product": "VARCHAR"},
+                                "plan": {
+                                    "id": "VARCHAR", "nickname": "VARCHAR", "product": "VARCHAR", "name": "VARCHAR"
+                                }
+                            }]
+                        },
                         "default_payment_method": "VARCHAR", "default_source": "VARCHAR",
                         "trial_end": "BIGINT", "current_period_end": "BIGINT", "cancel_at": "BIGINT",
                         "cancel_at_period_end": "BOOLEAN", "canceled_at": "BIGINT", "ended_at": "BIGINT",
@@ -43,7 +54,8 @@ with parsed as (
                             "amount": "BIGINT", "interval": "VARCHAR", "interval_count": "BIGINT", "name": "VARCHAR"
                         },
                         "quantity": "BIGINT",
-                        "amount": "BIGINT", "amount_captured": "BIGINT", "amount_refunded": "BIGINT", "refunded": "BOOLEAN", "receipt_url": "VARCHAR",
+                        "amount": "BIGINT", "amount_captured": "BIGINT", "amount_refunded": "BIGINT",
+                        "refunded": "BOOLEAN", "receipt_url": "VARCHAR",
                         "payment_method_details": {"card": {"brand": "VARCHAR", "last4": "VARCHAR"}},
                         "amount_total": "BIGINT", "mode": "VARCHAR", "payment_status": "VARCHAR", "invoice": "VARCHAR"
                     }
@@ -58,6 +70,16 @@ opened as (
         *,
         data.object as object,
         data.object.items.data[1] as item,
+        -- What an invoice is for. The first line of an upgrade is a credit for the old plan, and the next one a part of a period.
+        list_filter(data.object.lines.data, lambda line: line.amount >= 0) as charges_of_it,
+        coalesce(
+            list_filter(
+                charges_of_it,
+                lambda line: not coalesce(line.proration, line.parent.subscription_item_details.proration, false)
+            )[1],
+            charges_of_it[1],
+            data.object.lines.data[1]
+        ) as line,
         -- A subscription of old had one plan, and no items.
         coalesce(data.object.items.data[1].plan, data.object.plan) as plan
     from parsed
@@ -84,13 +106,17 @@ named as (
 select
     named.id as event_id,
     named.type,
-    coalesce(named.customer_id, expanded_id(object.customer)) as customer_id,
+    -- Whose a dispute is, a refund, or a payment of an invoice, only their charge or invoice tells.
+    coalesce(
+        named.customer_id, expanded_id(object.customer), charges.customer_id, invoices.customer_id
+    ) as customer_id,
     named.created,
     named.type as name,
     case
         when type like 'invoice.%'
             then json_object(
-                'invoice_id', object.id,
+                -- The id of a preview can be read nowhere.
+                'invoice_id', case when type <> 'invoice.upcoming' then object.id end,
                 'number', object.number,
                 'currency', lower(object.currency),
                 'amount_due', major(object.amount_due, object.currency),
@@ -99,12 +125,17 @@ select
                 'attempt_count', object.attempt_count,
                 'next_payment_attempt_at', object.next_payment_attempt,
                 'due_at', object.due_date,
-                'description',
-                -- The first line of an upgrade is a credit for the old plan.
-                coalesce(
-                    list_filter(object.lines.data, lambda line: line.amount >= 0)[1].description,
-                    object.lines.data[1].description
-                ),
+                'description', line.description,
+                'plan',
+                case
+                    when named.subscription_id is not null
+                        then coalesce(
+                            products.name, nullif(line.price.nickname, ''), nullif(line.plan.nickname, ''), line.plan.name
+                        )
+                end,
+                'quantity', line.quantity,
+                -- The period that a preview looks back on ends when the next one begins.
+                'renews_at', case when type = 'invoice.upcoming' then object.period_end end,
                 'billing_reason', object.billing_reason,
                 'subscription_id', named.subscription_id,
                 'hosted_invoice_url', object.hosted_invoice_url,
@@ -182,6 +213,18 @@ select
 from named
 left join customers on coalesce(named.customer_id, expanded_id(object.customer)) = customers.id
 left join subscriptions on named.subscription_id = subscriptions.id
-left join prices on coalesce(item.price.id, plan.id) = prices.id
+left join charges on expanded_id(object.charge) = charges.id
+left join invoices on expanded_id(object.invoice) = invoices.id
+left join prices
+    on coalesce(item.price.id, plan.id, line.pricing.price_details.price, line.price.id, line.plan.id) = prices.id
 left join products
-    on expanded_id(coalesce(item.price.product, plan.product, prices.product_id)) = products.id
+    on expanded_id(
+        coalesce(
+            item.price.product,
+            plan.product,
+            line.pricing.price_details.product,
+            line.price.product,
+            line.plan.product,
+            prices.product_id
+        )
+    ) = products.id

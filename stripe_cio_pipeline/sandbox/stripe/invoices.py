@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.books import Books, edition
 from stripe_cio_pipeline.sandbox.stripe.money import taken_off
-from stripe_cio_pipeline.sandbox.stripe.payments import Payments
+from stripe_cio_pipeline.sandbox.stripe.payments import NEEDS_THE_CUSTOMER, Payments
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
@@ -190,7 +190,7 @@ class Invoices:
         method = self._payments.card_of(customer, subscription) if customer is not None else None
         attempts = invoice["attempt_count"] + 1
         intent = books.intent_of(invoice_id)
-        paid = False
+        paid = needs_the_customer = False
         if customer is not None and method is not None and intent is not None:
             charge = self._payments.charge(
                 amount=invoice["amount_remaining"],
@@ -201,14 +201,15 @@ class Invoices:
                 description=f"Invoice {invoice['number']}",
             )
             paid = bool(charge["paid"])
+            needs_the_customer = charge["failure_code"] == NEEDS_THE_CUSTOMER
         books.change("invoice", invoice_id, {"attempt_count": attempts, "attempted": True})
         if paid:
             self.mark_paid(invoice_id)
             return True
-        self.refused(invoice_id)
+        self.refused(invoice_id, needs_the_customer=needs_the_customer)
         return False
 
-    def refused(self, invoice_id: str) -> Payload:
+    def refused(self, invoice_id: str, *, needs_the_customer: bool = False) -> Payload:
         """Tell that an attempt failed, and when the next one is."""
         books = self._books
         attempts = books.get("invoice", invoice_id)["attempt_count"]
@@ -216,6 +217,8 @@ class Invoices:
         if attempts <= len(RETRY_DAYS):
             retry = books.now + RETRY_DAYS[attempts - 1] * DAY
         invoice = books.change("invoice", invoice_id, {"next_payment_attempt": retry}, "invoice.updated")
+        if needs_the_customer:
+            books.emit("invoice.payment_action_required", invoice)
         books.emit("invoice.payment_failed", invoice)
         return invoice
 

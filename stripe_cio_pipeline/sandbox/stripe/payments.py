@@ -8,11 +8,14 @@ from stripe_cio_pipeline.sandbox.stripe.chance import Chance
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
+#: The bank wants to hear from whoever owns the card.
+NEEDS_THE_CUSTOMER = "authentication_required"
 DECLINES = (
     ("card_declined", "Your card was declined."),
     ("card_declined", "Your card has insufficient funds."),
     ("expired_card", "Your card has expired."),
     ("processing_error", "An error occurred while processing your card. Try again in a little bit."),
+    (NEEDS_THE_CUSTOMER, "Your card was declined. This transaction requires authentication."),
 )
 _BRANDS = ("visa", "visa", "visa", "mastercard", "mastercard", "amex")
 _YEAR = 365 * DAY

@@ -180,8 +180,9 @@ class Subscriptions:
             invoice_id="",
             subscription=subscription,
             reason="upcoming",
-            start=end,
-            end=following,
+            # An invoice looks back one period, and its lines look ahead.
+            start=items[0]["current_period_start"],
+            end=end,
         )
         del preview["id"]
         books.emit("invoice.upcoming", preview)
