@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The first of these that is new enough; PYTHON=... overrides.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 TEST_WORKERS ?= auto
 # Tests start many processes; where bytecode is not kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,12 +48,13 @@ lint: .venv ## ruff, and vulture for code that nobody uses
 types: .venv ## mypy, strict
 	@$(BIN)/mypy
 
-lock: .venv ## write requirements.lock anew from pyproject.toml, keeping the versions that still fit
-	@$(BIN)/$(COMPILE) -o requirements.lock pyproject.toml
+lock: .venv ## write the locks anew from pyproject.toml, keeping the versions that still fit
+	@$(BIN)/$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --extra deploy -c requirements.lock -o requirements-deploy.lock pyproject.toml
 
 lock-check: .venv ## fail where requirements.lock does not follow from pyproject.toml
 	@cp requirements.lock $(VENV)/requirements.check
-	@$(BIN)/$(COMPILE) -o $(VENV)/requirements.check pyproject.toml
+	@$(BIN)/$(COMPILE) --extra dev -o $(VENV)/requirements.check pyproject.toml
 	@diff -u requirements.lock $(VENV)/requirements.check || { echo "requirements.lock is out of date: run make lock"; exit 1; }
 
 gauntlet: .venv ## the long kill and fault runs

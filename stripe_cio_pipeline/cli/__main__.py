@@ -1,5 +1,5 @@
 """`python -m stripe_cio_pipeline.cli` is `stripe-cio`."""
 
-from stripe_cio_pipeline.cli.app import main
+from stripe_cio_pipeline.cli.start import main
 
 main()

@@ -82,36 +82,35 @@ app.command(
 )(serve.sandbox)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+def run(arguments: Sequence[str], was_stopped: Callable[[], bool] = lambda: False) -> int:
+    """Run one command and return its exit code. `was_stopped` tells whether a signal has ended it."""
     # What is written is for whoever runs this and nobody else: the warehouse, what DuckDB keeps beside it, Dagster's
     # storage. The files that `init` writes to be edited and shared are the exception.
     before = os.umask(_PRIVATE)
     if arguments[:1] == ["init"]:
         os.umask(before)
     try:
-        return _run(arguments)
+        return _run(arguments, was_stopped)
     finally:
         os.umask(before)
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     as_json = "--json" in arguments
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
         command = typer.main.get_command(app)
         outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
     except PipelineError as error:
+        if was_stopped():
+            return _interrupted(as_json)
         return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
     except typer.TyperException as error:
         advice = "stripe-cio --help lists the commands; each has a --help of its own." if error.exit_code == 2 else ""
         return _fail(as_json, "UsageError", error.format_message(), advice, error.exit_code)
     except typer.Abort:
+        if was_stopped():
+            return _interrupted(as_json)
         return _fail(as_json, "Aborted", "Nothing was done.", "", 1)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain once more when it closes standard output.
@@ -125,12 +124,18 @@ def _run(arguments: Sequence[str]) -> int:
             as_json, "WarehouseError", what, "Run stripe-cio sync once; it brings the warehouse up to date.", 1
         )
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
+        if was_stopped():
+            return _interrupted(as_json)  # whatever it was in the middle of
         if fault := fault_of(error, "here"):
             return _fail(as_json, type(fault).__name__, fault.what, fault.advice, fault.exit_code)
         return _unexpected(as_json, error)
-    if outcome == _INTERRUPTED:
-        return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", outcome)
+    if outcome == _INTERRUPTED or was_stopped():
+        return _interrupted(as_json)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _interrupted(as_json: bool) -> int:
+    return _fail(as_json, "Interrupted", "Interrupted.", "Run it again: it goes on where it stopped.", _INTERRUPTED)
 
 
 def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:

@@ -146,7 +146,7 @@ def forget(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Delete and suppress a person in Customer.io, and what the ledger holds of them beyond the id."""
+    """Delete and suppress a person in Customer.io, and empty everything that is kept here of them but ids."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nobody is known before the first sync

@@ -4,7 +4,7 @@ from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_ale
 from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
 from stripe_cio_pipeline.deliver.explain import Explanation, explain
-from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget
+from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget, forget_removed
 from stripe_cio_pipeline.deliver.probe import ProbeFinding, probe
 from stripe_cio_pipeline.deliver.rejections import retry
 from stripe_cio_pipeline.deliver.verify import VerifyReport, verify
@@ -22,6 +22,7 @@ __all__ = [
     "deliver",
     "explain",
     "forget",
+    "forget_removed",
     "probe",
     "raise_alerts",
     "raise_stale_alert",

@@ -11,6 +11,7 @@ from functools import partial
 from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, Patience, track_address, track_api, unavailable
+from stripe_cio_pipeline.deliver.erasing import erase_model, erase_objects
 from stripe_cio_pipeline.deliver.explain import explain
 from stripe_cio_pipeline.deliver.outcome import Accepted, Again, Stop, judge
 from stripe_cio_pipeline.deliver.pace import Pace
@@ -18,9 +19,10 @@ from stripe_cio_pipeline.deliver.packing import Batch
 from stripe_cio_pipeline.deliver.sending import BATCH_PATH
 from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
 from stripe_cio_pipeline.errors import CustomerioError, PipelineError
+from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq
+from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq, rewrite
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
@@ -46,12 +48,15 @@ def forget(
 ) -> ForgetReport:
     """Suppress a person: Customer.io deletes the profile and ignores its identifiers from then on.
 
-    The ledger keeps the id as the proof, and everything else about the person is emptied, former writes included. What
-    Stripe itself has stays: delete it there. Raises PipelineError where nobody is known by that name.
+    The ledger keeps the id as the proof, and everything else about the person is emptied: former writes, Stripe's
+    objects and events, what the model made of them. The file is written anew, because DuckDB leaves the bytes of what
+    is deleted. What Stripe itself has stays, and is emptied when it comes again: delete it there. The caller has the
+    turn. Raises PipelineError where nobody is known by that name.
     """
     with warehouse.connect() as connection:
         found = explain(connection, person)
         row = connection.execute(_SQL["address_of_person"], {"person_id": found.person_id}).fetchone()
+    customers = sorted({found.person_id, *found.customers})
     if row is None:
         raise PipelineError(
             "Nothing about this person was ever accepted by Customer.io, so there is nothing to forget.",
@@ -79,7 +84,38 @@ def forget(
             {**place, "sent_at": call.sent_at, "run_id": run_id, "request_id": request_id},
         )
         connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
+        erase_objects(connection, found.person_id, customers, run_id)
+    _renew(warehouse, policy, customers, run_id=run_id, now=now)
     return ForgetReport(found.person_id, True, int(count[0]) if count else 0)
+
+
+def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Callable[[], float] = time.time) -> int:
+    """Empty what is kept of people whom Stripe deleted and Customer.io has removed for it, and give their number.
+
+    As `forget` does, without a call: `identity.on_delete` has said what becomes of them there. The caller has the turn.
+    """
+    with warehouse.transaction() as connection:
+        settled = now() - policy.identity.settle_seconds
+        removed = connection.execute(_SQL["removed_people"], {"settled": settled}).fetchall()
+        for person_id, customers in removed:
+            connection.execute(_SQL["forget_plan"], {"person_id": person_id})
+            connection.execute(_SQL["forget_writes"], {"person_id": person_id})
+            erase_objects(connection, person_id, customers, run_id)
+    if removed:
+        _renew(
+            warehouse, policy, sorted({id_ for _, customers in removed for id_ in customers}), run_id=run_id, now=now
+        )
+    return len(removed)
+
+
+def _renew(
+    warehouse: Warehouse, policy: Policy, customers: list[str], *, run_id: str, now: Callable[[], float] = time.time
+) -> None:
+    """Compute the model without what was emptied, and write the file without what was deleted."""
+    build(warehouse, policy, run_id=run_id, now=now)
+    with warehouse.transaction() as connection:
+        erase_model(connection, customers)
+    rewrite(warehouse)
 
 
 async def _suppress(

@@ -3,7 +3,7 @@
 from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.comparing import latest_proof
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
-from stripe_cio_pipeline.extract.payloads import ShapeFinding, shape_findings
+from stripe_cio_pipeline.extract.payloads import ShapeFinding, emptied, shape_findings
 from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
 from stripe_cio_pipeline.extract.reports import (
     ExtractReport,
@@ -41,6 +41,7 @@ __all__ = [
     "StripeObject",
     "bind_stripe",
     "check_account",
+    "emptied",
     "extract",
     "fetch_older_events",
     "latest_proof",

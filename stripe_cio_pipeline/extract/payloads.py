@@ -51,6 +51,43 @@ def scrub(value: Any) -> Any:
     return value
 
 
+#: What stays of an object of somebody who was forgotten: whose it is and what, and no word of theirs.
+_KEPT = frozenset({"id", "object", "customer", "charge", "created", "livemode", "deleted", "type", "api_version"})
+
+
+def withhold(body: dict[str, Any], ids: frozenset[str]) -> None:
+    """Empty, in place, the objects and events in an answer of Stripe's that concern somebody who was forgotten.
+
+    `ids` are those of `pipeline.forgotten`.
+    """
+    given = body.get("data")
+    for item in given if isinstance(given, list) else [body]:
+        subject = at_path(item, "data.object") if item.get("object") == "event" else item
+        if isinstance(subject, dict) and not ids.isdisjoint(
+            {id_of(subject), id_of(subject.get("customer")), id_of(subject.get("charge"))}
+        ):
+            _empty(item)
+
+
+def emptied(payload: dict[str, Any]) -> tuple[str, str]:
+    """Give a stored payload as `withhold` leaves it, with the hash of its content."""
+    _empty(payload)
+    text = canonical(payload)
+    return text.decode(), content_hash(text)
+
+
+def _empty(payload: dict[str, Any]) -> None:
+    if payload.get("object") == "event":
+        subject = at_path(payload, "data.object")
+        if isinstance(subject, dict):
+            _empty(subject)
+        payload["data"] = {"object": subject}
+        return
+    for field, value in payload.items():
+        # A field without a value is no field that is missing: an unknown shape is told by those.
+        payload[field] = (id_of(value) if isinstance(value, dict) else value) if field in _KEPT else None
+
+
 def canonical(payload: Any) -> bytes:
     """Write a payload as JSON with sorted keys: equal content gives equal bytes, whatever call it came from."""
     return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)

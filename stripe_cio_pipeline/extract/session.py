@@ -121,7 +121,13 @@ async def open_session(
     meter = Meter(state.budget.used_30_days, limit)
     budget = Budget(policy.stripe, live=livemode, meter=meter, window=window)
     async with Transport(
-        key, settings.stripe_api_base, settings.stripe_account, budget, patience=patience, now=now()
+        key,
+        settings.stripe_api_base,
+        settings.stripe_account,
+        budget,
+        patience=patience,
+        now=now(),
+        forgotten=state.forgotten,
     ) as transport:
         writer = Writer(warehouse, budget)
         session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)

@@ -153,6 +153,8 @@ class State:
     #: Object types that the key could not read at the last try.
     refused: frozenset[str]
     budget: ReadBudget
+    #: Ids of Stripe objects of people who were forgotten.
+    forgotten: frozenset[str] = frozenset()
 
     def unfinished(self, name: str) -> bool:
         """Whether an object type's history is still to be listed."""
@@ -191,6 +193,7 @@ def read_state(connection: Connection, policy: Policy) -> State:
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
         refused=frozenset(name for name, _ in read_not_granted(connection)),
         budget=read_budget(connection, policy),
+        forgotten=frozenset(id_ for (id_,) in connection.execute(_SQL["forgotten"]).fetchall()),
     )
 
 

@@ -31,7 +31,7 @@ from stripe_cio_pipeline.errors import (
 )
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS, PINNED_VERSION
-from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub
+from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub, withhold
 from stripe_cio_pipeline.extract.wire import RawHeaders, WireClient
 from stripe_cio_pipeline.waiting import within
 
@@ -144,6 +144,7 @@ class Transport:
         patience: Patience | None = None,
         now: float | None = None,
         clock: Callable[[], int] = moment,
+        forgotten: frozenset[str] = frozenset(),
     ) -> None:
         # The SDK reads this switch from its module at every request; there is no other.
         stripe.enable_telemetry = False
@@ -159,6 +160,8 @@ class Transport:
         self._base = base
         self._patience = patience or Patience()
         self._clock = clock
+        #: Ids of objects that are emptied before anybody sees them.
+        self._forgotten = forgotten
         self.budget = budget
         #: The newest `Date` of any answer, refusals included: Stripe's clock. Until the first answer, the machine's.
         self.stripe_now: float = time.time() if now is None else now
@@ -255,6 +258,8 @@ class Transport:
             raise _TruncatedError("an answer that is not what was asked for")
         if may_hold_secrets(raw):
             scrub(body)
+        if self._forgotten:
+            withhold(body, self._forgotten)
         date = _date_of(headers)
         told = int(self.stripe_now) if date is None else date
         return Answer(body, told, headers.get("stripe-version"), asked_at)

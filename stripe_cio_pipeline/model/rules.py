@@ -16,7 +16,7 @@ from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.check import located, position
 from stripe_cio_pipeline.model.files import FIXED, RAW, ModelFile, Models, builtin_names
 from stripe_cio_pipeline.model.seeds import Seed
-from stripe_cio_pipeline.model.syntax import Mention, Reading, first_word, place, read_query
+from stripe_cio_pipeline.model.syntax import Mention, Reading, first_word, parser, place, read_query
 from stripe_cio_pipeline.warehouse import Statements
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
@@ -242,7 +242,7 @@ class Macro:
 def read_macros(file: ModelFile) -> tuple[Macro, ...]:
     """Read functions.sql. Raises ModelError where it does anything but make functions for the time of a build."""
     found: list[Macro] = []
-    with duckdb.connect() as connection:
+    with parser() as connection:
         with located(file):
             statements = connection.extract_statements(file.sql)
         offset = 0
@@ -297,14 +297,14 @@ def _at(reading: Reading, where: str) -> Reading:
 
 @cache
 def _volatile() -> frozenset[str]:
-    with duckdb.connect() as connection:
+    with parser() as connection:
         found = connection.execute(_ACTS["volatile_functions"]).fetchall()
     return frozenset(name for (name,) in found) | {"using sample"}
 
 
 @cache
 def _reserved() -> frozenset[str]:
-    with duckdb.connect() as connection:
+    with parser() as connection:
         return frozenset(name for (name,) in connection.execute(_ACTS["reserved_words"]).fetchall())
 
 

@@ -7,7 +7,7 @@ lineage follows values with sqlglot, which knows more about them; here only the 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import duckdb
@@ -43,13 +43,24 @@ class Reading:
     functions: tuple[tuple[Mention, int], ...]
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    # One for the whole process: opening one takes ten times as long as reading a model.
+    return duckdb.connect(config={"threads": 1})
+
+
+def parser() -> duckdb.DuckDBPyConnection:
+    """Give a connection to an empty database of its own, to be asked what DuckDB makes of SQL. Close it."""
+    return _database().cursor()
+
+
 @lru_cache(maxsize=128)
 def read_query(sql: str, where: str) -> Reading:
     """Read the SQL of one model. `where` names its file.
 
     Raises ModelError with the place where it is not one select, or none that can be read.
     """
-    with duckdb.connect() as connection:
+    with parser() as connection:
         answer = connection.execute("select json_serialize_sql(?)", [sql]).fetchone()
     found = json.loads(answer[0] if answer else "{}")
     if found.get("error"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stripe_cio_pipeline import errors
-from stripe_cio_pipeline.deliver import DeliveryReport, deliver, raise_alerts
+from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, raise_alerts
 from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
 from stripe_cio_pipeline.extract import ExtractReport, extract
 from stripe_cio_pipeline.model import ModelReport, build
@@ -161,6 +161,7 @@ def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = Non
         approve=approved_plan is not None,
         progress=opened.progress,
     )
+    forget_removed(opened.warehouse, opened.policy, run_id=run_id)
     opened.turn.give_back()
     opened.on_report(report)
     report.raise_if_due()

@@ -3,6 +3,7 @@
 from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
 from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
 from stripe_cio_pipeline.warehouse.faults import fault_of
+from stripe_cio_pipeline.warehouse.rewriting import rewrite
 from stripe_cio_pipeline.warehouse.rows import replace
 from stripe_cio_pipeline.warehouse.statements import Statements, read_script
 from stripe_cio_pipeline.warehouse.turn import Turn
@@ -18,6 +19,7 @@ __all__ = [
     "read_cursor",
     "read_script",
     "replace",
+    "rewrite",
     "transaction",
     "write_cursor",
 ]

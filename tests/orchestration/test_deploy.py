@@ -80,12 +80,34 @@ def test_the_ui_is_not_open_to_the_network() -> None:
     assert " -h 127.0.0.1 " in (DEPLOY / "systemd" / "stripe-cio-webserver.service").read_text(encoding="utf-8")
 
 
+def pins(name: str) -> dict[str, str]:
+    """The versions of a lock, by name."""
+    found = re.findall(r"^([\w.-]+)==(\S+)(?: ; [^\n]*)? \\$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(found)
+
+
+def test_the_image_has_what_runs_by_hash_and_no_tools_of_development() -> None:
+    lines = [line for line in (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines() if "pip install" in line]
+    assert [
+        line for line in lines if "--require-hashes -r requirements-deploy.lock" not in line and " . " not in line
+    ] == []
+    deployed, known = pins("requirements-deploy.lock"), pins("requirements.lock")
+    assert {"duckdb", "stripe", "dagster", "dagster-postgres", "dagster-k8s", "setuptools"} <= deployed.keys()
+    assert not {"pytest", "ruff", "mypy", "playwright", "hypothesis", "vulture", "uv"} & deployed.keys()
+    differing = {
+        name: (version, known[name]) for name, version in deployed.items() if known.get(name, version) != version
+    }
+    assert differing == {}
+
+
 def test_dagsters_libraries_fit_the_locked_dagster() -> None:
     """Libraries are numbered 0.29 where dagster is 1.13, patch by patch; the chart has dagster's number."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = re.search(r"^dagster==1\.13\.(\d+)", lock, re.MULTILINE)
     assert locked
-    assert f"DAGSTER_LIBRARIES=0.29.{locked[1]}\n" in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert {pins("requirements-deploy.lock")[f"dagster-{name}"] for name in ("postgres", "k8s")} == {
+        f"0.29.{locked[1]}"
+    }
     assert f"--version 1.13.{locked[1]} " in (DEPLOY / "kubernetes" / "values.yaml").read_text(encoding="utf-8")
 
 
@@ -107,3 +129,32 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False, timeout=60
     )
     assert (found.returncode, [line for line in found.stderr.splitlines() if "stripe-cio" in line]) == (0, [])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
+@pytest.mark.parametrize("unit", sorted((DEPLOY / "systemd").glob("*.service")), ids=lambda unit: unit.stem)
+def test_a_unit_is_exposed_to_little(unit: Path) -> None:
+    said = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", said)
+    assert exposure, said
+    assert float(exposure[1]) < 3
+
+
+def test_what_a_unit_writes_is_private() -> None:
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        assert "\nUMask=0077\n" in unit.read_text(encoding="utf-8")
+
+
+def test_containers_have_no_privileges_that_they_do_not_need() -> None:
+    for name, service in load(DEPLOY / "compose" / "compose.yaml")["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert ("cap_add" in service) == (name == "postgres")
+    (deployment,) = load(DEPLOY / "kubernetes" / "values.yaml")["dagster-user-deployments"]["deployments"]
+    assert deployment["podSecurityContext"]["runAsNonRoot"]
+    assert deployment["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

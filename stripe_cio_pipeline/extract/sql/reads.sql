@@ -9,3 +9,6 @@ order by day, endpoint;
 select sum(requests)
 from pipeline.reads
 where day = ? and endpoint = ?;
+
+-- name: forgotten
+select id from pipeline.forgotten

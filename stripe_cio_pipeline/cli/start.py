@@ -1,0 +1,47 @@
+"""The first and the last moments of a command: Ctrl-C and SIGTERM end it cleanly whenever they come.
+
+This imports nothing of weight, so that it listens before anything else happens. Whatever a stop interrupts is whole or
+is not there: the warehouse keeps to transactions, and a delivery writes down each answer.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+#: How long a command may take to end by itself once it was told to, before its process ends at once.
+SECONDS = 4.0
+
+_WORDS = "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 130 after Ctrl-C, 143 after SIGTERM."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if stopped:
+            os._exit(128 + stopped[0])  # asked twice
+        stopped.append(number)
+        watch = threading.Timer(SECONDS, os._exit, [128 + number])
+        watch.daemon = True
+        watch.start()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    code = 1
+    try:
+        from stripe_cio_pipeline.cli.app import run
+
+        code = run(list(sys.argv[1:] if arguments is None else arguments), was_stopped=lambda: bool(stopped))
+    except KeyboardInterrupt:
+        sys.stderr.write(_WORDS)
+    if not stopped:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of Python's own end: a thread may still be in DuckDB, and would find its objects gone.
+    os._exit(128 + stopped[0])

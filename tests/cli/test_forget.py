@@ -1,0 +1,116 @@
+"""After `forget`, no byte of a person stands under the home folder, and nothing that Stripe tells brings one back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from stripe_cio_pipeline.sandbox import Sandbox
+
+HOME = Path(".stripe_cio")
+#: Whatever tells who somebody is, each with a word that stands nowhere else.
+TOLD = {
+    "email": "zanzibar-7@example.com",
+    "name": "Quetzal Wunderlich",
+    "phone": "+49 171 8675309",
+    "description": "walks a dachshund",
+    "address": {"line1": "Mulberry Crescent 12", "city": "Gloucesterville", "country": "DE", "postal_code": "99817"},
+    "metadata": {"nickname": "Picklebarrel"},
+}
+WORDS = ("zanzibar-7", "Quetzal", "Wunderlich", "8675309", "dachshund", "Mulberry", "Gloucesterville", "Picklebarrel")
+
+
+def bytes_under(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path, path.read_bytes()
+
+
+def traces() -> list[str]:
+    """Where a word of the person's stands: in a file's bytes, or in a value of the warehouse, which compresses them."""
+    found = [f"{path}: {word}" for path, content in bytes_under(HOME) for word in WORDS if word.encode() in content]
+    with duckdb.connect(str(HOME / "warehouse.duckdb"), read_only=True) as connection:
+        columns = connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() where not internal"
+        ).fetchall()
+        for schema, table, column in columns:
+            for word in WORDS:
+                (count,) = connection.execute(
+                    f'select count(*) from {schema}.{table} where contains("{column}"::varchar, ?)', [word]
+                ).fetchone() or (0,)
+                if count:
+                    found.append(f"{schema}.{table}.{column}: {word}")
+    return found
+
+
+@pytest.fixture
+def lived(cli, sandbox: Sandbox, policy_file: None) -> str:
+    """A customer with a past: a subscription, payments, one that failed, events that were forwarded, a changed name."""
+    from stripe_cio_pipeline.orchestration.development import prepare_home
+    from stripe_cio_pipeline.settings import load_settings
+
+    assert cli("sync").exit_code == 0
+    customer = sandbox.stripe.create_customer(**TOLD)["id"]
+    sandbox.stripe.attach_card(customer)
+    subscription = sandbox.stripe.create_subscription(customer)
+    sandbox.clock.advance(hours=1)
+    assert cli("sync").exit_code == 0
+    sandbox.stripe.update_customer(customer, name="Quetzal Wunderlich-Picklebarrel")
+    sandbox.stripe.fail_payment(subscription["id"])
+    sandbox.clock.advance(hours=1)
+    # One run is recorded by Dagster too. It takes several times as long.
+    recorded = prepare_home(load_settings())
+    assert cli("sync").exit_code == 0
+    (recorded / "dagster.yaml").unlink()
+    assert cli("verify").exit_code == 0
+    assert traces()
+    return str(customer)
+
+
+def test_no_byte_stays_and_none_comes_back(cli, sandbox: Sandbox, lived: str) -> None:
+    other = sandbox.stripe.create_customer(email="other@example.com", name="Other Person")["id"]
+    sandbox.clock.advance(hours=1)
+    assert cli("sync").exit_code == 0
+
+    answer = cli("forget", lived, "--yes")
+
+    assert answer.exit_code == 0, answer.words
+    assert traces() == []
+    # Stripe tells of them again: by an event, by a comparison, by everything read anew.
+    sandbox.stripe.update_customer(lived, name="Quetzal Wunderlich", phone=TOLD["phone"])
+    sandbox.clock.advance(hours=1)
+    for command in (("sync",), ("reconcile",), ("sync", "--full"), ("verify",)):
+        assert cli(*command).exit_code == 0, command
+        assert traces() == [], command
+    assert sandbox.customerio.person(id=lived) is None
+    assert sandbox.customerio.person(id=other) is not None
+    assert cli("status", "--json").json is not None
+
+
+@pytest.mark.parametrize("on_delete", ["delete", "suppress"])
+def test_a_deletion_in_stripe_leaves_no_byte_either(cli, sandbox: Sandbox, lived: str, on_delete: str) -> None:
+    policy = Path("stripe_cio.yaml")
+    policy.write_text(policy.read_text().replace("settle_seconds: 0", f"settle_seconds: 0, on_delete: {on_delete}"))
+    sandbox.stripe.delete_customer(lived)
+    sandbox.clock.advance(hours=1)
+
+    for command in (("sync",), ("sync",), ("reconcile",), ("sync",)):
+        assert cli(*command).exit_code == 0, command
+
+    assert traces() == []
+    assert sandbox.customerio.person(id=lived) is None
+    assert cli("explain", lived, "--json").json["state"] == ("deleted" if on_delete == "delete" else "suppressed")
+
+
+def test_what_stays_is_the_id_and_the_proof(cli, sandbox: Sandbox, lived: str) -> None:
+    cli("forget", lived, "--yes")
+
+    explained = cli("explain", lived, "--json").json
+
+    assert explained["state"] == "suppressed"
+    assert explained["state_reason"] == "forgotten"
+    assert explained["attributes"] == {}
+    assert explained["writes"][-1]["reason"] == "forgotten"
+    with duckdb.connect(str(HOME / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from pipeline.forgotten where id = ?", [lived]).fetchone() == (1,)

@@ -1,0 +1,82 @@
+"""Ctrl-C and SIGTERM, at any moment: the exit code of the signal, soon, without a crash; the next run is whole."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stripe_cio_pipeline.cli.start import SECONDS
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+
+#: Moments in seconds after the start: while modules are imported, and in the middle of history, model and delivery.
+MOMENTS = [0.2, 1.0, 3.0]
+
+
+def interrupted(after: float, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Start a sync, send it a signal after so many seconds, and give how it ended. It may have been done before."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "stripe_cio_pipeline.cli", "sync"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ,
+    ) as process:
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+        # Ten times what it may take by itself: this machine may be busy, and a process that hangs never ends.
+        said, _ = process.communicate(timeout=SECONDS * 10)
+    return subprocess.CompletedProcess(process.args, process.returncode, said)
+
+
+def check(ended: subprocess.CompletedProcess[str], number: signal.Signals) -> None:
+    assert ended.returncode in {0, 128 + number}, ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert "unexpected" not in ended.stdout
+
+
+@pytest.fixture
+def history(policy_file: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(customers=300, history_days=200, customerio=CustomerioSwitches.gentle()) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_a_sync_cleanly_and_the_next_one_is_whole(number: signal.Signals, cli, history: Sandbox) -> None:
+    for after in MOMENTS:
+        check(interrupted(after, number), number)
+
+    is_whole(cli, history)
+
+
+def is_whole(cli, sandbox: Sandbox) -> None:
+    """Whether everybody is there, once, and as accepted."""
+    assert cli("sync").exit_code == 0
+    assert cli("sync", "--json").json["customerio"]["accepted"] == 0
+    read_back = cli("verify", "--json").json
+    assert read_back["checked"] == read_back["matched"] > 0
+    emails = [person.email.lower() for person in sandbox.customerio.people() if person.email]
+    assert len(emails) == len(set(emails))
+
+
+@pytest.mark.gauntlet
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_hundred_stops_at_random(number: signal.Signals, cli, history: Sandbox) -> None:
+    chance = random.Random(int(number))
+    began = time.time()
+    assert cli("sync").exit_code == 0
+    whole = time.time() - began
+    for _ in range(100):
+        for file in Path(".stripe_cio").glob("*"):
+            file.unlink()
+        check(interrupted(chance.uniform(0.05, whole * 1.5), number), number)
+    is_whole(cli, history)
