@@ -195,6 +195,15 @@ class Alerts(Section):
     stale_minutes: int = Field(180, ge=1, description="minutes without a finished sync above which to tell")
 
 
+class Retention(Section):
+    """How long is kept what nothing needs any more. `stripe-cio tidy` takes it away."""
+
+    events_days: int = Field(
+        90, ge=31, description="days after which the data of Stripe events goes that were sent, or that nobody forwards"
+    )
+    requests_days: int = Field(90, ge=1, description="days after which the log of calls to Customer.io goes")
+
+
 class Policy(Section):
     """The whole file."""
 
@@ -206,6 +215,7 @@ class Policy(Section):
     models: Models = Field(default_factory=Models)
     schedule: Schedule = Field(default_factory=Schedule)
     alerts: Alerts = Field(default_factory=Alerts)
+    retention: Retention = Field(default_factory=Retention)
 
 
 def known_keys(section: type[BaseModel] = Policy, prefix: str = "") -> Iterator[str]:

@@ -72,6 +72,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": repair.verify,
     "backfill-events": backfill.backfill_events,
     "forget": repair.forget,
+    "tidy": repair.tidy,
     "dev": serve.dev,
 }
 for _name, _command in _COMMANDS.items():

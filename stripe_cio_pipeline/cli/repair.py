@@ -1,4 +1,4 @@
-"""The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`."""
+"""The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`, `tidy`."""
 
 from typing import Annotated
 from uuid import uuid4
@@ -158,5 +158,20 @@ def forget(
     session.output.good(
         f"{report.person_id} is deleted and suppressed in Customer.io, and {report.writes:,} former writes are "
         "emptied here. What Stripe has stays there: delete the customer in Stripe."
+    )
+    session.output.result(report)
+
+
+def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
+    """Take away what is older than the policy's retention and needed for nothing, and make the warehouse smaller."""
+    session = open_session(as_json=as_json, wait=wait)
+    with session.warehouse.reading():
+        pass  # nothing is kept before the first sync
+    with Turn(session.warehouse, "stripe-cio tidy", tell=session.output.say):
+        report = deliver.tidy(session.warehouse, session.policy)
+    session.output.good(
+        f"{report.requests:,} requests and {report.events_deleted:,} events are gone, and {report.events_emptied:,} "
+        f"events that were sent lost their data. The warehouse has {report.bytes_after / 1e6:,.1f} MB, and had "
+        f"{report.bytes_before / 1e6:,.1f} MB."
     )
     session.output.result(report)

@@ -7,6 +7,7 @@ from stripe_cio_pipeline.deliver.explain import Explanation, explain
 from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget, forget_removed
 from stripe_cio_pipeline.deliver.probe import ProbeFinding, probe
 from stripe_cio_pipeline.deliver.rejections import retry
+from stripe_cio_pipeline.deliver.tidying import TidyReport, tidy
 from stripe_cio_pipeline.deliver.verify import VerifyReport, verify
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Patience",
     "ProbeFinding",
     "Situation",
+    "TidyReport",
     "VerifyReport",
     "deliver",
     "explain",
@@ -27,6 +29,7 @@ __all__ = [
     "raise_alerts",
     "raise_stale_alert",
     "retry",
+    "tidy",
     "try_channels",
     "verify",
 ]

@@ -1,0 +1,107 @@
+"""`tidy` takes away what has grown old, and nothing that is sent, or sent once, changes by it."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from stripe_cio_pipeline.deliver import TidyReport, tidy
+from stripe_cio_pipeline.policy import load_policy
+from stripe_cio_pipeline.sandbox import Sandbox
+from stripe_cio_pipeline.warehouse import Warehouse
+
+DAY = 86_400
+POLICY = """\
+identity: {settle_seconds: SETTLE}
+guard: {first_load: send}
+events: {since: 2020-01-01T00:00:00Z}
+stripe: {limits: {endpoint: 500, account: 2000}}
+"""
+
+
+def ask(query: str) -> list[Any]:
+    with duckdb.connect(".stripe_cio/warehouse.duckdb", read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def lived(cli, sandbox: Sandbox, settle: int = 0) -> str:
+    """Somebody with a past that was forwarded."""
+    Path("stripe_cio.yaml").write_text(POLICY.replace("SETTLE", str(settle)))
+    assert cli("sync").exit_code == 0
+    customer = sandbox.stripe.create_customer(email="customer-1@example.com", name="Quetzal Wunderlich")["id"]
+    sandbox.stripe.attach_card(customer)
+    subscription = sandbox.stripe.create_subscription(customer)
+    sandbox.stripe.fail_payment(subscription["id"])
+    sandbox.clock.advance(hours=1)
+    for _ in range(2):
+        assert cli("sync").exit_code == 0
+    return str(customer)
+
+
+def after(sandbox: Sandbox, days: int) -> TidyReport:
+    """Tidy up so many days later."""
+    moment = sandbox.clock.now() + days * DAY
+    return tidy(Warehouse(".stripe_cio/warehouse.duckdb"), load_policy(), now=lambda: moment)
+
+
+def test_what_was_sent_stays_sent_and_explained(cli, sandbox: Sandbox) -> None:
+    customer = lived(cli, sandbox)
+    mails = sandbox.customerio.counters["events.accepted"]
+    explained = cli("explain", customer, "--json").json
+    sent = ask("select count(*) from customerio.events")
+
+    report = after(sandbox, 100)
+    again = after(sandbox, 100)
+
+    assert (again.requests, again.events_emptied, again.events_deleted) == (0, 0, 0)
+    assert report.events_emptied == sent[0][0] > 0
+    assert report.events_deleted > 0
+    assert ask("select count(*) from customerio.requests") == [(0,)]
+    assert ask("select count(*) from stripe.events where contains(payload::varchar, 'Quetzal')") == [(0,)]
+    assert ask("select count(*) from model.events where data::varchar <> '{}'") == [(0,)]
+    # Nothing is sent again: by the next run, by one over everything, by looking for older events.
+    assert cli("sync", "--json").json["customerio"]["accepted"] == 0
+    assert cli("sync", "--full", "--json").json["customerio"]["accepted"] == 0
+    assert cli("backfill-events", "--since", "2020-01-01", "--send", "--json").exit_code == 0
+    assert sandbox.customerio.counters["events.accepted"] == mails
+    writes = [{**write, "status": None} for write in explained["writes"]]
+    assert cli("explain", customer, "--json").json["writes"] == writes
+
+
+def test_what_is_young_stays(cli, sandbox: Sandbox) -> None:
+    lived(cli, sandbox)
+
+    report = after(sandbox, 10)
+
+    assert (report.requests, report.events_emptied, report.events_deleted) == (0, 0, 0)
+
+
+def test_events_that_wait_for_their_person_stay_whole(cli, sandbox: Sandbox) -> None:
+    lived(cli, sandbox, settle=1_000_000)
+    waiting = ask("select event_id, data::varchar from model.events order by 1")
+    assert waiting
+
+    after(sandbox, 100)
+
+    assert ask("select event_id, data::varchar from model.events order by 1") == waiting
+    Path("stripe_cio.yaml").write_text(POLICY.replace("SETTLE", "0"))
+    assert cli("sync", "--json").json["events"]["accepted"] == len(waiting)
+
+
+def test_the_command_tells_what_it_did(cli, sandbox: Sandbox) -> None:
+    lived(cli, sandbox)
+
+    answer = cli("tidy", "--json")
+
+    assert answer.exit_code == 0, answer.words
+    assert answer.json["bytes_after"] > 0
+    assert "The warehouse has" in answer.words
+
+
+def test_retention_is_no_shorter_than_stripes_own() -> None:
+    from stripe_cio_pipeline.errors import PolicyError
+    from stripe_cio_pipeline.policy import parse_policy
+
+    with pytest.raises(PolicyError, match=r"retention\.events_days"):
+        parse_policy({"retention": {"events_days": 30}})
