@@ -55,4 +55,4 @@ create table model.customers as
 select person_id as id, email, created_at as created, false as deleted
 from model.people;
 
-create table model.events (event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, data json);
+create table model.events (event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, guest_email varchar, data json);

@@ -76,6 +76,11 @@ class Events(Section):
     since: Literal["install"] | datetime = Field(
         "install", description="forward events from this moment on: install, or an ISO time"
     )
+    guests: Literal["skip", "email"] = Field(
+        "skip",
+        description="an event of somebody who paid as a guest: skip and count, or email, which sends it to whoever has "
+        "the guest's email in Customer.io, and makes nobody",
+    )
 
     @field_validator("forward")
     @classmethod

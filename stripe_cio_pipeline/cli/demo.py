@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stripe_cio_pipeline.cli.demo_events import prove_events
 from stripe_cio_pipeline.cli.demo_proof import Proof, prove
 from stripe_cio_pipeline.cli.demo_truth import read_truth
 from stripe_cio_pipeline.cli.output import Output, duration, many
@@ -47,6 +48,8 @@ class _Demo:
     leads: frozenset[str]
     runs: list[dict[str, Any]] = field(default_factory=list)
     ever: set[str] = field(default_factory=set)
+    #: Before and after the first sync: events are forwarded from a moment in between.
+    installed: tuple[float, float] = (0, 0)
 
     @property
     def output(self) -> Output:
@@ -108,13 +111,11 @@ class _Demo:
         """Compare everybody in Customer.io with Stripe."""
         with self.session.warehouse.reading() as connection:
             held = {str(person): str(reason) for person, reason in connection.execute(_SQL["demo_held"]).fetchall()}
-        return prove(
-            read_truth(self.sandbox),
-            self.sandbox.customerio.people(),
-            leads=self.leads,
-            held=held,
-            ever=self.ever,
-        )
+        truth, people = read_truth(self.sandbox), self.sandbox.customerio.people()
+        proof = prove(truth, people, leads=self.leads, held=held, ever=self.ever)
+        told, found = self.sandbox.stripe.events(), self.sandbox.customerio.events()
+        prove_events(proof, truth, told, people, found, held=held, since=self.installed)
+        return proof
 
     @property
     def _now(self) -> float:
@@ -167,7 +168,9 @@ def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, 
         f"Stripe has {len(sandbox.stripe.objects('customer')):,} customers. Customer.io has {len(people):,} leads: "
         "an email and no id. Both are real HTTP servers on loopback."
     )
+    before = sandbox.clock.now()
     demo.sync("1. The first sync: all history, everybody linked or created", recorded=True)
+    demo.installed = (before, sandbox.clock.now())
     demo.settle()
     demo.pass_days(days)
     reports = demo.sync(f"2. {days} days later: only what changed", recorded=True)
@@ -203,6 +206,7 @@ def show_proof(output: Output, proof: Proof) -> int:
             ("of them leads that were found by email and linked", proof.linked_leads),
             ("leads who are no customers, left alone", proof.leads_left_alone),
             ("people held back by the plan, with a reason", len(proof.held)),
+            ("events compared", proof.events),
             ("differences", len(proof.differences)),
         ),
         numbers=("number",),
@@ -210,7 +214,9 @@ def show_proof(output: Output, proof: Proof) -> int:
     for person, reason in proof.held.items():
         output.say(f"  held: {person} ({reason})")
     if proof.holds:
-        output.good("Everybody is there once, no lead was left behind, and every value is what Stripe says.")
+        output.good(
+            "Everybody is there once, no lead was left behind, every value is what Stripe says, every event came once."
+        )
         return 0
     output.bad("Customer.io is not what Stripe says.")
     output.table(

@@ -32,6 +32,7 @@ class Proof:
 
     people: int = 0
     values: int = 0
+    events: int = 0
     linked_leads: int = 0
     leads_left_alone: int = 0
     held: dict[str, str] = field(default_factory=dict)
@@ -73,7 +74,7 @@ def prove(
     wanted = {address(lead) for lead in leads}
     accounted: set[str] = set()
     addresses: set[str] = set()
-    for key, customers in _persons(truth):
+    for key, customers in persons(truth):
         accounted.update(customers)
         if key is not None:
             addresses.add(key)
@@ -89,7 +90,7 @@ def prove(
     return proof
 
 
-def _persons(truth: Truth) -> Iterable[tuple[str | None, list[str]]]:
+def persons(truth: Truth) -> Iterable[tuple[str | None, list[str]]]:
     """Sort customers into people: those with one address are one; those without any are alone."""
     shared: dict[str, list[str]] = defaultdict(list)
     for id_, customer in sorted(truth.customers.items()):
@@ -136,7 +137,7 @@ def _compare(proof: Proof, truth: Truth, customers: Sequence[str], key: str | No
     has = {**found.attributes, "phone": found.phone or found.attributes.get("phone")}
     for name, value in expected.items():
         proof.values += 1
-        if not _same(value, has.get(name)):
+        if not same(value, has.get(name)):
             proof.differences.append(Difference(owner, name, value, has.get(name)))
 
 
@@ -152,7 +153,8 @@ def _look_at_the_rest(
                 proof.differences.append(Difference("a lead", "was written to and is no Stripe customer"))
 
 
-def _same(expected: object, found: object) -> bool:
+def same(expected: object, found: object) -> bool:
+    """Whether a value in Customer.io is the one that it should be."""
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):

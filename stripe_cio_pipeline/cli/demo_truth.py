@@ -167,11 +167,11 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         "language": next(iter(owner_payload["preferred_locales"]), None),
         "currency": currency,
         "delinquent": any(customer["delinquent"] for customer in living),
-        "balance": _major(sum(each["balance"] for each in living if each["currency"] == currency), currency),
+        "balance": major(sum(each["balance"] for each in living if each["currency"] == currency), currency),
         "mrr": float(mrr(truth.served, subscriptions, currency)),
-        "lifetime_value": _major(sum(payment["kept"] for payment in own), currency),
+        "lifetime_value": major(sum(payment["kept"] for payment in own), currency),
         "last_payment_at": own[-1]["at"] if own else None,
-        "last_payment_amount": _major(own[-1]["amount"], currency) if own else None,
+        "last_payment_amount": major(own[-1]["amount"], currency) if own else None,
         "stripe_livemode": owner_payload["livemode"],
         "stripe_deleted_at": None if living else max(truth.deleted_at[id_] for id_ in customers),
     }
@@ -295,11 +295,11 @@ def _of_open_invoices(unpaid: Sequence[Payload], charges: Iterable[Payload], cur
             pending.remove(asked)
             attempts = max(attempts - 1, 0)
         failed += attempts
-    others = [f"{_major(due[other], other)} {other}" for other in sorted(due) if other != currency]
+    others = [f"{major(due[other], other)} {other}" for other in sorted(due) if other != currency]
     return {
         "failed_payment_count": failed,
         "next_payment_attempt_at": min(retries, default=None),
-        "open_invoice_amount": _major(due.get(currency or "", 0), currency),
+        "open_invoice_amount": major(due.get(currency or "", 0), currency),
         "open_invoice_amount_other_currencies": others or None,
         "open_invoice_url": unpaid[0]["hosted_invoice_url"] if unpaid else None,
     }
@@ -339,5 +339,6 @@ def _of(by_customer: Mapping[str, list[Payload]], customers: Iterable[str]) -> l
     return [payload for id_ in customers for payload in by_customer.get(id_, ())]
 
 
-def _major(amount: int, currency: str | None) -> float:
+def major(amount: int, currency: str | None) -> float:
+    """Give an amount of Stripe's smallest units in units of the currency."""
     return float(Fraction(amount, minor_units(currency)))

@@ -10,7 +10,7 @@ from stripe_cio_pipeline.cli.output import Output, attribute, duration, many
 from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport
 from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
 from stripe_cio_pipeline.model import ModelReport
-from stripe_cio_pipeline.plan import Plan, Preview, PreviewRow
+from stripe_cio_pipeline.plan import REASONS, SKIPPED, Plan, Preview, PreviewRow
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ class Reports:
                         "keep",
                         "waiting",
                         "rejected",
+                        "skipped_events",
                     )
                 },
                 "by_reason": plan.by_reason if plan else {},
@@ -177,6 +178,9 @@ def show_plan(output: Output, plan: Plan) -> None:
         ],
         numbers=("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
     )
+    for reason in SKIPPED if counts.skipped_events else ():
+        if number := plan.by_reason.get(reason):
+            output.say(f"{many(number, 'event')} not forwarded ({reason}): {REASONS[reason]}", "dim")
     for finding in plan.guard.findings:
         approved = " (approved)" if plan.guard.approved else ""
         output.say(f"! guard {finding.rule}: {finding.message}{approved}", "yellow")

@@ -13,7 +13,7 @@ import orjson
 
 from stripe_cio_pipeline.deliver.client import Api, Patience, app_api, track_address, track_api
 from stripe_cio_pipeline.deliver.ledger import Group
-from stripe_cio_pipeline.deliver.lookup import look_up, unknown_ids
+from stripe_cio_pipeline.deliver.lookup import look_up, look_up_guests, note_guests, sought_guests, unknown_ids
 from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.deliver.pace import Pace
 from stripe_cio_pipeline.deliver.packing import MAX_ITEM_BYTES, MAX_OPERATION_BYTES
@@ -129,10 +129,10 @@ def deliver(
             progress(DeliveryNote(plan.total, accepted, tally.rejected, tally.requests, time.monotonic() - began))
 
     context = _Context(warehouse, settings, policy, plan, run_id, patience or Patience(), now)
-    lookups = context.lookups()
+    lookups, guests = context.lookups(), context.guests()
     pace = Pace(policy.customerio.requests_per_second)
     problem: CustomerioError | None = None
-    if plan.total > plan.held or lookups:
+    if plan.total > plan.held or lookups or guests:
         sending = Sending(
             warehouse,
             plan,
@@ -146,7 +146,7 @@ def deliver(
         try:
             if plan.has_unsendable:
                 reject_unsendable(warehouse, sending, plan)
-            asyncio.run(_send(context, sending, pace, plan, lookups))
+            asyncio.run(_send(context, sending, pace, plan, lookups, guests))
             problem = sending.stopped_by
         except CustomerioUnavailable as unreachable:
             problem = unreachable
@@ -185,6 +185,16 @@ class _Context:
                 return []
         return wanted
 
+    def guests(self) -> list[str]:
+        """List the emails of guests who are to be looked for. Without the key that takes, nobody is known."""
+        with self.warehouse.connect() as connection:
+            emails = sought_guests(connection)
+        if emails and self.settings.customerio_app_api_key is None:
+            with self.warehouse.transaction() as connection:
+                note_guests(connection, emails, {}, self.now())
+            return []
+        return emails
+
 
 async def _send(
     context: _Context,
@@ -192,6 +202,7 @@ async def _send(
     pace: Pace,
     plan: Survey,
     lookups: list[tuple[str, str, str]],
+    guests: list[str],
 ) -> None:
     settings, now = context.settings, context.now
     client = partial(
@@ -205,7 +216,7 @@ async def _send(
     async with client(on_call=sending.note_call) as track:
         workspace = await find_workspace(track, settings)
         bind_workspace(context.warehouse, workspace, now)
-        if lookups:
+        if lookups or guests:
             async with app_api(
                 settings,
                 region=workspace.region,
@@ -214,6 +225,7 @@ async def _send(
                 on_call=sending.note_call,
             ) as app:
                 await look_up(app, context.warehouse, context.plan.first, lookups, context.run_id)
+                await look_up_guests(app, context.warehouse, guests, now())
         if track.address == track_address(settings, workspace.region):
             track.on_call = None
             await _send_phases(sending, track, plan)

@@ -93,7 +93,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The whole history of one person. `state` is the ledger's, None where nothing was accepted yet."""
+    """The whole history of one person. `state` is the ledger's, None where nothing was accepted yet.
+
+    Of an event that is nobody's, `person_id` is the event's id, `state` is `skipped`, and `state_reason` says why.
+    """
 
     person_id: str
     customers: tuple[str, ...]
@@ -119,6 +122,9 @@ def explain(connection: Connection, person: str) -> Explanation:
     """
     name = person.strip()
     row = connection.execute(_SQL["find_person"], {"name": name}).fetchone()
+    if row is None and (skipped := connection.execute(_SQL["find_skipped"], {"name": name}).fetchone()):
+        told = connection.execute(_SQL["explain_skipped"], {"name": name}).fetchall()
+        return _of_nobody(name, str(skipped[0]), tuple(StripeEvent(*values) for values in told))
     if row is None:
         kind = "event" if name.startswith("evt_") else "email" if "@" in name else "id"
         raise PipelineError(
@@ -152,6 +158,20 @@ def explain(connection: Connection, person: str) -> Explanation:
         events=tuple(SentEvent(*values) for values in rows("explain_events")),
         rejections=tuple(Rejected(*values) for values in rows("explain_rejections")),
         findings=tuple(Found(*values) for values in rows("explain_findings")),
+    )
+
+
+def _of_nobody(event_id: str, reason: str, told: tuple[StripeEvent, ...]) -> Explanation:
+    return Explanation(
+        person_id=event_id,
+        customers=(),
+        state="skipped",
+        state_reason=reason,
+        id=None,
+        cio_id=None,
+        linked_at=None,
+        accepted_at=None,
+        stripe_events=told,
     )
 
 

@@ -1,10 +1,11 @@
-"""Finding Customer.io's internal id of people whose identifier changes.
+"""Finding Customer.io's internal id of people whose identifier changes, and of guests who have events.
 
 An identifier that is set can only be changed by addressing the person by `cio_id` in every workspace; by `id` only an
 email can, and only where the workspace allows it. Without CUSTOMERIO_APP_API_KEY nothing is looked up: planning then
 sends by id, or holds.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import pyarrow as pa
@@ -41,6 +42,32 @@ async def look_up(app: Api, warehouse: Warehouse, first: int, wanted: list[tuple
             remember_cio_ids(connection, found, run_id)
             connection.execute(_SQL["address_by_cio_id"], {"first": first})
     return len(found)
+
+
+def sought_guests(connection: Connection) -> list[str]:
+    """List the emails of guests whom planning wants to be looked for."""
+    return [str(email) for (email,) in connection.execute(_SQL["sought_guests"]).fetchall()]
+
+
+async def look_up_guests(app: Api, warehouse: Warehouse, emails: list[str], now: float) -> None:
+    """Note who has these emails in Customer.io: one person each, or nobody. `now` is unix seconds by this machine."""
+    for names in hundreds(emails):
+        found: dict[str, set[str]] = {}
+        for profile in await read_people(app, "email", names):
+            if profile.email and profile.cio_id:
+                found.setdefault(_key("email", profile.email), set()).add(profile.cio_id)
+        ids = {name: next(iter(ids)) for name, ids in found.items() if len(ids) == 1}
+        with warehouse.transaction() as connection:
+            note_guests(connection, names, ids, now)
+
+
+def note_guests(connection: Connection, emails: Sequence[str], ids: Mapping[str, str], now: float) -> None:
+    """Put internal ids beside the emails of guests, none where there is none, inside the caller's transaction."""
+    found = [ids.get(email) for email in emails]
+    table = pa.table({"email_key": pa.array(emails, pa.string()), "cio_id": pa.array(found, pa.string())})
+    connection.register("looked_guests", table)
+    connection.execute(_SQL["note_guests"], {"now": now})
+    connection.unregister("looked_guests")
 
 
 def remember_cio_ids(connection: Connection, found: dict[str, str], run_id: str) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.model import tables
 from stripe_cio_pipeline.model.check import located
 from stripe_cio_pipeline.model.columns import hold_to_columns
-from stripe_cio_pipeline.model.events import show_events, write_events
+from stripe_cio_pipeline.model.events import ingredients, show_events, write_events
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
@@ -148,9 +147,11 @@ class _Build:
         )
 
     def _event_parts(self) -> tuple[str, ...]:
-        events = self._policy.events
-        names = [f"{kind} {name}" for kind, name in sorted(events.names.items())]
-        return self._models.functions.sql, *self._parts(self._models.events), meant(events.forward), *names
+        return (
+            self._models.functions.sql,
+            *self._parts(self._models.events),
+            *ingredients(self._policy.events),
+        )
 
     def _parts(self, file: ModelFile) -> tuple[str, ...]:
         """Give what a model is made of: its SQL, and the seeds that it reads."""

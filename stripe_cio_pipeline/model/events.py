@@ -9,6 +9,14 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
+_RULE = ("data_by_rule", "empty_data")
+
+
+def ingredients(policy: Events) -> tuple[str, ...]:
+    """Give all that the rows depend on, beside events.sql and the raw events."""
+    names = [f"{kind} {name}" for kind, name in sorted(policy.names.items())]
+    return meant(policy.forward), *names, *(_ACTS[statement] for statement in ("events", *_RULE))
+
 
 def show_events(connection: Connection, policy: Events, mark: int) -> None:
     """Put the events that came after a mark and that the policy wants before all of `stripe.events`."""
@@ -29,7 +37,7 @@ def write_events(connection: Connection, file: ModelFile, *, full: bool) -> None
     with located(file):
         tables.create(connection, target, _ACTS["events"].replace("events_of_the_model", f"(\n{file.query})"))
     if tables.count(connection, f"{target} where data is null"):
-        for statement in ("data_by_rule", "empty_data"):
+        for statement in _RULE:
             connection.execute(_ACTS[statement].replace("new_events", target))
     if not full:
         tables.insert(connection, "model.events", "from new_events")

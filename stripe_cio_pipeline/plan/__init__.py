@@ -2,11 +2,12 @@
 
 from stripe_cio_pipeline.plan.approval import approve, current_plan
 from stripe_cio_pipeline.plan.planning import make_plan, preview
-from stripe_cio_pipeline.plan.reasons import REASONS
+from stripe_cio_pipeline.plan.reasons import REASONS, SKIPPED
 from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
 
 __all__ = [
     "REASONS",
+    "SKIPPED",
     "GuardFinding",
     "GuardVerdict",
     "Plan",

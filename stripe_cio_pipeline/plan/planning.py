@@ -176,6 +176,7 @@ class _Planning:
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})
         execute(SQL["operation_macros"])
         execute(SQL["event_ulid"])
+        execute(SQL["event_operation"])
         execute(SQL["lost_all" if self.full else "lost_new"])
         execute(SQL["orphans"])
         execute(SQL["successions"])
@@ -197,8 +198,17 @@ class _Planning:
         execute(SQL["steps"])
         execute(SQL["decisions"])
         execute(SQL["planned_people"])
-        execute(SQL["fresh_events"], {"since": self._since(), "types": meant(self._policy.events.forward)})
-        is_fresh = _one(self._connection, "select count(*) from fresh_events")
+        self._choose_events()
+
+    def _choose_events(self) -> None:
+        """Choose the events that are forwarded now, and name the reason for those that are not."""
+        execute, events = self._connection.execute, self._policy.events
+        again = self._events_since is not None
+        execute(SQL["unsent_events"], {"since": self._since(), "types": meant(events.forward), "again": again})
+        execute(SQL["guests"], {"guests": events.guests})
+        execute(SQL["skipped_guests"])
+        execute(SQL["fresh_events"])
+        is_fresh = _one(self._connection, "select count(*) from unsent_events")
         execute(SQL["planned_events" if is_fresh else "no_planned_events"])
 
     def _look(self) -> None:
@@ -261,6 +271,8 @@ class _Planning:
             by_reason[reason] = by_reason.get(reason, 0) + number
         for _, reason, number in waits:
             by_reason[reason] = by_reason.get(reason, 0) + number
+        guests = dict(execute(SQL["count_guests"]).fetchall())
+        by_reason |= guests
         totals = Counter(dict(execute(SQL["count_people"]).fetchall()))
         planned = sum(number for action, number in actions.items() if action != "event")
         turned_down = totals["decided"] - planned
@@ -274,8 +286,9 @@ class _Planning:
             waiting=totals["wait"],
             rejected=totals["rejected"] + turned_down,
             people=people,
-            waiting_events=totals["waiting_events"],
+            waiting_events=totals["waiting_events"] + guests.get("event_of_sought_guest", 0),
             rejected_events=totals["due_events"] - actions["event"],
+            skipped_events=sum(guests.values()) - guests.get("event_of_sought_guest", 0),
         )
         return _Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())))
 
@@ -318,6 +331,10 @@ class _Planning:
         connection = self._connection
         connection.execute(SQL["insert_next_people"], {"start": self._start})
         connection.execute(SQL["settle_ledger"])
+        if plan.counts.skipped_events:
+            connection.execute(SQL["record_skipped"], {"run_id": run_id})
+        if "event_of_sought_guest" in plan.by_reason:
+            connection.execute(SQL["seek_guests"])
         owners, are_any = connection.execute(SQL["count_new_owners"]).fetchall()[0]
         if self.full or owners:
             connection.execute(SQL["new_owners_all" if self.full or are_any else "new_owners"])

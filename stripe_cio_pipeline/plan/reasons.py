@@ -5,6 +5,9 @@
 
 from typing import Final
 
+#: Why an event that names no customer is not forwarded.
+SKIPPED: Final = ("event_of_guest", "event_of_unknown_guest", "event_of_nobody")
+
 REASONS: Final[dict[str, str]] = {
     # identify
     "linked_by_email": "New in Stripe. Whoever has this email in Customer.io, a lead perhaps, becomes this customer; "
@@ -61,4 +64,9 @@ REASONS: Final[dict[str, str]] = {
     "stripe-cio retry.",
     # event
     "event_forwarded": "This happened in Stripe, and the person is linked.",
+    "event_of_guest": "Somebody paid as a guest, who is no Stripe customer. events.guests says not to forward that.",
+    "event_of_unknown_guest": "Somebody paid as a guest, and nobody with that email is known in Customer.io. Nobody is "
+    "created by an event.",
+    "event_of_sought_guest": "Somebody paid as a guest. Delivery looks whether Customer.io has anybody by that email.",
+    "event_of_nobody": "The event names neither a customer nor an email, so it is nobody's.",
 }

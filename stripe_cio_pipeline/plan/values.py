@@ -11,7 +11,8 @@ class PlanCounts:
 
     Every person counts once: `identify + update + delete + suppress + merge + hold + waiting + rejected + keep`
     is `people`. `waiting` is due later (a link or an email settles), `rejected` was turned down before with the same
-    content. `waiting_events` wait for their person's link, `rejected_events` were turned down before.
+    content. `waiting_events` wait for their person, `rejected_events` were turned down before. `skipped_events`
+    name no customer and are not forwarded; they are counted once.
     """
 
     identify: int = 0
@@ -27,6 +28,7 @@ class PlanCounts:
     people: int = 0
     waiting_events: int = 0
     rejected_events: int = 0
+    skipped_events: int = 0
 
     @property
     def operations(self) -> int:

@@ -67,8 +67,10 @@ def _row(kind: str, payload: Payload, deleted: bool, as_of: int, event: str | No
     text = json.dumps({name: value for name, value in payload.items() if name != "as_of"})
     if kind == "events":
         subject = payload["data"]["object"]
-        about = [subject.get(name) for name in ("object", "id", "customer")]
-        return [payload["id"], payload["type"], *about, payload["created"], False, text, as_of, "event", seq]
+        kind, id_ = subject.get("object"), subject.get("id")
+        customer = id_ if kind == "customer" else subject.get("customer")
+        about = [payload["type"], kind, id_, customer]
+        return [payload["id"], *about, payload["created"], False, text, as_of, "event", seq]
     customer = payload["id"] if kind == "customers" else payload.get("customer")
     source = "list" if event is None else "event"
     livemode = payload.get("livemode", False)

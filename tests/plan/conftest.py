@@ -32,7 +32,7 @@ create table model.people (
     stripe_deleted_at bigint, _seq bigint, _source_event_id varchar, _rejected varchar
 );
 create table model.events (
-    event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, data json
+    event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, guest_email varchar, data json
 );
 """
 
@@ -97,11 +97,19 @@ class Desk:
         known = self.customers.setdefault(customer_id, {"created": len(self.customers) + 1, "deleted": False})
         known.update(fields)
 
-    def event(self, event_id: str, customer: str, created: int, type_: str = "invoice.paid") -> None:
+    def event(
+        self,
+        event_id: str,
+        customer: str | None,
+        created: int,
+        type_: str = "invoice.paid",
+        *,
+        guest: str | None = None,
+    ) -> None:
         with self.warehouse.transaction() as connection:
             connection.execute(
-                "insert into model.events values (?, ?, ?, ?, ?, ?)",
-                [event_id, type_, customer, created, type_, '{"amount":10.5}'],
+                "insert into model.events values (?, ?, ?, ?, ?, ?, ?)",
+                [event_id, type_, customer, created, type_, guest, '{"amount":10.5}'],
             )
 
     def wait(self, seconds: float = 31) -> None:
@@ -163,10 +171,17 @@ class Desk:
                 ],
             )
 
-    def plan(self, *, full: bool = False) -> list[str]:
+    def plan(self, *, full: bool = False, events_since: float | None = None) -> list[str]:
         """Model and plan; give what is planned as `person reason` lines, by person, events last."""
         self.model()
-        self.last = make_plan(self.warehouse, self.policy, run_id="run", now=lambda: self.at, full=full)
+        self.last = make_plan(
+            self.warehouse,
+            self.policy,
+            run_id="run",
+            now=lambda: self.at,
+            full=full,
+            events_since=events_since,
+        )
         rows = sorted(self.rows(), key=lambda row: (row["action"] == "event", row["person_id"]))
         return [f"{row['person_id']} {row['reason']}" for row in rows]
 

@@ -39,9 +39,9 @@ group by state
 order by state
 
 -- name: status_events
-select state, count(*) as events
+select if(state = 'skipped', state || ': ' || reason, state) as state, count(*) as events
 from customerio.events
-group by state
+group by all
 order by state
 
 -- name: status_plan

@@ -22,6 +22,17 @@ with named as (
 )
 select person_id from named where person_id is not null order by place limit 1
 
+-- name: find_skipped
+-- An event of nobody who is known, and why it was not forwarded.
+select reason
+from customerio.events
+where event_id = $name and state = 'skipped' and person_id is null
+
+-- name: explain_skipped
+select id, type, created, customer_id
+from stripe.events
+where id = $name
+
 -- name: explain_customers
 select customer_id from model.members where person_id = $person_id order by role = 'owner' desc, customer_id
 

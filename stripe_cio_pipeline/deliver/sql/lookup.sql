@@ -50,6 +50,20 @@ from (
 ) as renamed
 where operations.position = renamed.position
 
+-- name: sought_guests
+-- Guests of whom the last plan wants to know whether Customer.io has them.
+select email_key
+from customerio.guests
+where looked_at is null
+order by email_key
+limit 10000
+
+-- name: note_guests
+update customerio.guests
+set cio_id = looked.cio_id, looked_at = make_timestamp(($now::double * 1e6)::bigint)
+from looked_guests as looked
+where guests.email_key = looked.email_key
+
 -- name: fill_cio_ids
 -- Nobody moves by that: a row keeps its `seq`, so that what was planned for it can still take its place. Who is held for
 -- want of it is looked at by every plan.

@@ -51,9 +51,24 @@ select
     given.customer_id,
     cast(given.created as bigint) as created,
     coalesce(event_names.name, given.name) as name,
+    -- Who paid as a guest is known by an email alone.
+    nullif(
+        lower(
+            trim(
+                coalesce(
+                    guests.payload ->> '$.data.object.customer_details.email',
+                    guests.payload ->> '$.data.object.customer_email',
+                    guests.payload ->> '$.data.object.billing_details.email',
+                    guests.payload ->> '$.data.object.receipt_email'
+                )
+            )
+        ),
+        ''
+    ) as guest_email,
     case when given.data is not null then json_merge_patch('{}', cast(given.data as json)) end as data
 from events_of_the_model as given
 left join event_names on given.type = event_names.type
+left join events as guests on given.event_id = guests.id and given.customer_id is null
 
 -- name: data_by_rule
 -- Events without data of their own get their object's: flat, under Stripe's names, an inner field as outer_inner. Kept are
@@ -81,9 +96,10 @@ from (
             and not contains(tree.fullkey, '"')
     ),
     currencies as (
-        select event_id, steps[:-2] as steps, lower(text) as currency
+        select event_id, list({'depth': len(steps), 'steps': steps[:-2], 'currency': lower(text)}) as currencies
         from leaves
         where key = 'currency' and kind = 'VARCHAR'
+        group by event_id
     ),
     kept as (
         select
@@ -132,13 +148,17 @@ from (
             )
     ),
     priced as (
-        select kept.*, arg_max(currencies.currency, len(currencies.steps)) as currency
+        -- The nearest one: of the object that the amount stands in, or of one around it.
+        select
+            kept.*,
+            case
+                when is_money
+                    then list_max(
+                        list_filter(currencies, lambda each: kept.steps[:len(each.steps)] = each.steps)
+                    ).currency
+            end as currency
         from kept
-        left join currencies
-            on kept.is_money
-            and currencies.event_id = kept.event_id
-            and kept.steps[:len(currencies.steps)] = currencies.steps
-        group by all
+        left join currencies on kept.event_id = currencies.event_id
     ),
     fields as (
         select

@@ -16,16 +16,34 @@ create or replace temp macro event_ulid(event_id, created) as
     || base32_digits(('0x' || sha256(event_id)[1:10])::bigint, 8)
     || base32_digits(('0x' || sha256(event_id)[11:20])::bigint, 8)
 
--- name: fresh_events
--- Stripe events that have not been sent, and the people they are about as the ledger has them.
-create or replace temp table fresh_events as
-select e.event_id, e.created, e.name, e.data, m.person_id
+-- name: event_operation
+create or replace temp macro event_operation(kind, value, name, event_id, created, data) as
+    '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"event","name":' || to_json(name)
+    || ',"id":"' || event_ulid(event_id, created) || '","timestamp":' || created
+    || ',"attributes":' || coalesce(data::varchar, '{}') || '}'
+
+-- name: unsent_events
+-- Stripe events that have not been sent. What was passed over is looked at once more where somebody asks for the past.
+create or replace temp table unsent_events as
+select e.event_id, e.customer_id, e.created, e.name, e.data, e.guest_email
 from model.events as e
-anti join customerio.events as s on s.event_id = e.event_id
-join model.members as m on m.customer_id = e.customer_id
+anti join (
+    select event_id from customerio.events where state <> 'skipped' or not $again
+) as s on s.event_id = e.event_id
 where e.created >= $since
     -- The model may have been built before the policy was what it is.
     and regexp_full_match(e.type, $types)
+
+-- name: fresh_events
+-- The people they are about as the ledger has them.
+create or replace temp table fresh_events as
+select e.event_id, e.created, e.name, e.data, m.person_id
+from unsent_events as e
+join model.members as m on m.customer_id = e.customer_id
+union all
+select event_id, created, name, data, person_id
+from guests
+where fate = 'known'
 
 -- name: planned_events
 -- Events of people whose link has not settled wait, and so do those of people whose id is about to change: an event for an
@@ -64,13 +82,18 @@ select
     person_id,
     created,
     is_due,
-    case
-        when is_due
-            then '{"type":"person","identifiers":' || addressed(kind, value) || ',"action":"event","name":' || to_json(name)
-                || ',"id":"' || event_ulid(event_id, created) || '","timestamp":' || created
-                || ',"attributes":' || coalesce(data::varchar, '{}') || '}'
-    end as operation
+    case when is_due then event_operation(kind, value, name, event_id, created, data) end as operation
 from addressed
+union all
+-- A guest is no person of ours. Whoever has the email in Customer.io is known by the internal id, which makes nobody.
+select
+    event_id,
+    cio_id as person_id,
+    created,
+    true as is_due,
+    event_operation('cio_id', cio_id, name, event_id, created, data) as operation
+from guests
+where fate = 'found'
 
 -- name: no_planned_events
 -- Without events nobody has to be looked up.

@@ -16,6 +16,9 @@ from stripe_cio_pipeline.sandbox.stripe.shelf import Payload, Record, Shelf, enc
 from stripe_cio_pipeline.sandbox.stripe.switches import StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.versions import Shapes, family
 
+#: Only events that are called an update tell what was there before, and this one, as those that were recorded show.
+_TELL_WHAT_WAS = frozenset({"charge.refunded"})
+
 _LATE = 0.1
 """The least share of `late_events_seconds` by which a late event is late."""
 
@@ -165,8 +168,8 @@ class Books:
         payload.update(changes)
         self.shelves[object].rewrite(record, payload)
         if event is not None:
-            # Only events that are called an update tell what was there before.
-            self.emit(event, payload, previous if event.endswith("updated") else None)
+            tells = event.endswith("updated") or event in _TELL_WHAT_WAS
+            self.emit(event, payload, previous if tells else None)
         return payload
 
     def remove(self, object: str, id: str) -> Payload:  # noqa: A002
