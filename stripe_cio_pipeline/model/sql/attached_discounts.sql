@@ -53,14 +53,18 @@ attached as (
 ),
 
 -- Another coupon of the same id has other terms, and a discount keeps those that it was given with: a former coupon is kept
--- as `id@created`.
+-- as `id@created`. A discount that does not tell when its coupon was made means the present one (`given` -1).
 terms as (
     select
         *,
-        not coalesce(ends_with(id, '@' || created), false) as is_present,
         case when ends_with(id, '@' || created) then left(id, -1 - length(cast(created as varchar))) else id end
-            as coupon_id
+            as coupon_id,
+        created as given
     from coupons
+    union all
+    select *, id as coupon_id, -1 as given
+    from coupons
+    where not coalesce(ends_with(id, '@' || created), false)
 )
 
 select
@@ -84,7 +88,4 @@ select
     coalesce(attached.products, terms.products) as products
 from attached
 inner join subscriptions on attached.subscription_id = subscriptions.id
-left join terms
-    on
-        attached.coupon_id = terms.coupon_id
-        and case when attached.coupon_created is null then terms.is_present else attached.coupon_created = terms.created end
+left join terms on attached.coupon_id = terms.coupon_id and coalesce(attached.coupon_created, -1) = terms.given

@@ -60,7 +60,7 @@ several as (
         min(start_date) filter (where preference not in (6, 9)) as subscriber_since,
         list_sort(list_distinct(flatten(list(plans) filter (where preference <= 5)))) as plans,
         arg_min(
-            struct_pack(id := id, currency := currency),
+            id,
             struct_pack(
                 is_free := coalesce(mrr, 0) = 0,
                 preference := preference,
@@ -68,7 +68,7 @@ several as (
                 start := -coalesce(start_date, 0),
                 id := id
             )
-        ) as main
+        ) as main_id
     from owned_subscriptions
     where person_id in (select person_id from owned_subscriptions group by person_id having count(*) > 1)
     group by person_id
@@ -83,7 +83,6 @@ subscribers as (
         coalesce(several.plans, case when main.preference <= 5 then main.plans end) as plans,
         struct_pack(
             id := main.id,
-            customer_id := main.customer_id,
             status := main.status,
             currency := main.currency,
             plan := main.plan,
@@ -97,19 +96,12 @@ subscribers as (
             canceled_at := main.canceled_at,
             collection_paused := main.pause_collection is not null,
             collection_resumes_at := main.collection_resumes_at,
-            default_method := main.default_method,
-            card := struct_pack(
-                brand := main.card_brand,
-                last4 := main.card_last4,
-                exp_year := main.card_exp_year,
-                exp_month := main.card_exp_month
-            ),
             mrr := main.mrr,
             is_over := main.preference >= 8
         ) as subscription
     from owned_subscriptions as main
     left join several on main.person_id = several.person_id
-    where several.person_id is null or main.id = several.main.id
+    where several.person_id is null or main.id = several.main_id
 ),
 
 -- What several subscriptions bring in a month. This and what follows is in minor units, per person and currency: an amount
@@ -245,9 +237,11 @@ currencies as (
     select person_id, coalesce(max(subscribed_in), max(paid_in), max(due_in)) as currency
     from (
         select
-            subscribers.person_id, subscribers.subscription.currency as subscribed_in, null as paid_in, null as due_in
-        from subscribers
-        where person_id in (select id from customers where currency is null)
+            main.person_id, main.currency as subscribed_in, null as paid_in, null as due_in
+        from owned_subscriptions as main
+        left join several on main.person_id = several.person_id
+        where main.person_id in (select id from customers where currency is null)
+            and (several.person_id is null or main.id = several.main_id)
         union all
         select person_id, null as subscribed_in, arg_max(currency, (last_paid_at, currency)) as paid_in, null as due_in
         from paid
@@ -301,19 +295,37 @@ other_money as (
     group by person_id
 ),
 
--- Customers whom somebody else owns, and whose subscription may speak: what they have by default is charged then.
-payers as (
+-- What the subscription that speaks says of the card that will be charged: its own default, or that of its customer where that
+-- is not the owner.
+charged as (
     select
-        customers.id,
-        customers.default_method,
-        struct_pack(
-            brand := customers.card_brand,
-            last4 := customers.card_last4,
-            exp_year := customers.card_exp_year,
-            exp_month := customers.card_exp_month
-        ) as card
-    from merged
-    inner join customers on merged.customer_id = customers.id
+        main.person_id,
+        case
+            when main.default_method is not null
+                then struct_pack(
+                    brand := main.card_brand,
+                    last4 := main.card_last4,
+                    exp_year := main.card_exp_year,
+                    exp_month := main.card_exp_month
+                )
+            else
+                struct_pack(
+                    brand := payers.card_brand,
+                    last4 := payers.card_last4,
+                    exp_year := payers.card_exp_year,
+                    exp_month := payers.card_exp_month
+                )
+        end as card
+    from owned_subscriptions as main
+    left join several on main.person_id = several.person_id
+    left join (
+        select customers.*
+        from merged
+        inner join customers on merged.customer_id = customers.id
+    ) as payers on main.customer_id = payers.id
+    where main.preference < 8
+        and coalesce(main.default_method, payers.default_method) is not null
+        and (several.person_id is null or main.id = several.main_id)
 ),
 
 owners as (
@@ -322,11 +334,9 @@ owners as (
         members.email as usable_email,
         subscribers.* exclude (person_id),
         minor_units(accounts.main_currency) as units,
-        -- What will be charged: the subscription's own default, else that of its customer. Without one, the last card.
+        -- What will be charged; where nothing is named, the last card that was.
         case
-            when not subscribers.subscription.is_over and subscribers.subscription.default_method is not null
-                then subscribers.subscription.card
-            when not subscribers.subscription.is_over and payers.default_method is not null then payers.card
+            when charged.person_id is not null then charged.card
             when accounts.default_method is not null
                 then struct_pack(
                     brand := accounts.card_brand,
@@ -339,7 +349,7 @@ owners as (
     from members
     inner join accounts on members.person_id = accounts.id
     left join subscribers on members.person_id = subscribers.person_id
-    left join payers on subscribers.subscription.customer_id = payers.id
+    left join charged on accounts.id = charged.person_id
     left join cards on accounts.id = cards.person_id and accounts.main_currency = cards.currency
     where members.role = 'owner'
 )

@@ -77,9 +77,16 @@ billed as (
         occasions.subscription_id,
         occasions.times,
         any_value(occasions.weight) as weight,
-        list(
-            struct_pack(item_id := items.item_id, product_id := items.product_id, amount := items.amount)
-            order by items.position
+        -- Sorted after, because `list(... order by ...)` takes ten times as long.
+        list_sort(
+            list(
+                struct_pack(
+                    place := items.position,
+                    item_id := items.item_id,
+                    product_id := items.product_id,
+                    amount := items.amount
+                )
+            )
         ) as items
     from occasions
     inner join discountable as items
@@ -92,17 +99,23 @@ steps as (
     select
         billed.subscription_id,
         billed.times,
-        list(
-            struct_pack(
-                applies := list_transform(
-                    billed.items,
-                    lambda item: coalesce(attached.item_id = item.item_id, true)
-                        and (attached.products is null or coalesce(list_contains(attached.products, item.product_id), false))
-                ),
-                percent := attached.percent_off,
-                amount := attached.amount_off
+        list_sort(
+            list(
+                struct_pack(
+                    is_of_all := attached.item_id is null,
+                    place := attached.position,
+                    applies := list_transform(
+                        billed.items,
+                        lambda item: coalesce(attached.item_id = item.item_id, true)
+                            and (
+                                attached.products is null
+                                or coalesce(list_contains(attached.products, item.product_id), false)
+                            )
+                    ),
+                    percent := attached.percent_off,
+                    amount := attached.amount_off
+                )
             )
-            order by attached.item_id nulls last, attached.position
         ) as steps
     from attached_discounts as attached
     inner join billed on attached.subscription_id = billed.subscription_id
@@ -156,4 +169,4 @@ select
     end as monthly_amount
 from priced
 left join reduced on priced.subscription_id = reduced.subscription_id and priced.item_id = reduced.item_id
-left join taxes on priced.item_id = taxes.item_id and priced.tax_behavior is distinct from 'exclusive'
+left join taxes on case when priced.tax_behavior = 'exclusive' then null else priced.item_id end = taxes.item_id
