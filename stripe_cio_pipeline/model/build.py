@@ -98,6 +98,7 @@ class _Build:
         self._part_size = part_size
         self._seq = -1
         self._shown: dict[str, str] = {}
+        self._not_granted: list[str] = []
         self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
 
@@ -144,6 +145,7 @@ class _Build:
             policy.identity.strategy,
             policy.identity.metadata_key or "",
             policy.customerio.oversize_value,
+            *self._not_granted,
         )
 
     def _event_parts(self) -> tuple[str, ...]:
@@ -184,7 +186,7 @@ class _Build:
     # The layers.
 
     def _define(self) -> None:
-        """Make what every model may use: the functions, and the policy's strategy as the one-row table `identity`."""
+        """Make what every model may use: functions, `identity` (a row: the policy's strategy), and `not_granted`."""
         if self._dated:
             self._connection.execute(_ACTS["the_day"].replace("$day", self._day))
         with located(self._models.functions):
@@ -193,6 +195,8 @@ class _Build:
             tables.take(self._connection, seed.name, seed.content)
         identity = self._policy.identity
         self._connection.execute(_ACTS["identity"], [identity.strategy, identity.metadata_key])
+        self._connection.execute(_ACTS["not_granted"])
+        self._not_granted = sorted(name for (name,) in self._connection.execute("from not_granted").fetchall())
 
     def _objects(self, stale: tuple[ModelFile, ...], *, narrow: bool) -> Scope | None:
         """Bring the typed tables up to date. Gives whom that touches, where only those are computed."""

@@ -15,7 +15,18 @@ from stripe_cio_pipeline.model.seeds import Seed, find_seeds
 from stripe_cio_pipeline.model.syntax import Reading, read_query
 
 #: Raw tables of the warehouse that a file in `objects/` may read.
-RAW = ("customers", "subscriptions", "invoices", "charges", "products", "prices", "coupons")
+RAW = (
+    "customers",
+    "subscriptions",
+    "invoices",
+    "charges",
+    "products",
+    "prices",
+    "coupons",
+    "disputes",
+    "credit_notes",
+    "invoice_payments",
+)
 #: Files with a meaning of their own; every other file beside them is a table for these to read.
 FIXED = ("functions", "members", "people", "events")
 

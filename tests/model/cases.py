@@ -75,6 +75,6 @@ def money_cases() -> list[Case]:
         expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
         assert set(expected) - {"why"} <= {"people", "events"}, folder.name
         assert expected["why"], folder.name
-        name = folder.name.split("-", 1)[1].replace("-", " ")
+        name = re.sub(r"^e?\d+-", "", folder.name).replace("-", " ")
         found.append(Case(folder.name, name, objects, expected.get("people", {}), expected.get("events", {})))
     return found

@@ -54,6 +54,46 @@ def charge(number: int, owner: str | None, **fields: Any) -> Payload:
     }
 
 
+def outside(number: int, owner: str | None, **fields: Any) -> Payload:
+    """Give an invoice that was paid outside Stripe."""
+    return {
+        "id": f"in_{number}",
+        "customer": owner,
+        "created": 400 + number,
+        "status": "paid",
+        "currency": "usd",
+        "amount_remaining": 0,
+        **fields,
+    }
+
+
+def record(number: int, invoice: int, **fields: Any) -> Payload:
+    """Give a payment of an invoice that was made outside Stripe."""
+    return {
+        "id": f"inpay_{number}",
+        "created": 500 + number,
+        "invoice": f"in_{invoice}",
+        "status": "paid",
+        "currency": "usd",
+        "payment": {"type": "payment_record"},
+        **fields,
+    }
+
+
+def note(number: int, owner: str | None, invoice: int, **fields: Any) -> Payload:
+    """Give a credit note that gave something back outside Stripe."""
+    return {
+        "id": f"cn_{number}",
+        "customer": owner,
+        "created": 600 + number,
+        "invoice": f"in_{invoice}",
+        "status": "issued",
+        "currency": "usd",
+        "out_of_band_amount": 100,
+        **fields,
+    }
+
+
 def failed(number: int, owner: str, **fields: Any) -> Payload:
     invoice = {"id": f"in_{number}", "object": "invoice", "customer": owner, "currency": "usd", "amount_due": 1999}
     return {
@@ -195,6 +235,58 @@ def test_the_newest_event_behind_a_person_is_known(account: Account) -> None:
     assert account.person("cus_1")["_source_event_id"] == "evt_7"
 
 
+def test_a_dispute_that_ends_reaches_whose_charge_it_is(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.put("charges", charge(1, "cus_1", disputed=True), charge(2, "cus_2"))
+    dispute = {"id": "dp_1", "charge": "ch_1", "amount": 500, "currency": "usd"}
+    account.put("disputes", {**dispute, "status": "under_review"})
+    account.build()
+    before = account.people()
+    account.put("disputes", {**dispute, "status": "won"})
+
+    report = account.build()
+
+    assert before["cus_1"]["lifetime_value"] == 0.0
+    assert account.person("cus_1")["lifetime_value"] == 5.0
+    assert report.changed == 1
+
+
+def test_a_payment_outside_stripe_reaches_whose_invoice_it_is(account: Account) -> None:
+    account.put("customers", customer(1), customer(2))
+    account.put("invoices", outside(1, "cus_1", amount_paid_off_stripe=0))
+    account.build()
+    account.put("invoice_payments", record(1, 1, amount_paid=700))
+
+    report = account.build()
+
+    assert account.person("cus_1")["lifetime_value"] == 7.0
+    assert report.changed == 1
+
+
+def test_what_the_key_may_not_read_is_not_known_until_it_may(account: Account) -> None:
+    account.put("customers", customer(1), customer(2), customer(3))
+    account.put("charges", charge(1, "cus_1", disputed=True), charge(2, "cus_2"))
+    credited = outside(3, "cus_3", amount_paid_off_stripe=900, post_payment_credit_notes_amount=100)
+    account.put("invoices", credited)
+    _grant(account, but_not=("disputes", "credit_notes"))
+    account.build()
+    refused = account.people()
+    _grant(account, but_not=())
+
+    account.build()
+
+    granted = account.people()
+    assert [refused[f"cus_{number}"]["lifetime_value"] for number in (1, 2, 3)] == [None, 5.0, None]
+    assert [granted[f"cus_{number}"]["lifetime_value"] for number in (1, 2, 3)] == [0.0, 5.0, 8.0]
+
+
+def _grant(account: Account, *, but_not: tuple[str, ...]) -> None:
+    with account.warehouse.transaction() as connection:
+        connection.execute("delete from pipeline.not_granted")
+        for name in but_not:
+            connection.execute("insert into pipeline.not_granted values (?, 'rak_some_read', 'run-1')", [name])
+
+
 def test_another_strategy_computes_everybody_anew(account: Account) -> None:
     account.put("customers", customer(1, metadata={"user": " u-1 "}), customer(2))
     account.build()
@@ -237,6 +329,29 @@ CHANGES = st.one_of(
     st.tuples(
         st.just("charges"),
         st.builds(lambda n, o, r: charge(n, o, amount_refunded=r), NUMBERS, OWNERS, st.sampled_from([0, 100])),
+    ),
+    st.tuples(
+        st.just("disputes"),
+        st.builds(
+            lambda n, c, s: {"id": f"dp_{n}", "charge": f"ch_{c}", "status": s, "amount": 300, "currency": "usd"},
+            NUMBERS,
+            NUMBERS,
+            st.sampled_from(["needs_response", "won", "lost"]),
+        ),
+    ),
+    st.tuples(
+        st.just("invoices"),
+        st.builds(lambda n, o, p: outside(n, o, amount_paid_off_stripe=p), NUMBERS, OWNERS, st.sampled_from([0, 500])),
+    ),
+    st.tuples(
+        st.just("invoice_payments"),
+        st.builds(lambda n, i, a: record(n, i, amount_paid=a), NUMBERS, NUMBERS, st.sampled_from([100, 200])),
+    ),
+    st.tuples(
+        st.just("credit_notes"),
+        st.builds(
+            lambda n, o, i, s: note(n, o, i, status=s), NUMBERS, OWNERS, NUMBERS, st.sampled_from(["issued", "void"])
+        ),
     ),
     st.tuples(st.just("products"), st.builds(lambda n: {"id": "prod_1", "name": n}, st.sampled_from(["Basic", "Pro"]))),
     st.tuples(

@@ -22,9 +22,19 @@ union all
 select 'prices', id from stripe.prices where seq > $mark
 union all
 select 'coupons', id from stripe.coupons where seq > $mark
+union all
+select 'disputes', id from stripe.disputes where seq > $mark
+union all
+select 'credit_notes', id from stripe.credit_notes where seq > $mark
+union all
+select 'invoice_payments', id from stripe.invoice_payments where seq > $mark
 
 -- name: identity
 create or replace temp table identity as select ?::varchar as strategy, ?::varchar as metadata_key
+
+-- name: not_granted
+-- Types of objects that the key may not read: what is made of them is not known.
+create or replace temp table not_granted as select distinct object from pipeline.not_granted
 
 -- name: lock
 -- From here on SQL of users runs: what it cannot be kept from otherwise it cannot change here.

@@ -5,7 +5,8 @@ create or replace temp table touched (customer_id varchar);
 create or replace temp table new_emails (email_key varchar)
 
 -- name: touched_before
--- Customers who changed, and those whose prices, products or coupons did. A union of lookups, because `or` reads every row.
+-- Customers who changed, and those whose prices, products or coupons did, or what only a charge or an invoice says whose it
+-- is. A union of lookups, because `or` reads every row.
 -- To whom other changed objects belonged is told when these are replaced.
 insert into touched
 select id from changed where object = 'customers'
@@ -20,6 +21,22 @@ select id
 from model.customers
 where discount_coupon is not null
     and expanded_id(discount_coupon) in (select id from changed where object = 'coupons')
+union
+select customer_id
+from model.charges
+where id in (
+    select expanded_id(payload ->> 'charge')
+    from stripe.disputes
+    where id in (select id from changed where object = 'disputes')
+)
+union
+select customer_id
+from model.invoices
+where id in (
+    select expanded_id(payload ->> 'invoice')
+    from stripe.invoice_payments
+    where id in (select id from changed where object = 'invoice_payments')
+)
 
 -- name: new_emails
 -- An email that is new stands with a customer who changed.

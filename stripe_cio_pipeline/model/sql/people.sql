@@ -116,34 +116,103 @@ recurring_amounts as (
     group by person_id, currency
 ),
 
-payments as (
-    -- Stripe takes a disputed payment back at once, and returns it when the dispute is won. A charge that does not say how it
-    -- ended is of no currency: it belongs to none of the sums, and none of them is known.
+-- Stripe takes a disputed payment back at once, and returns it when the dispute is won; an inquiry (`warning_...`) takes
+-- nothing.
+contested as (
     select
-        customer_id,
-        case when status is not null then currency end as currency,
-        case when status is not null then created end as paid_at,
-        id,
-        amount_captured as amount,
+        disputes.charge_id,
+        sum(
+            case
+                when disputes.status in ('won', 'prevented') or starts_with(disputes.status, 'warning_') then 0
+                when disputes.currency = charges.currency then disputes.amount
+                else charges.amount_captured
+            end
+        ) as amount
+    from disputes
+    inner join charges on disputes.charge_id = charges.id
+    group by disputes.charge_id
+),
+
+-- Payments outside Stripe that are told one by one.
+recorded as (
+    select
+        invoices.customer_id,
+        invoices.id as invoice_id,
+        invoice_payments.currency,
+        coalesce(invoice_payments.paid_at, invoice_payments.created) as paid_at,
+        invoice_payments.id,
+        invoice_payments.amount
+    from invoice_payments
+    inner join invoices on invoice_payments.invoice_id = invoices.id
+    where invoice_payments.type = 'payment_record' and invoice_payments.status = 'paid'
+),
+
+payments as (
+    -- A charge that does not say how it ended is of no currency: it belongs to none of the sums, and none of them is known.
+    select
+        charges.customer_id,
+        case when charges.status is not null then charges.currency end as currency,
+        case when charges.status is not null then charges.created end as paid_at,
+        charges.id,
+        charges.amount_captured as amount,
         case
-            when disputed and coalesce(dispute_status, '') not in ('won', 'warning_closed') then 0
-            else amount_captured - amount_refunded
+            when contested.charge_id is not null
+                then greatest(charges.amount_captured - charges.amount_refunded - contested.amount, 0)
+            when charges.dispute_status in ('won', 'prevented') or starts_with(charges.dispute_status, 'warning_')
+                then charges.amount_captured - charges.amount_refunded
+            when charges.disputed then case when 'disputes' not in (select object from not_granted) then 0 end
+            else charges.amount_captured - charges.amount_refunded
         end as amount_kept,
-        struct_pack(brand := card_brand, last4 := card_last4, exp_year := card_exp_year, exp_month := card_exp_month) as card
+        struct_pack(
+            brand := charges.card_brand,
+            last4 := charges.card_last4,
+            exp_year := charges.card_exp_year,
+            exp_month := charges.card_exp_month
+        ) as card
     from charges
-    where (status = 'succeeded' or status is null) and (amount_captured > 0 or amount_captured is null)
+    left join contested on charges.id = contested.charge_id
+    where (charges.status = 'succeeded' or charges.status is null)
+        and (charges.amount_captured > 0 or charges.amount_captured is null)
     union all
-    -- Paid outside Stripe, in full or in part: there is no charge. What a credit note gave back was given back outside too.
+    -- Paid outside Stripe, in full or in part: there is no charge.
+    select customer_id, currency, paid_at, id, amount, amount as amount_kept, null as card
+    from recorded
+    union all
+    select
+        invoices.customer_id,
+        invoices.currency,
+        coalesce(invoices.paid_at, invoices.created) as paid_at,
+        invoices.id,
+        invoices.amount_paid_off_stripe - coalesce(known.amount, 0) as amount,
+        invoices.amount_paid_off_stripe - coalesce(known.amount, 0) as amount_kept,
+        null as card
+    from invoices
+    left join (select invoice_id, sum(amount) as amount from recorded group by invoice_id) as known
+        on invoices.id = known.invoice_id
+    where invoices.amount_paid_off_stripe > coalesce(known.amount, 0)
+    union all
+    -- Given back outside Stripe, as credit notes say. Refunds stand with their charge, and credit for later is no money.
+    select
+        customer_id, currency, null as paid_at, id, null as amount, -amount_outside as amount_kept, null as card
+    from credit_notes
+    where amount_outside > 0 and status is distinct from 'void'
+    union all
+    -- Of an invoice whose credit notes are not there, all was given back as it was paid.
     select
         customer_id,
         currency,
-        coalesce(paid_at, created) as paid_at,
+        null as paid_at,
         id,
-        amount_paid_off_stripe as amount,
-        amount_paid_off_stripe - least(coalesce(amount_credited, 0), amount_paid_off_stripe) as amount_kept,
+        null as amount,
+        case
+            when 'credit_notes' not in (select object from not_granted)
+                then -least(amount_credited, amount_paid_off_stripe)
+        end as amount_kept,
         null as card
     from invoices
-    where amount_paid_off_stripe > 0
+    where amount_credited > 0
+        and (amount_paid_off_stripe > 0 or 'credit_notes' in (select object from not_granted))
+        and id not in (select invoice_id from credit_notes where invoice_id is not null)
 ),
 
 paid as (
