@@ -95,7 +95,11 @@ class _Unnested:
 
 
 _Relation = _Query | _Table | _Seed | _Given | _Lost | _Unnested
-_GIVEN = {"identity": ("strategy", "metadata_key"), "owners": ("email_key", "person_id")}
+_GIVEN = {
+    "identity": ("strategy", "metadata_key"),
+    "not_granted": ("object",),
+    "owners": ("email_key", "person_id"),
+}
 
 
 class Tracer:

@@ -174,7 +174,7 @@ def _readable(file: ModelFile, models: Models) -> tuple[set[str], set[str]]:
         }
     made = typed | {"members"}
     helpers = {each.name for each in models.helpers}
-    return made | helpers | seeds | {"identity"}, {f"model.{name}" for name in made} | {
+    return made | helpers | seeds | {"identity", "not_granted"}, {f"model.{name}" for name in made} | {
         f"stripe.{name}" for name in RAW
     }
 
