@@ -21,12 +21,16 @@ Payload = Mapping[str, Any]
 #: A subscription that is in use speaks for a person before one in trouble, and that before one that is over.
 _PREFERENCE = ("active", "past_due", "trialing", "unpaid", "paused", "incomplete", "", "canceled", "incomplete_expired")
 
+#: Disputes that hold the money: the others are won, or only an inquiry.
+_TAKEN_BACK = frozenset({"needs_response", "under_review", "lost"})
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """Everything that Stripe knows at one moment, by id or by customer. `deleted_at` holds unix seconds.
 
-    Cards, discounts and their coupons stand expanded in what has them.
+    Cards, discounts and their coupons stand expanded in what has them. `disputes` are by charge, `records` (payments that
+    were made outside Stripe) by invoice.
     """
 
     customers: dict[str, Payload]
@@ -34,6 +38,9 @@ class Truth:
     subscriptions: dict[str, list[Payload]]
     charges: dict[str, list[Payload]]
     invoices: dict[str, list[Payload]]
+    disputes: dict[str, list[Payload]]
+    credit_notes: dict[str, list[Payload]]
+    records: dict[str, list[Payload]]
     products: Mapping[str, Payload]
     served: Served
 
@@ -57,6 +64,16 @@ def read_truth(sandbox: Sandbox) -> Truth:
             subscriptions=subscriptions,
             charges=_by_customer(api.all("charges")),
             invoices=_by_customer(invoices),
+            disputes=_by(api.all("disputes"), "charge"),
+            credit_notes=_by_customer(api.all("credit_notes")),
+            records=_by(
+                (
+                    one
+                    for one in api.all("invoice_payments", status="paid")
+                    if one["payment"]["type"] == "payment_record"
+                ),
+                "invoice",
+            ),
             products=_by_id(api.all("products")),
             served=Served(
                 discounts={},
@@ -103,10 +120,16 @@ class _Api:
             if payload["items"]["has_more"]:
                 rows = self.all("subscription_items", subscription=payload["id"])
                 whole["items"] = {**payload["items"], "data": list(rows), "has_more": False}
+            coupon = "discounts.source.coupon"
+            expand = (coupon, f"{coupon}.applies_to", f"{coupon}.currency_options")
             if payload["discounts"]:
-                coupon = "discounts.source.coupon"
-                expand = (coupon, f"{coupon}.applies_to", f"{coupon}.currency_options")
                 whole["discounts"] = self.one(f"subscriptions/{payload['id']}", expand=expand)["discounts"]
+            if any(item["discounts"] for item in whole["items"]["data"]):
+                items = [
+                    self.one(f"subscription_items/{item['id']}", expand=expand) if item["discounts"] else item
+                    for item in whole["items"]["data"]
+                ]
+                whole["items"] = {**whole["items"], "data": items}
             yield whole
 
     def prices(self, ids: Iterable[str]) -> dict[str, Payload]:
@@ -135,10 +158,14 @@ def _items(subscriptions: Mapping[str, list[Payload]]) -> Iterator[Payload]:
 
 
 def _by_customer(objects: Iterable[Payload]) -> dict[str, list[Payload]]:
+    return _by(objects, "customer")
+
+
+def _by(objects: Iterable[Payload], name: str) -> dict[str, list[Payload]]:
     found: dict[str, list[Payload]] = defaultdict(list)
     for payload in objects:
-        if payload["customer"]:
-            found[payload["customer"]].append(payload)
+        if payload[name]:
+            found[payload[name]].append(payload)
     return dict(found)
 
 
@@ -169,7 +196,9 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         "delinquent": any(customer["delinquent"] for customer in living),
         "balance": major(sum(each["balance"] for each in living if each["currency"] == currency), currency),
         "mrr": float(mrr(truth.served, subscriptions, currency)),
-        "lifetime_value": major(sum(payment["kept"] for payment in own), currency),
+        "lifetime_value": major(
+            sum(payment["kept"] for payment in own) - sum(_given_back(truth, customers, currency)), currency
+        ),
         "last_payment_at": own[-1]["at"] if own else None,
         "last_payment_amount": major(own[-1]["amount"], currency) if own else None,
         "stripe_livemode": owner_payload["livemode"],
@@ -250,11 +279,12 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
 def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]]:
     for charge in _of(truth.charges, customers):
         if charge["status"] == "succeeded" and charge["amount_captured"] > 0:
-            # A disputed payment is taken back at once; whether it returns is known when the dispute is closed.
             # What was not captured was released, and counts as refunded there.
             released = charge["amount"] - charge["amount_captured"]
             refunded = max(charge["amount_refunded"] - released, 0)
-            kept = 0 if charge["disputed"] else charge["amount_captured"] - refunded
+            # What is disputed is taken back at once, and returned when the dispute is won.
+            contested = [each for each in truth.disputes.get(charge["id"], ()) if each["status"] in _TAKEN_BACK]
+            kept = max(charge["amount_captured"] - refunded - sum(each["amount"] for each in contested), 0)
             yield {
                 "at": charge["created"],
                 "id": charge["id"],
@@ -264,7 +294,17 @@ def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]
                 "card": (charge["payment_method_details"] or {}).get("card"),
             }
     for invoice in _of(truth.invoices, customers):
-        outside = invoice.get("amount_paid_off_stripe") or 0
+        records = truth.records.get(invoice["id"], ())
+        for record in records:
+            yield {
+                "at": record["status_transitions"]["paid_at"],
+                "id": record["id"],
+                "currency": record["currency"],
+                "amount": record["amount_paid"],
+                "kept": record["amount_paid"],
+                "card": None,
+            }
+        outside = (invoice.get("amount_paid_off_stripe") or 0) - sum(record["amount_paid"] for record in records)
         if outside > 0:
             at = invoice["status_transitions"]["paid_at"] or invoice["created"]
             yield {
@@ -272,9 +312,16 @@ def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]
                 "id": invoice["id"],
                 "currency": invoice["currency"],
                 "amount": outside,
-                "kept": outside - min(invoice["post_payment_credit_notes_amount"], outside),
+                "kept": outside,
                 "card": None,
             }
+
+
+def _given_back(truth: Truth, customers: Sequence[str], currency: str | None) -> Iterable[int]:
+    """Give what credit notes gave back outside Stripe."""
+    for note in _of(truth.credit_notes, customers):
+        if note["status"] != "void" and note["currency"] == currency:
+            yield note["out_of_band_amount"] or 0
 
 
 def _unpaid(invoices: Iterable[Payload]) -> Iterable[Payload]:
