@@ -29,8 +29,8 @@ _TAKEN_BACK = frozenset({"needs_response", "under_review", "lost"})
 class Truth:
     """Everything that Stripe knows at one moment, by id or by customer. `deleted_at` holds unix seconds.
 
-    Cards, discounts and their coupons stand expanded in what has them. `disputes` are by charge, `records` (payments that
-    were made outside Stripe) by invoice.
+    Cards, discounts and their coupons stand expanded in what has them. `disputes` are by charge, `records` (payments
+    that were made outside Stripe) by invoice.
     """
 
     customers: dict[str, Payload]
