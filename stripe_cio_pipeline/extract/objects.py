@@ -294,6 +294,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field=None,
         required=frozenset({"id", "created", "amount", "charge", "currency", "status", "livemode"}),
         parameters={},
+        given=(by_default("id created charge status amount currency"),),
         needed=False,
     ),
     StripeObject(
@@ -304,6 +305,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         customer_field="customer",
         required=frozenset({"id", "created", "amount", "currency", "customer", "invoice", "status", "livemode"}),
         parameters={},
+        given=(by_default("id created customer invoice status currency out_of_band_amount"),),
         needed=False,
     ),
     StripeObject(
@@ -316,6 +318,7 @@ OBJECTS: tuple[StripeObject, ...] = (
         required=frozenset({"id", "created", "amount_paid", "currency", "invoice", "payment", "status", "livemode"}),
         # Of those that are open or canceled no event tells.
         parameters={"status": "paid"},
+        given=(by_default("id created invoice status amount_paid currency payment.type status_transitions.paid_at"),),
     ),
 )
 
