@@ -163,10 +163,11 @@ def fetch_older_events(
         async with open_session(
             warehouse, settings, policy, run_id=run_id, progress=progress, now=now, patience=patience
         ) as (session, state):
-            if state.watermark is None or since >= state.watermark:
+            # What comes after is the sync's. An event that was stored here would be taken for followed there.
+            until = (state.watermark or 0) - policy.stripe.overlap_seconds
+            if since >= until:
                 return OlderEvents(0, session.meter.requests, False)
-            # The sync reads what comes after.
-            book = FeedBook(session, Slice(int(since), state.watermark))
+            book = FeedBook(session, Slice(int(since), until))
             session.writer.open_book(book)
             await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
             await session.writer.commit_now()

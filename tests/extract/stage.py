@@ -1,24 +1,30 @@
 """A sandbox account, a warehouse, and an independent look at what Stripe lists now."""
 
-from collections.abc import Mapping
+import itertools
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
+import pytest
 
 from stripe_cio_pipeline.extract import (
     OBJECTS,
     PINNED_VERSION,
     ExtractReport,
     ObjectReport,
+    OlderEvents,
     Patience,
     Peek,
     ReconcileReport,
     extract,
+    fetch_older_events,
     peek,
     reconcile,
 )
+from stripe_cio_pipeline.extract.transport import Transport
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox, StripeSwitches
 from stripe_cio_pipeline.settings import Settings
@@ -72,6 +78,12 @@ class Stage:
         options = {"patience": QUICK, "run_id": f"run-{self._runs}", **options}
         return reconcile(self.warehouse, self.settings, self.policy, **options)
 
+    def fetch_older_events(self, *, days: float) -> OlderEvents:
+        since = self.sandbox.clock.now() - days * 86_400
+        return fetch_older_events(
+            self.warehouse, self.settings, self.policy, run_id="older", since=since, patience=QUICK
+        )
+
     def peek(self) -> Peek:
         return peek(self.warehouse, self.settings, self.policy, patience=QUICK)
 
@@ -83,6 +95,10 @@ class Stage:
         share, self.stripe.switches.late_events_share = self.stripe.switches.late_events_share, 0.0
         self.sandbox.clock.advance(seconds=LATENESS_SECONDS)
         self.stripe.switches.late_events_share = share
+
+    def delete_coupon(self, coupon: str) -> None:
+        with self.stripe.lock:
+            self.stripe.books.emit("coupon.deleted", self.stripe.books.remove("coupon", coupon))
 
     def requests(self) -> int:
         return int(self.stripe.counters.gets)
@@ -178,3 +194,26 @@ def name_coupons(value: Any) -> None:
 
 def of(report: ExtractReport, name: str) -> ObjectReport:
     return next(part for part in report.objects if part.name == name)
+
+
+def meanwhile(patch: pytest.MonkeyPatch, number: int, happens: Callable[[], object], path: str | None = None) -> None:
+    """Let something happen once between one of Stripe's answers and its arrival here, as another process would do it.
+
+    `number` counts the answers, or those to requests whose path is `path`.
+    """
+    ask = Transport._get
+    answered = itertools.count(1)
+    lock = threading.Lock()
+
+    async def slowly(self: Transport, asked: str, *rest: Any, **options: Any) -> Any:
+        answer = await ask(self, asked, *rest, **options)
+        if path in (None, asked):
+            with lock:
+                now = next(answered) == number
+            if now:
+                other = threading.Thread(target=happens)
+                other.start()
+                other.join()
+        return answer
+
+    patch.setattr(Transport, "_get", slowly)

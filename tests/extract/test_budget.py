@@ -7,7 +7,7 @@ from stripe_cio_pipeline.extract import read_budget
 from stripe_cio_pipeline.extract.budget import MAX_IN_FLIGHT, Budget
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
-from tests.extract.stage import Stage, fast_policy
+from tests.extract.stage import Stage, fast_policy, of
 
 CUSTOMERS, INVOICES = "/v1/customers", "/v1/invoices"
 
@@ -24,8 +24,8 @@ def budget(clock: Clock, *, live: bool = True, **stripe: object) -> Budget:
     return Budget(parse_policy({"stripe": stripe}).stripe, live=live, clock=clock)
 
 
-def rate(of: Budget, endpoint: str) -> float:
-    return of._pace(endpoint).rate
+def rate(paces: Budget, endpoint: str) -> float:
+    return paces._pace(endpoint).rate
 
 
 def test_a_share_of_stripes_limits_is_granted() -> None:
@@ -86,11 +86,20 @@ def test_a_locked_object_slows_nothing_down() -> None:
 
 
 def test_stripes_limits_are_never_hit_at_a_share(stage: Stage) -> None:
+    """Eighty objects are read by id as fast as may be: Stripe would take 25 at once, and then 25 a second."""
+    stage.stripe.switches.late_events_share = 0.0
+    customer = next(iter(stage.stripe.objects("customer").values()))
+    stage.stripe.load([{**customer, "id": f"cus_more{number:03d}"} for number in range(80)])
+    stage.extract()
+    for name in ("One of two", "in a second"):
+        for number in range(80):
+            stage.stripe.update_customer(f"cus_more{number:03d}", name=name)
     stage.stripe.switches.limits = True
-    stage.stripe.switches.endpoint_per_second = 50.0
+    stage.stripe.switches.endpoint_per_second = 25.0
     stage.stripe.switches.account_per_second = 100.0
-    stage.policy = fast_policy(limits={"endpoint": 50, "account": 100})
+    stage.policy = fast_policy(limits={"endpoint": 25, "account": 100})
     report = stage.extract()
+    assert of(report, "customers").requests >= 80
     assert report.throttled == 0
     assert stage.stripe.counters["429"] == 0
 

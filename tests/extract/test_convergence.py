@@ -13,10 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
-from tests.extract.stage import Stage
+from tests.extract.stage import Stage, meanwhile
 
 names = st.text(alphabet="abc é", min_size=1, max_size=6)
 pick = st.integers(0, 10_000)
+#: An id that the merchant chose, and may choose again.
+CHOSEN = "WELCOME"
 
 
 class Account(RuleBasedStateMachine):
@@ -26,7 +28,7 @@ class Account(RuleBasedStateMachine):
     def open(self, version: str, late: float) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="convergence-"))
         switches = StripeSwitches(api_version=version, late_events_share=late, late_events_seconds=60.0)
-        self.stage = Stage(self.folder, customers=4, switches=switches, history_days=40)
+        self.stage = Stage(self.folder, customers=3, switches=switches, history_days=10)
         self.stage.sandbox.start()
 
     def _one(self, kind: str, number: int) -> str | None:
@@ -74,13 +76,42 @@ class Account(RuleBasedStateMachine):
         self.stage.pass_time(seconds=seconds)
 
     @rule()
+    def a_coupon_of_a_chosen_name_is_made_or_made_again(self) -> None:
+        if CHOSEN in self.stage.stripe.objects("coupon"):
+            self.stage.delete_coupon(CHOSEN)
+        if len(self.stage.stripe.events()) % 3:
+            self.stage.stripe.create_coupon(id=CHOSEN, percent_off=float(1 + len(self.stage.stripe.events()) % 90))
+
+    @rule()
+    def a_month_passes_and_a_day(self) -> None:
+        self.stage.pass_time(days=32)
+
+    @rule(permission=st.sampled_from(["rak_customer_read", "rak_charge_read", "rak_coupon_read", "rak_event_read"]))
+    def a_permission_comes_or_goes(self, permission: str) -> None:
+        self.stage.stripe.switches.permissions ^= {permission}
+
+    @rule()
     def a_run(self) -> None:
-        self.stage.extract()
+        self.stage.extract(raise_failures=False)
+
+    @rule(names=st.sets(st.sampled_from([kind.name for kind in OBJECTS]), min_size=1, max_size=3))
+    def a_run_for_some_object_types(self, names: set[str]) -> None:
+        self.stage.extract(objects=names, raise_failures=False)
+
+    @rule(dry_run=st.booleans())
+    def a_reconcile(self, dry_run: bool) -> None:
+        self.stage.reconcile(dry_run=dry_run, raise_failures=False)
+
+    @rule(days=st.integers(1, 40))
+    def events_from_before_are_fetched(self, days: int) -> None:
+        if self.stage.warehouse.exists:
+            with suppress(StripeError):
+                self.stage.fetch_older_events(days=days)
 
     @rule(share=st.floats(0.05, 0.3))
     def a_run_among_faults(self, share: float) -> None:
         self.stage.stripe.faults.rate(share, Fault.reset_mid_body())
-        self.stage.extract()
+        self.stage.extract(raise_failures=False)
         self.stage.stripe.faults.clear()
 
     @rule(request=st.integers(1, 12))
@@ -94,6 +125,21 @@ class Account(RuleBasedStateMachine):
             self.stage.extract()
         faults.clear()
 
+    @rule(answer=st.integers(1, 6), number=pick, name=names, compares=st.booleans())
+    def two_runs_at_once(self, answer: int, number: int, name: str, compares: bool) -> None:
+        """While an answer is on its way to one process, something changes and another process syncs."""
+
+        def change_and_sync() -> None:
+            self.a_customer_is_changed_some_times_in_a_second(number, name, 1 + number % 2)
+            self.stage.extract(raise_failures=False)
+
+        with pytest.MonkeyPatch.context() as patch:
+            meanwhile(patch, answer, change_and_sync)
+            if compares:
+                self.stage.reconcile(raise_failures=False)
+            else:
+                self.stage.extract(raise_failures=False)
+
     @invariant()
     def no_row_is_there_twice(self) -> None:
         if not self.stage.warehouse.exists:
@@ -105,6 +151,7 @@ class Account(RuleBasedStateMachine):
         if not hasattr(self, "stage"):
             return
         try:
+            self.stage.stripe.switches.permissions = set(StripeSwitches().permissions)
             self.stage.settle()
             self.stage.extract()
             self.stage.assert_in_step()
@@ -117,7 +164,7 @@ _CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 TestShortLives = Account.TestCase
 TestShortLives.settings = settings(
-    deadline=None, derandomize=True, max_examples=3, stateful_step_count=10, suppress_health_check=_CHECKS
+    deadline=None, derandomize=True, max_examples=6, stateful_step_count=8, suppress_health_check=_CHECKS
 )
 
 
@@ -125,7 +172,7 @@ class LongAccount(Account):
     """The same, for longer."""
 
 
-TestLongLives = pytest.mark.gauntlet(pytest.mark.timeout(3_600)(LongAccount.TestCase))
+TestLongLives = pytest.mark.gauntlet(pytest.mark.timeout(7_200)(LongAccount.TestCase))
 TestLongLives.settings = settings(
-    deadline=None, max_examples=30, stateful_step_count=40, suppress_health_check=_CHECKS, print_blob=True
+    deadline=None, max_examples=300, stateful_step_count=25, suppress_health_check=_CHECKS, print_blob=True
 )

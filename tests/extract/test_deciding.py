@@ -1,13 +1,20 @@
 """The rule, case by case, and then against random histories of one object."""
 
+import heapq
+import itertools
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_cio_pipeline.extract.deciding import READ_MARGIN_SECONDS, Signal, SignalKind, Step, Stored, decide
+from stripe_cio_pipeline.extract.rows import is_overtaken
 from stripe_cio_pipeline.extract.transport import REQUEST_SECONDS
 
 
@@ -107,54 +114,111 @@ class Change:
     moment: float
     content: str
     visible: float
+    usable: bool
+
+
+@dataclass
+class Life:
+    """One object, and what the warehouse knows of it. Moments are seconds of one clock."""
+
+    history: list[Change]
+    stored: Stored | None = None
+    read_at: float = float("-inf")
+    shown: int = -1
+    known: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+
+    def state_at(self, moment: float) -> int:
+        return max((place for place, change in enumerate(self.history) if change.moment <= moment), default=-1)
+
+    def run(self, now: float) -> frozenset[int] | None:
+        """Read the feed and decide. Gives the events that a read by id will settle, None where none is needed."""
+        new = {place for place, change in enumerate(self.history) if change.visible <= now} - self.known
+        self.known |= new
+        self.waiting |= new
+        if not self.waiting:
+            return None
+        signals = [
+            Signal(f"evt_{place}", int(change.moment), "snapshot", change.usable, change.content)
+            for place, change in ((place, self.history[place]) for place in sorted(self.waiting))
+        ]
+        decision = decide(self.stored, signals)
+        if decision.step is Step.READ:
+            return frozenset(self.waiting)
+        if decision.step is Step.APPLY:
+            self.shown = int(decision.event.event_id.removeprefix("evt_"))
+            self.stored, self.read_at = Stored(decision.event.created, "event", deleted=False), now
+        self.waiting.clear()
+        return None
+
+    def arrive(self, asked: float, read: float, answered: float, settles: frozenset[int]) -> None:
+        """Take an answer: the object as it was when Stripe read it, asked for and answered at these moments."""
+        row, known = (cast("Any", SimpleNamespace(read_at=moment)) for moment in (asked, self.read_at))
+        if not is_overtaken(row, known, cast("int", answered)):
+            self.shown, self.read_at = self.state_at(read), asked
+            self.stored = Stored(int(answered), "retrieve", deleted=False)
+        self.waiting -= settles
+
+
+changes = st.lists(
+    st.tuples(st.floats(0, 40), st.sampled_from("abc"), st.floats(0, 25), st.booleans()), min_size=1, max_size=9
+)
+
+
+def life(drawn: list[tuple[float, str, float, bool]]) -> Life:
+    return Life(
+        [
+            Change(100 + moment, f"{content}{number}", 100 + moment + late, usable)
+            for number, (moment, content, late, usable) in enumerate(sorted(drawn))
+        ]
+    )
 
 
 @settings(deadline=None, derandomize=True, max_examples=150)
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 40), st.sampled_from("abc"), st.floats(0, 25), st.booleans()), min_size=1, max_size=9
-    ),
-    st.lists(st.floats(0, 70), max_size=6),
-    st.randoms(use_true_random=False),
-)
+@given(changes, st.lists(st.floats(0, 70), max_size=6), st.randoms(use_true_random=False))
 def test_whatever_the_order_in_which_events_appear_the_row_ends_as_the_object(
-    changes: list[tuple[float, str, float, bool]], polls: list[float], chance: random.Random
+    drawn: list[tuple[float, str, float, bool]], runs: list[float], chance: random.Random
 ) -> None:
     """An object changes, its events appear late and in any order, answers take time: after the last, the row is right.
 
     And never does a row that was right go back to something older than what it had shown.
     """
-    history = [
-        (Change(100 + moment, f"{content}{number}", 100 + moment + late), usable)
-        for number, (moment, content, late, usable) in enumerate(sorted(changes))
-    ]
+    one = life(drawn)
+    answered = 0.0
+    for due in [*sorted(100 + moment for moment in runs), 200.0]:
+        before = one.shown
+        now = max(due, answered)
+        settles = one.run(now)
+        if settles is not None:
+            answered = now + chance.random() * 20
+            one.arrive(now, answered - chance.random() * (answered - now), answered, settles)
+        assert one.shown >= before
+    assert one.shown == len(one.history) - 1
 
-    def state_at(moment: float) -> int:
-        return max((place for place, (change, _) in enumerate(history) if change.moment <= moment), default=-1)
 
-    stored: Stored | None = None
-    shown = -1
-    known: set[int] = set()
-    for poll in [*sorted(100 + moment for moment in polls), 200.0]:
-        new = [place for place, (change, _) in enumerate(history) if change.visible <= poll and place not in known]
-        known.update(new)
-        if not new:
-            continue
-        signals = [
-            Signal(
-                f"evt_{place}", int(history[place][0].moment), "snapshot", history[place][1], history[place][0].content
-            )
-            for place in new
-            for change, usable in [history[place]]
-        ]
-        decision = decide(stored, signals)
-        before = shown
-        if decision.step is Step.APPLY:
-            shown = int(decision.event.event_id.removeprefix("evt_"))
-            stored = Stored(decision.event.created, "event", deleted=False)
-        elif decision.step is Step.READ:
-            answered = poll + chance.random() * 20
-            shown = state_at(answered - chance.random() * (answered - poll))
-            stored = Stored(int(answered), "retrieve", deleted=False)
-        assert shown >= before
-    assert shown == len(history) - 1
+@settings(deadline=None, derandomize=True, max_examples=400)
+@given(changes, st.lists(st.floats(0, 70), max_size=9), st.randoms(use_true_random=False))
+def test_however_many_runs_are_under_way_at_once_the_row_ends_as_the_object(
+    drawn: list[tuple[float, str, float, bool]], runs: list[float], chance: random.Random
+) -> None:
+    """While one process waits for an answer others decide, apply and read. An answer may arrive when it is old."""
+    one = life(drawn)
+    number = itertools.count()
+    due: list[tuple[float, int, Callable[[], None]]] = []
+
+    def at(moment: float, happens: Callable[[], None]) -> None:
+        heapq.heappush(due, (moment, next(number), happens))
+
+    def run(now: float) -> None:
+        settles = one.run(now)
+        if settles is not None:
+            answered = now + chance.random() * 30
+            read = answered - chance.random() * (answered - now)
+            at(answered + chance.random() * 10, lambda: one.arrive(now, read, answered, settles))
+
+    for moment in [*(100 + moment for moment in runs), 220.0]:
+        at(moment, partial(run, moment))
+    while due:
+        heapq.heappop(due)[2]()
+    assert one.waiting == set()
+    assert one.shown == len(one.history) - 1

@@ -1,7 +1,5 @@
 """An answer that is older than what was stored meanwhile never wins, whoever stored it and whatever its times say."""
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +7,10 @@ import pytest
 
 from stripe_cio_pipeline.extract.objects import BY_NAME
 from stripe_cio_pipeline.extract.rows import Tally, row_of, write_rows
-from stripe_cio_pipeline.extract.transport import Answer, Transport, moment
+from stripe_cio_pipeline.extract.transport import moment
 from stripe_cio_pipeline.sandbox import StripeSwitches
 from stripe_cio_pipeline.warehouse import Warehouse
-from tests.extract.stage import START, Stage
+from tests.extract.stage import START, Stage, meanwhile
 
 CUSTOMERS = BY_NAME["customers"]
 DAY = 86_400
@@ -28,23 +26,6 @@ def read(tmp_path: Path) -> Any:
         yield stage
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, method: str, path: str, happens: Callable[[], None]) -> None:
-    """Let something happen once between Stripe's answer and its arrival here, as another process would do it."""
-    ask = getattr(Transport, method)
-    done = threading.Event()
-
-    async def slowly(self: Transport, asked: str, *rest: object, **options: object) -> object:
-        answer = await ask(self, asked, *rest, **options)
-        if asked == path and isinstance(answer, Answer) and not done.is_set():
-            done.set()
-            other = threading.Thread(target=happens)
-            other.start()
-            other.join()
-        return answer
-
-    monkeypatch.setattr(Transport, method, slowly)
-
-
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_page_of_a_reconcile_does_not_overwrite_what_a_sync_stored_meanwhile(
     read: Stage, monkeypatch: pytest.MonkeyPatch, dry_run: bool
@@ -56,7 +37,7 @@ def test_a_page_of_a_reconcile_does_not_overwrite_what_a_sync_stored_meanwhile(
         read.stripe.update_customer(victim, name="Newer than the page")
         read.extract()
 
-    meanwhile(monkeypatch, "list", "/v1/customers", edit_and_sync)
+    meanwhile(monkeypatch, 1, edit_and_sync, "/v1/customers")
     report = read.reconcile(dry_run=dry_run)
     assert read.stored("customers")[victim]["name"] == "Newer than the page"
     assert (report.clean, report.whole) == (True, True)
@@ -72,7 +53,7 @@ def test_a_deletion_that_a_sync_stored_meanwhile_stays(read: Stage, monkeypatch:
         read.stripe.delete_customer(victim)
         read.extract()
 
-    meanwhile(monkeypatch, "list", "/v1/customers", delete_and_sync)
+    meanwhile(monkeypatch, 1, delete_and_sync, "/v1/customers")
     assert read.reconcile().whole
     assert victim in read.stored("customers", deleted=True)
 
@@ -92,7 +73,7 @@ def test_a_read_by_id_settles_no_event_that_came_after_it_was_asked_for(
             patch.setattr("stripe_cio_pipeline.extract.run.follow_signals", _follow_nothing)
             read.extract()
 
-    meanwhile(monkeypatch, "retrieve", "/v1/customers", edit_and_store_the_event)
+    meanwhile(monkeypatch, 1, edit_and_store_the_event, f"/v1/customers/{victim}")
     read.extract()
     monkeypatch.undo()
     read.extract()
