@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract.objects import PINNED_VERSION, Nested, StripeObject
 from stripe_cio_pipeline.extract.payloads import judge_version, keep_absent, missing_fields
 from stripe_cio_pipeline.extract.rows import Row, Tally, check_mode, read_payloads, row_of, write_rows
@@ -101,7 +100,7 @@ def _is_cut(inner: Any) -> bool:
 
 def _is_deep(inner: Any, nested: Nested) -> bool:
     """Whether a list inside an object has what only its own address can expand."""
-    return isinstance(inner, dict) and any(row.get(nested.deep) for row in inner.get("data", ()))
+    return isinstance(inner, dict) and any(row.get(nested.deep) for row in inner.get("data") or ())
 
 
 async def _ask_by_currency(
@@ -119,7 +118,8 @@ async def _ask_by_currency(
 async def _complete(session: Session, nested: Nested, payload: dict[str, Any]) -> None:
     """Fetch all of a list inside an object where Stripe gave only its beginning, or too little of each row."""
     inner = payload[nested.field]
-    rows: list[dict[str, Any]] = [] if _is_deep(inner, nested) else list(inner["data"])
+    rows: list[dict[str, Any]] = [] if _is_deep(inner, nested) else list(inner.get("data") or ())
+    again = False
     while True:
         parameters: dict[str, object] = {nested.parameter: payload["id"]}
         parameters["expand"] = [f"data.{path}" for path in nested.expands]
@@ -127,15 +127,13 @@ async def _complete(session: Session, nested: Nested, payload: dict[str, Any]) -
             parameters["starting_after"] = rows[-1]["id"]
         answer = await session.transport.list(nested.path, parameters)
         if isinstance(answer, Refusal):
-            if answer.missing:
-                return
-            raise wrong_request(answer, nested.path)
+            if answer.param != "starting_after" or again:
+                raise wrong_request(answer, nested.path)
+            # The row to start after is gone. Never is a list stored that was cut.
+            rows, again = [], True
+            continue
         rows.extend(answer.body["data"])
-        if not answer.body.get("has_more"):
+        if not answer.body["has_more"]:
             break
-        if not answer.body["data"]:
-            raise StripeUnavailable(
-                f"Stripe says that {nested.path} goes on and gives no rows.", "Run again; if this stays, report it."
-            )
     inner["data"] = rows
     inner["has_more"] = False

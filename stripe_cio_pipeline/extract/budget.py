@@ -8,6 +8,7 @@ limiter in `Stripe-Rate-Limited-Reason`, that pace is cut, and comes back step b
 import asyncio
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,7 +29,7 @@ WARN_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class ReadBudget:
-    """GET requests in the 30 days up to the newest counted day, by Stripe's clock.
+    """GET requests in the last 30 days, by Stripe's clock.
 
     `projected` is what the present pace comes to in 30 days, not counting the single most expensive day, which is the
     history load's; it is `used_30_days` while fewer than two days are known. `share` is used / allotted.
@@ -59,11 +60,19 @@ class ReadBudget:
         return None
 
 
-def read_budget(connection: Connection, policy: Policy) -> ReadBudget:
-    """Sum the meter up. Only reads; works on an empty warehouse."""
+def read_budget(connection: Connection, policy: Policy, now: float | None = None) -> ReadBudget:
+    """Sum the meter up. Only reads; works on an empty warehouse. `now` is this machine's clock.
+
+    Stripe's day is that of its clock when it last told the time, and what this machine's clock has gone on since: who
+    pauses asks Stripe for nothing, and counts no day.
+    """
     rows = connection.execute(_SQL["reads_by_day"]).fetchall()
     allotted = policy.stripe.monthly_reads
     newest: date = max((row[0] for row in rows), default=date.min)
+    if told := connection.execute(_SQL["time_told"]).fetchall():
+        stripe_time, told_at = told[0]
+        elapsed = (time.time() if now is None else now) - told_at
+        newest = max(newest, datetime.fromtimestamp(stripe_time + max(0.0, elapsed), UTC).date())
     recent = [row for row in rows if (newest - row[0]).days < WINDOW_DAYS]
     used = sum(int(row[2]) for row in recent)
     by_day: Counter[date] = Counter()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract.answers import Arrival, keep_absent_fields, rows_of_page, store
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook, read_again
-from stripe_cio_pipeline.extract.feed import read_event
+from stripe_cio_pipeline.extract.feed import ReadEvent, known_events, read_event
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject
@@ -86,28 +86,32 @@ async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_
 
 
 async def _recently_changed(session: Session) -> set[tuple[str, str]]:
-    """Name the objects that events speak of since they were last read: a difference there is lag, not loss."""
+    """Name the objects that events speak of which were not followed yet: a difference there is lag, and not loss."""
 
-    def floor() -> int | None:
+    def look() -> tuple[int | None, set[tuple[str, str]]]:
         with session.warehouse.connect() as connection:
             value = read_cursor(connection, WATERMARK)
-            return None if value is None else int(value) - session.policy.stripe.overlap_seconds
+            waiting = connection.execute(_SQL["signalled_objects"]).fetchall()
+        return None if value is None else int(value) - session.policy.stripe.overlap_seconds, set(waiting)
 
-    since = await session.writer.alone(floor)
-    changed: set[tuple[str, str]] = set()
+    def unknown(events: list[ReadEvent]) -> list[ReadEvent]:
+        with session.warehouse.connect() as connection:
+            known = known_events(connection, [event.row.id for event in events])
+        return [event for event in events if event.row.id not in known]
+
+    since, changed = await session.writer.alone(look)
     piece = Slice(created_from=since)
     try:
         while True:
             answer = await session.transport.list(EVENTS_PATH, piece.parameters())
             if isinstance(answer, Refusal):
                 raise wrong_request(answer, EVENTS_PATH)
-            events = answer.body["data"]
-            changed |= {
-                (signal.object, signal.id) for event in events for signal in read_event(event, answer.date).signals
-            }
-            if not answer.body.get("has_more"):
+            events = [read_event(payload, answer.date) for payload in answer.body["data"]]
+            new = await session.writer.alone(partial(unknown, events))
+            changed |= {(signal.object, signal.id) for event in new for signal in event.signals}
+            if not answer.body["has_more"]:
                 return changed
-            piece = Slice(since, None, events[-1]["id"])
+            piece = Slice(since, None, events[-1].row.id)
     except StripeError as error:
         session.warnings.append(
             "The events could not be read after the comparison, so that changes on their way count as differences: "
@@ -155,7 +159,9 @@ def _conclude(
         missing = [object_id for object_id, finding in findings.items() if finding == "missing"]
         changed = [object_id for object_id, finding in findings.items() if finding == "changed"]
         differing = [*missing, *changed, *sorted(listed.gone)]
-        unexplained = [object_id for object_id in differing if (kind.name, object_id) not in recent]
+        unexplained = [
+            object_id for object_id in differing if object_id in listed.tampered or (kind.name, object_id) not in recent
+        ]
         outcome = ObjectReconciliation(
             name=kind.name,
             stripe_rows=sum(rows for rows, _ in stripe.values()),

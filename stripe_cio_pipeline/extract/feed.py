@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract.deciding import SignalKind
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import (
@@ -79,8 +80,16 @@ class ReadEvent:
 
 
 def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
-    """Make of a scrubbed event what is stored, and what it asks for. `seen` is the `Date` of the answer. Pure."""
-    event_id, event_type, created = payload["id"], payload["type"], payload["created"]
+    """Make of a scrubbed event what is stored, and what it asks for. `seen` is the `Date` of the answer. Pure.
+
+    Raises StripeUnavailable where it is no event.
+    """
+    event_id, event_type, created = payload["id"], payload.get("type"), payload.get("created")
+    if not isinstance(event_type, str) or not isinstance(created, int):
+        raise StripeUnavailable(
+            f"Stripe gave an event that cannot be read: {event_id} lacks its type or its moment.",
+            "Nothing is taken for read; run again, and if this stays, report it.",
+        )
     subject = at_path(payload, "data.object")
     subject = subject if isinstance(subject, dict) else {}
     kind = BY_KIND.get(str(subject.get("object")))
@@ -167,7 +176,7 @@ class FeedBook(ListBook[ReadEvent]):
     def store(self, connection: Connection, events: list[ReadEvent], seq: int) -> list[ReadEvent]:
         """Store the events that are not stored yet, and give them."""
         latest = {event.row.id: event for event in events}
-        known = _known_events(connection, list(latest)) if latest else set()
+        known = known_events(connection, list(latest)) if latest else set()
         new = [event for event in latest.values() if event.row.id not in known]
         if new:
             rows = [event.row for event in new]
@@ -268,6 +277,7 @@ def _shows(kind: StripeObject, payload: dict[str, Any], touched_id: str) -> bool
     return any(at_path(payload, path) == touched_id for path in paths)
 
 
-def _known_events(connection: Connection, ids: list[str]) -> set[str]:
+def known_events(connection: Connection, ids: list[str]) -> set[str]:
+    """Give those of some events that are stored."""
     found = execute_with(connection, table_of_ids(ids), _SQL["known_events"])
     return {row[0] for row in found}

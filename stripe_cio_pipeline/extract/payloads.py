@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract.objects import PINNED_VERSION, StripeObject, at_path, id_of
 from stripe_cio_pipeline.warehouse import Connection, Statements, replace
 
@@ -89,8 +90,16 @@ def _empty(payload: dict[str, Any]) -> None:
 
 
 def canonical(payload: Any) -> bytes:
-    """Write a payload as JSON with sorted keys: equal content gives equal bytes, whatever call it came from."""
-    return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    """Write a payload as JSON with sorted keys: equal content gives equal bytes, whatever call it came from.
+
+    Raises StripeUnavailable where it is nested deeper than can be written (254 levels).
+    """
+    try:
+        return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise StripeUnavailable(
+            "Stripe gave an object that is nested too deep to be stored.", "Run again; if this stays, report it."
+        ) from None
 
 
 def content_hash(text: bytes) -> str:

@@ -114,7 +114,7 @@ async def open_session(
     livemode = is_live(key)
     if state is None:
         with warehouse.connect() as connection:
-            state = read_state(connection, policy)
+            state = read_state(connection, policy, now())
     check_bindings(state.bindings, account=None, livemode=livemode)
     thresholds = gc.get_threshold()
     limit = policy.stripe.monthly_reads if policy.stripe.on_budget == "pause" else None

@@ -179,7 +179,7 @@ def note_granted(connection: Connection, kind: StripeObject) -> None:
     connection.execute(_SQL["delete_not_granted"], [kind.name])
 
 
-def read_state(connection: Connection, policy: Policy) -> State:
+def read_state(connection: Connection, policy: Policy, now: float | None = None) -> State:
     """Read everything that decides what a run has to do."""
     marks = {kind.name: read_mark(connection, kind.name) for kind in OBJECTS}
     unfinished = [name for name, mark in marks.items() if mark and mark.state != "finished"]
@@ -192,7 +192,7 @@ def read_state(connection: Connection, policy: Policy) -> State:
         lost_before=int(lost_before) if lost_before else None,
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
         refused=frozenset(name for name, _ in read_not_granted(connection)),
-        budget=read_budget(connection, policy),
+        budget=read_budget(connection, policy, now),
         forgotten=frozenset(id_ for (id_,) in connection.execute(_SQL["forgotten"]).fetchall()),
     )
 

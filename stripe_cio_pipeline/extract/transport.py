@@ -7,6 +7,7 @@ parsed by orjson: the SDK's objects cost 16 ms for a page of 100 customers, its 
 Answers are judged by HTTP status and header, never by the error body's `type`: for a 429 it is `invalid_request_error`.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ from stripe_cio_pipeline.errors import (
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS, PINNED_VERSION
 from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub, withhold
-from stripe_cio_pipeline.extract.wire import RawHeaders, WireClient
+from stripe_cio_pipeline.extract.wire import RawHeaders, TooLargeError, WireClient
 from stripe_cio_pipeline.waiting import within
 
 
@@ -61,8 +62,8 @@ class Refusal:
 
     @property
     def missing(self) -> bool:
-        """Whether the object that was asked for does not exist."""
-        return self.status == 404 or self.code == "resource_missing"
+        """Whether Stripe says that the object that was asked for does not exist."""
+        return self.code == "resource_missing"
 
 
 def classify(status: int, headers: Mapping[str, str]) -> Outcome:
@@ -88,6 +89,7 @@ def classify(status: int, headers: Mapping[str, str]) -> Outcome:
 #: The longest that one request may take; `certainty.READ_MARGIN_SECONDS` is derived from it.
 REQUEST_SECONDS = 30.0
 
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _ACCOUNT = re.compile(r"\bacct_\w+")
 _PERMISSION = re.compile(r"'((?:rak_)?\w+_read)'")
 
@@ -127,8 +129,8 @@ class _TransientError(Exception):
         self.what = what
 
 
-class _TruncatedError(_TransientError):
-    """A 200 whose body is cut or is not what was asked for."""
+class _UnreadableError(_TransientError):
+    """A 200 whose body is cut, too large, or not what was asked for."""
 
 
 class Transport:
@@ -215,7 +217,7 @@ class Transport:
                 with attempt:
                     try:
                         return await self._once(path, endpoint, asked, wants_list=wants_list)
-                    except _TruncatedError:
+                    except _UnreadableError:
                         if wants_list and attempt.num >= 2:
                             asked["limit"] = max(10, int(asked["limit"]) // 2)
                         raise
@@ -241,6 +243,8 @@ class Transport:
             raise _TransientError(f"no answer within {REQUEST_SECONDS:.0f} s") from None
         except stripe.APIConnectionError as broken:
             cause = broken.__cause__
+            if isinstance(cause, TooLargeError):
+                raise _UnreadableError(str(cause)) from None
             raise _TransientError(f"the connection failed with {type(cause or broken).__name__}") from None
         except stripe.StripeError as refused:
             return self._judge(refused, endpoint, asked_at)
@@ -250,14 +254,14 @@ class Transport:
         return self._parse(raw, headers, asked_at, wants_list=wants_list)
 
     def _parse(self, raw: bytes, headers: Mapping[str, str], asked_at: int, *, wants_list: bool) -> Answer:
-        try:
-            body = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise _TruncatedError("an answer whose JSON ends early") from None
-        if not isinstance(body, dict) or not _has_ids(body.get("data") if wants_list else [body]):
-            raise _TruncatedError("an answer that is not what was asked for")
+        body = _read_json(raw)
+        if not isinstance(body, dict) or not (_is_page(body) if wants_list else _has_ids([body])):
+            raise _UnreadableError("an answer that is not what was asked for")
         if may_hold_secrets(raw):
-            scrub(body)
+            try:
+                scrub(body)
+            except RecursionError:
+                raise _UnreadableError("an answer that is nested too deep") from None
         if self._forgotten:
             withhold(body, self._forgotten)
         date = _date_of(headers)
@@ -281,6 +285,9 @@ class Transport:
         text = str(refused.user_message or "")
         account = _ACCOUNT.search(text)
         self.named_account = account.group() if account else self.named_account
+        if status < 500 and status != 429 and not _is_stripes(refused):
+            # A proxy's page, a captive portal, a redirect: it says nothing about the account or the object.
+            raise _TransientError(f"status {status} with an answer that is not Stripe's") from None
         match classify(status, headers):
             case Outcome.GOOD | Outcome.AGAIN:
                 raise _TransientError(f"status {status}") from None
@@ -311,6 +318,36 @@ def wrong_request(refusal: Refusal, endpoint: str) -> StripeRequestError:
         f"Stripe refuses GET {endpoint} ({refusal.status}, {detail}).",
         "This release asks for something that this account does not know; look for a newer release, or report it.",
     )
+
+
+def _read_json(raw: bytes) -> Any:
+    """Parse a body. Raises _UnreadableError that says what it is."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        pass
+    if raw.lstrip()[:1] not in (b"{", b"["):
+        raise _UnreadableError("an answer that is not JSON")
+    try:
+        # Half of a surrogate pair may stand in JSON as an escape, and is no character that could be stored.
+        text = _HALF_PAIR.sub("\ufffd", json.dumps(json.loads(raw), ensure_ascii=False))
+        return orjson.loads(text)
+    except RecursionError:
+        raise _UnreadableError("an answer that is nested too deep") from None
+    except ValueError:
+        raise _UnreadableError("an answer whose JSON ends early") from None
+
+
+def _is_stripes(refused: stripe.StripeError) -> bool:
+    """Whether a refusal is Stripe's own: it has the form of an error object."""
+    body = refused.json_body
+    return isinstance(body, Mapping) and isinstance(body.get("error"), Mapping)
+
+
+def _is_page(body: Mapping[str, Any]) -> bool:
+    """Whether a body is a page of a list: one that goes on has rows, or there would be no next page."""
+    rows, has_more = body.get("data"), body.get("has_more")
+    return isinstance(has_more, bool) and _has_ids(rows) and bool(rows or not has_more)
 
 
 def _has_ids(rows: Any) -> bool:

@@ -18,6 +18,14 @@ import stripe
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 
 
+#: A page of a hundred objects of half a megabyte each. What is larger is no answer of Stripe's.
+MOST_BYTES = 64_000_000
+
+
+class TooLargeError(Exception):
+    """A body that nobody asked for."""
+
+
 class RawHeaders(httpx.Headers):
     """A good answer's headers, with its raw body along."""
 
@@ -46,7 +54,7 @@ class WireClient(stripe.HTTPXClient):
         request = httpx.Request(method, address, headers={**_HEADERS, **headers}, extensions=self._extensions)
         try:
             response = await connection.handle_async_request(request)
-            body = await response.aread()
+            body = await _read(response)
         except Exception as broken:
             await connection.aclose()
             raise stripe.APIConnectionError("The connection to Stripe failed.") from broken  # type: ignore[no-untyped-call]
@@ -75,6 +83,18 @@ class WireClient(stripe.HTTPXClient):
             proxy=proxy_for(address),
             limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
         )
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """Read a body to its end, but not for ever: what a few bytes unpack to may be more than there is memory."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise TooLargeError(f"an answer of more than {MOST_BYTES // 1_000_000} MB")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def proxy_for(address: httpx.URL) -> str | None:

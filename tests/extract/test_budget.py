@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -155,6 +156,19 @@ def test_pause_stops_before_the_request_that_is_too_much_and_keeps_what_was_read
     stage.policy = fast_policy()
     stage.extract()
     stage.assert_in_step()
+
+
+def test_who_was_paused_goes_on_when_the_days_have_passed(stage: Stage) -> None:
+    """While it is paused nothing is asked, so that no day is counted: this machine's clock tells that they passed."""
+    stage.policy = fast_policy(monthly_reads=12, on_budget="pause")
+    with pytest.raises(ReadBudgetSpent):
+        stage.extract()
+    for days in (1, 29):
+        with pytest.raises(ReadBudgetSpent):
+            stage.extract(now=lambda days=days: time.time() + days * 86_400)
+    assert stage.requests() == 12
+    stage.extract(now=lambda: time.time() + 31 * 86_400, raise_failures=False)
+    assert stage.requests() > 12
 
 
 def test_answers_that_other_requests_complete_leave_their_place_to_new_requests() -> None:

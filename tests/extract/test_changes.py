@@ -232,6 +232,18 @@ def test_a_preview_of_an_invoice_is_an_event_and_never_a_row(read: Stage, previe
     assert read.rows("select customer_id from stripe.events where id = 'evt_preview'") == [(invoice["customer"],)]
 
 
+def test_what_is_not_known_of_an_event_is_told_once(read: Stage) -> None:
+    read.stripe.switches.late_events_share = 0.0
+    read.sandbox.clock.advance(seconds=5)
+    read.stripe.update_customer(next(iter(read.stripe.objects("customer"))), name="From the future")
+    _rewrite_last_event(read, {"api_version": "2027-04-01.fern"})
+    assert any("fern" in warning for warning in read.extract().warnings)
+    for _ in range(2):
+        assert read.extract().warnings == ()
+    with read.warehouse.reading() as connection:
+        assert [finding.payloads for finding in shape_findings(connection) if finding.alarming] == [1]
+
+
 def test_a_field_that_is_missing_from_a_payload_overwrites_nothing(read: Stage) -> None:
     read.stripe.switches.late_events_share = 0.0
     changed, payload = next((i, p) for i, p in read.stored("customers").items() if p["email"])

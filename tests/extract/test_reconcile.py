@@ -83,6 +83,33 @@ def test_what_changed_since_the_last_poll_is_lag_and_no_loss(read: Stage) -> Non
     assert report.clean
 
 
+def test_a_row_that_was_tampered_with_is_loss_whatever_events_its_object_had(read: Stage) -> None:
+    victim = next(iter(read.stripe.objects("customer")))
+    read.stripe.update_customer(victim, name="Changed minutes ago")
+    read.settle()
+    read.extract()
+    with read.warehouse.transaction() as connection:
+        connection.execute(
+            """update stripe.customers set payload = json_merge_patch(payload, '{"name": "Tampered"}') where id = ?""",
+            [victim],
+        )
+    report = read.reconcile()
+    assert (of(report, "customers").changed, of(report, "customers").explained) == (1, 0)
+    assert not report.clean
+
+
+def test_objects_that_vanished_without_a_word_are_loss_though_events_spoke_of_them_before(read: Stage) -> None:
+    gone = list(read.stripe.objects("customer"))[:2]
+    for customer in gone:
+        read.stripe.update_customer(customer, name="Changed minutes ago")
+    read.settle()
+    read.extract()
+    read.stripe.load([{"id": customer, "object": "customer", "deleted": True} for customer in gone])
+    report = read.reconcile()
+    assert (of(report, "customers").vanished, of(report, "customers").explained) == (2, 0)
+    assert not report.clean
+
+
 def test_a_deletion_that_no_event_told_is_found_and_confirmed(read: Stage) -> None:
     gone = next(iter(read.stripe.objects("customer")))
     read.stripe.load([{"id": gone, "object": "customer", "deleted": True}])

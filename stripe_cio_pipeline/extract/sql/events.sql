@@ -30,6 +30,10 @@ select object, count(distinct id)
 from pipeline.signals
 group by object;
 
+-- name: signalled_objects
+select distinct object, id
+from pipeline.signals;
+
 -- name: signalled_ids
 select distinct id
 from pipeline.signals

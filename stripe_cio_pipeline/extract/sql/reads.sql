@@ -11,4 +11,10 @@ from pipeline.reads
 where day = ? and endpoint = ?;
 
 -- name: forgotten
-select id from pipeline.forgotten
+select id from pipeline.forgotten;
+
+-- name: time_told
+-- What Stripe's clock showed when the watermark moved, and this machine's clock then.
+select cast(value as bigint), epoch(moved_at)
+from pipeline.cursors
+where name = 'events.watermark';
