@@ -49,6 +49,8 @@ class Reports:
             f"{failure.object} could not be read. {failure.what} {failure.advice}".strip()
             for failure in (self.extract.failures if self.extract else ())
         ]
+        if self.extract is not None:
+            found += [f"{unread.what} {unread.advice}" for unread in self.extract.unread]
         if self.delivery is not None and self.delivery.due:
             found.append(
                 f"{self.delivery.due:,} items are still due. {self.delivery.problem or ''} Run stripe-cio sync again."
@@ -69,6 +71,7 @@ class Reports:
                 "by_object": {each.name: each for each in extract.objects} if extract else {},
                 "warnings": extract.warnings if extract else (),
                 "failures": extract.failures if extract else (),
+                "unread": extract.unread if extract else (),
             },
             "model": {
                 "people": self.model.people if self.model else 0,

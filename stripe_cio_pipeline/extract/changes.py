@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
+from stripe_cio_pipeline.errors import StripeError, StripeRequestError, StripeUnavailable
 from stripe_cio_pipeline.extract.answers import Arrival, row_of_object, store
 from stripe_cio_pipeline.extract.deciding import Decision, Signal, Step, Stored, decide
 from stripe_cio_pipeline.extract.objects import StripeObject, at_path
 from stripe_cio_pipeline.extract.payloads import graft
+from stripe_cio_pipeline.extract.reports import ObjectFailure
 from stripe_cio_pipeline.extract.rows import (
     Row,
     check_mode,
@@ -33,6 +35,8 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
 #: Objects whose events are decided on together: enough for one scan of the table, few enough to hold their payloads.
 BATCH_OBJECTS = 1_000
+#: When so many reads by id have failed one after the other, it is not the objects.
+MOST_UNREAD_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +70,52 @@ class ReadingBook(Book[tuple[Reading, Arrival]]):
 
 
 async def follow_signals(session: Session, kind: StripeObject) -> None:
-    """Settle every signal of one object type. What fails stays for the next run. Raises what Stripe refuses."""
+    """Settle every signal of one object type. What fails stays for the next run. Raises what Stripe refuses.
+
+    An object that cannot be read leaves the others alone: it is noted in the session, and stays signalled.
+    """
+    unread: dict[str, StripeError] = {}
     while True:
-        readings = await session.writer.alone(partial(_settle_without_reading, session, kind))
+        readings = await session.writer.alone(partial(_settle_without_reading, session, kind, list(unread)))
         if readings is None:
-            return
-        await read_again(session, kind, readings, ReadingBook(session, kind))
+            break
+        unread |= await read_again(session, kind, readings, ReadingBook(session, kind))
+    for object_id, error in unread.items():
+        what = f"{object_id} of {kind.name} is not up to date. {error.what}"
+        advice = "It stays as it was, and the next sync reads it again."
+        session.unread.append(ObjectFailure(kind.name, type(error).__name__, what, advice))
+        session.warnings.append(f"{what} {advice}")
 
 
-async def read_again(session: Session, kind: StripeObject, readings: Sequence[Reading], book: ReadingBook) -> None:
-    """Read objects by id, several at once. After a failure those under way are kept, and then it is raised."""
+async def read_again(
+    session: Session, kind: StripeObject, readings: Sequence[Reading], book: ReadingBook
+) -> dict[str, StripeError]:
+    """Read objects by id, several at once. Gives those that could not be read, each with its error.
+
+    Where that is so of several in a row it is no matter of one object: those under way are kept, and it is raised. So
+    is what concerns the key or the budget.
+    """
+    unread: dict[str, StripeError] = {}
     if not readings:
-        return
+        return unread
     session.writer.open_book(book)
     budget = session.transport.budget
     waiting = list(reversed(readings))
+    in_a_row = 0
 
     async def read(reading: Reading) -> None:
+        nonlocal in_a_row
         async with budget.place() as place:
-            book.gather([(reading, await _read_one(session, kind, reading))])
+            try:
+                arrival = await _read_one(session, kind, reading)
+            except (StripeUnavailable, StripeRequestError) as error:
+                unread[reading.id] = error
+                in_a_row += 1
+                if in_a_row >= MOST_UNREAD_IN_A_ROW:
+                    raise
+                return
+            in_a_row = 0
+            book.gather([(reading, arrival)])
             place.keep()
         session.writer.arrived()
         session.note("changes", kind.name, rows=len(readings) - len(waiting), requests=len(readings))
@@ -98,6 +129,7 @@ async def read_again(session: Session, kind: StripeObject, readings: Sequence[Re
         # Whoever looks at the signals next must find these settled.
         await session.writer.commit_now()
         session.writer.close_book(book)
+    return unread
 
 
 async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> Arrival:
@@ -115,13 +147,15 @@ async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> A
     return arrival
 
 
-def _settle_without_reading(session: Session, kind: StripeObject) -> list[Reading] | None:
+def _settle_without_reading(session: Session, kind: StripeObject, unread: list[str]) -> list[Reading] | None:
     """Decide on a batch of signalled objects, write what needs no request, and name those that do.
 
-    None where no signals are left. Runs in a thread: it holds the warehouse, and asks nobody.
+    None where no signals are left but those of `unread`. Runs in a thread: it holds the warehouse, and asks nobody.
     """
     with session.warehouse.connect() as connection:
-        ids = [row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, BATCH_OBJECTS]).fetchall()]
+        ids = [
+            row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, unread, BATCH_OBJECTS]).fetchall()
+        ]
         if not ids:
             return None
         signals = _signals_of(connection, kind, ids)

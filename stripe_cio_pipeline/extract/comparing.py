@@ -80,7 +80,9 @@ async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_
     vanished, overtaken = await alone(partial(_to_confirm, session, kind, began, tampered))
     confirming = ConfirmingBook(session, kind, tampered=tampered, dry_run=dry_run)
     readings = [Reading(object_id, None) for object_id in (*vanished, *overtaken)]
-    await read_again(session, kind, readings, confirming)
+    unread = await read_again(session, kind, readings, confirming)
+    for error in unread.values():
+        raise error
     gone = frozenset(confirming.gone).intersection(vanished)
     return _Listed(began, before, tuple(vanished), gone, tampered, book.repaired)
 

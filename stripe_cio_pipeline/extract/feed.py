@@ -189,9 +189,9 @@ class FeedBook(ListBook[ReadEvent]):
 class ChangesBook(FeedBook):
     """Gathers events since the watermark: each new one leaves signals, and the last page a new watermark."""
 
-    def __init__(self, session: Session, floor: int) -> None:
+    def __init__(self, session: Session, floor: int, read_until: int) -> None:
         super().__init__(session, Slice(created_from=floor))
-        self._floor = floor
+        self._read_until = read_until
         #: The watermark that this walk leaves: the `Date` of its first answer.
         self._leaves: int | None = None
 
@@ -203,7 +203,7 @@ class ChangesBook(FeedBook):
 
     def entry(self, items: list[ReadEvent]) -> Entry:
         """Write events, signals, and where the next walk begins."""
-        finished, floor, leaves = self.plan.finished, self._floor, self._leaves
+        finished, read_until, leaves = self.plan.finished, self._read_until, self._leaves
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
@@ -215,16 +215,19 @@ class ChangesBook(FeedBook):
                     session.shapes.note(name, "event", event.row.api_version, verdict, missing)
             session.shapes.save(connection, session.run_id)
             if finished and leaves is not None:
-                if is_gap(floor, leaves):
+                if is_gap(read_until, leaves):
                     write_cursor(connection, LOST_BEFORE, str(remembered_from(leaves)), session.run_id)
                 write_cursor(connection, WATERMARK, str(leaves), session.run_id)
 
         return write
 
 
-async def read_changes(session: Session, floor: int) -> ChangesBook:
-    """Read the events since `floor` (unix seconds), and leave signals and the watermark."""
-    book = ChangesBook(session, floor)
+async def read_changes(session: Session, floor: int, read_until: int) -> ChangesBook:
+    """Read the events since `floor` (unix seconds), and leave signals and the watermark.
+
+    All before `read_until` were read: where Stripe does not remember what came then, there is a gap.
+    """
+    book = ChangesBook(session, floor, read_until)
     session.writer.open_book(book)
     await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
     # The signals must be in the warehouse before anybody follows them.

@@ -96,7 +96,7 @@ async def _peek(
     now: Callable[[], float],
     patience: Patience | None,
 ) -> Peek:
-    floor = (state.watermark or 0) - policy.stripe.overlap_seconds
+    floor = state.floor(policy.stripe.overlap_seconds)
     async with open_session(warehouse, settings, policy, run_id="peek", now=now, patience=patience, state=state) as (
         session,
         _,
@@ -115,7 +115,7 @@ async def _peek(
         reasons.append(f"{unknown}{'+' if answer.body.get('has_more') else ''} new events")
     if state.waiting:
         reasons.append("changes that an earlier run left")
-    if is_gap(floor, stripe_now):
+    if is_gap((state.watermark or 0) - policy.stripe.overlap_seconds, stripe_now):
         reasons.append("a gap in the events longer than 30 days")
     if outdated := [kind.name for kind in OBJECTS if state.outdated(kind.name)]:
         reasons.append(f"{', '.join(outdated)} must be listed again after such a gap")

@@ -58,7 +58,8 @@ class ExtractReport:
     """What one extraction did.
 
     `watermark` is the moment in Stripe's clock up to which events were read; `lag_seconds` is the time between the
-    newest event and this reading, by Stripe's clock, None where there was none.
+    newest event and this reading, by Stripe's clock, None where there was none. `unread` are single objects that could
+    not be read: they stay as they were, and the others of their type are up to date.
     """
 
     objects: tuple[ObjectReport, ...]
@@ -71,6 +72,7 @@ class ExtractReport:
     healed_gap: bool
     warnings: tuple[str, ...]
     failures: tuple[ObjectFailure, ...] = ()
+    unread: tuple[ObjectFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ def fetch_older_events(
             warehouse, settings, policy, run_id=run_id, progress=progress, now=now, patience=patience
         ) as (session, state):
             # What comes after is the sync's. An event that was stored here would be taken for followed there.
-            until = (state.watermark or 0) - policy.stripe.overlap_seconds
+            until = state.floor(policy.stripe.overlap_seconds) if state.watermark is not None else 0
             if since >= until:
                 return OlderEvents(0, session.meter.requests, False)
             book = FeedBook(session, Slice(int(since), until))
@@ -181,7 +181,7 @@ async def bring_up_to_date(session: Session, state: State, selected: tuple[Strip
     watermark = await _hold_watermark(session, state)
     _tell_cost(session, state, selected)
     await each(session, selected, lambda kind: _history(session, state, kind))
-    feed = await _events(session, watermark)
+    feed = await _events(session, state, watermark)
     for kind in selected:
         if kind.name in session.refused:
             # What the key may not read cannot be brought up to date; once it may, all of it is listed anew.
@@ -237,10 +237,12 @@ def _note_access(session: Session, kind: StripeObject, *, granted: bool) -> None
             note_refused(connection, kind, session.run_id)
 
 
-async def _events(session: Session, watermark: int) -> ChangesBook | None:
+async def _events(session: Session, state: State, watermark: int) -> ChangesBook | None:
     """Read the feed from the watermark on, less the overlap."""
+    overlap = session.policy.stripe.overlap_seconds
+    floor = watermark - overlap if state.watermark is None else state.floor(overlap)
     try:
-        return await read_changes(session, watermark - session.policy.stripe.overlap_seconds)
+        return await read_changes(session, floor, watermark - overlap)
     except PipelineError as error:
         if isinstance(error, FATAL):
             raise
@@ -349,4 +351,5 @@ def _report(
         healed_gap=healed,
         warnings=tuple(warnings),
         failures=tuple(failure for failure, _ in session.failures),
+        unread=tuple(session.unread),
     )

@@ -65,6 +65,8 @@ class Session:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failures: list[tuple[ObjectFailure, BaseException]] = field(default_factory=list)
+    #: Single objects that could not be read, of types that could.
+    unread: list[ObjectFailure] = field(default_factory=list)
     #: Object types that the key may not read and that are not needed.
     refused: set[str] = field(default_factory=set)
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)

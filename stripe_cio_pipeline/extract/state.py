@@ -148,6 +148,8 @@ class State:
     marks: dict[str, HistoryMark]
     slices: dict[str, tuple[Slice, ...]]
     watermark: int | None
+    #: `created` of the newest event that is stored, or the first binding where none came since.
+    newest_event: int | None
     lost_before: int | None
     waiting: dict[str, int]
     #: Object types that the key could not read at the last try.
@@ -155,6 +157,15 @@ class State:
     budget: ReadBudget
     #: Ids of Stripe objects of people who were forgotten.
     forgotten: frozenset[str] = frozenset()
+
+    def floor(self, overlap: int) -> int:
+        """Give the moment from which the feed is read on, `overlap` seconds before what is known.
+
+        The watermark is what Stripe's clock showed in one answer, and a clock that was ahead must not hide an event. So
+        it is never later than the newest event that is stored: what is created after that one is still to be read.
+        """
+        watermark = self.watermark or 0
+        return min(watermark, self.newest_event or watermark) - overlap
 
     def unfinished(self, name: str) -> bool:
         """Whether an object type's history is still to be listed."""
@@ -183,12 +194,15 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
     """Read everything that decides what a run has to do."""
     marks = {kind.name: read_mark(connection, kind.name) for kind in OBJECTS}
     unfinished = [name for name, mark in marks.items() if mark and mark.state != "finished"]
+    since = read_cursor(connection, EVENTS_SINCE)
+    [(newest_event,)] = connection.execute(_SQL["newest_event"]).fetchall()
     watermark, lost_before = read_cursor(connection, WATERMARK), read_cursor(connection, LOST_BEFORE)
     return State(
         bindings=read_bindings(connection),
         marks={name: mark for name, mark in marks.items() if mark is not None},
         slices={name: load_slices(connection, name) for name in unfinished},
         watermark=int(watermark) if watermark else None,
+        newest_event=int(since) if newest_event is None and since else newest_event,
         lost_before=int(lost_before) if lost_before else None,
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
         refused=frozenset(name for name, _ in read_not_granted(connection)),

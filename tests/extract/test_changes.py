@@ -3,8 +3,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from stripe_cio_pipeline.extract import shape_findings
-from stripe_cio_pipeline.sandbox import StripeSwitches
+from stripe_cio_pipeline.extract import Patience, shape_findings, transport
+from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from tests.extract.stage import Stage, of
 
 
@@ -105,6 +105,56 @@ def test_a_burst_costs_its_pages_and_one_read_for_each_object(read: Stage) -> No
     assert read.requests() - before <= 12 * 1.75 + 10
     assert of(report, "customers").requests == 10
     read.assert_in_step()
+
+
+def test_one_object_that_cannot_be_read_leaves_the_others_alone(read: Stage) -> None:
+    bad, *others = list(read.stripe.objects("customer"))[:20]
+    for name in ("One of two", "in a second"):
+        for customer in (bad, *others):
+            read.stripe.update_customer(customer, name=name)
+    read.settle()
+    read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{bad}")
+    for _ in range(2):
+        report = read.extract(patience=Patience(attempts=2, wait_initial=0.001, wait_max=0.01))
+        assert report.failures == ()
+        [unread] = report.unread
+        assert bad in unread.what
+        assert {read.stored("customers")[customer]["name"] for customer in others} == {"in a second"}
+        assert read.rows("select distinct id from pipeline.signals") == [(bad,)]
+    read.stripe.faults.clear()
+    assert read.extract().unread == ()
+    read.assert_in_step()
+
+
+def test_where_no_object_can_be_read_the_type_fails_and_not_every_one_is_tried(read: Stage) -> None:
+    customers = list(read.stripe.objects("customer"))
+    for name in ("One of two", "in a second"):
+        for customer in customers:
+            read.stripe.update_customer(customer, name=name)
+    read.settle()
+    read.stripe.faults.rate(1.0, Fault.error(500), path="/v1/customers/")
+    report = read.extract(patience=Patience(attempts=1), raise_failures=False)
+    assert [failure.object for failure in report.failures] == ["customers"]
+    assert of(report, "customers").requests < len(customers)
+    read.stripe.faults.clear()
+    read.extract()
+    read.assert_in_step()
+
+
+def test_a_clock_of_stripes_that_was_ahead_once_hides_no_change(read: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Date of one answer to a look for events lies a day ahead, and polls are hourly."""
+    read.pass_time(hours=1)
+    # Each answer's date is looked at twice.
+    date_of, ahead = transport._date_of, iter([86_400, 86_400])
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "_date_of", lambda headers: (date_of(headers) or 0) + next(ahead, 0))
+        read.extract()
+    read.pass_time(minutes=30)
+    changed = next(iter(read.stripe.objects("customer")))
+    read.stripe.update_customer(changed, name="Changed between two polls")
+    read.pass_time(minutes=30)
+    read.extract()
+    assert read.stored("customers")[changed]["name"] == "Changed between two polls"
 
 
 def test_events_that_appear_late_are_not_lost(tmp_path: Path) -> None:

@@ -5,6 +5,10 @@ select id
 from stripe.events
 where id in (select id from arrivals);
 
+-- name: newest_event
+select max(created)
+from stripe.events;
+
 -- name: has_event
 select count(*)
 from stripe.events
@@ -37,7 +41,7 @@ from pipeline.signals;
 -- name: signalled_ids
 select distinct id
 from pipeline.signals
-where object = ?
+where object = ? and id not in (select unnest(?::varchar[]))
 order by id
 limit ?;
 
