@@ -22,6 +22,8 @@ def erase_objects(connection: Connection, person_id: str, customers: Sequence[st
     seq = next_seq(connection)
     who = {"customers": list(customers)}
     ids = [id_ for (id_,) in connection.execute(_SQL["objects_of_person"], who).fetchall()]
+    as_guest = {"events": [id_ for (id_,) in connection.execute(_SQL["guest_events_of_person"], who).fetchall()]}
+    ids += [id_ for (id_,) in connection.execute(_SQL["guest_objects_of_person"], as_guest).fetchall()]
     for kind in OBJECTS:
         found = connection.execute(
             _SQL["payloads_of_person"].replace("{table}", kind.name), {**who, "ids": ids}
@@ -32,12 +34,13 @@ def erase_objects(connection: Connection, person_id: str, customers: Sequence[st
                 _SQL["empty_payload"].replace("{table}", kind.name),
                 {"id": id_, "payload": text, "hash": digest, "seq": seq},
             )
-    for id_, payload in connection.execute(_SQL["events_of_person"], {**who, "ids": ids}).fetchall():
+    for id_, payload in connection.execute(_SQL["events_of_person"], {**who, **as_guest, "ids": ids}).fetchall():
         text, digest = emptied(orjson.loads(payload))
         connection.execute(_SQL["empty_event"], {"id": id_, "payload": text, "hash": digest})
     connection.execute(_SQL["note_forgotten"], {"person_id": person_id, "ids": ids})
     connection.execute(_SQL["suppress_customers"], {**who, "run_id": run_id, "seq": seq})
     _each(connection, "erase_said", customers)
+    _each(connection, "erase_guests", customers)
 
 
 def erase_model(connection: Connection, customers: Sequence[str]) -> None:

@@ -46,11 +46,15 @@ def traces() -> list[str]:
 
 @pytest.fixture
 def lived(cli, sandbox: Sandbox, policy_file: None) -> str:
-    """A customer with a past: a subscription, payments, one that failed, events that were forwarded, a changed name."""
+    """A customer with a past: a guest first, a subscription, payments, one that failed, events, a changed name."""
     from stripe_cio_pipeline.orchestration.development import prepare_home
     from stripe_cio_pipeline.settings import load_settings
 
+    Path("stripe_cio.yaml").write_text(Path("stripe_cio.yaml").read_text() + "\nevents: {guests: email}\n")
     assert cli("sync").exit_code == 0
+    sandbox.stripe.refund(sandbox.stripe.create_charge(amount=700, email=TOLD["email"])["id"])
+    sandbox.clock.advance(minutes=2)
+    assert cli("sync", "--json").json["plan"]["by_reason"] == {"event_of_sought_guest": 1}
     customer = sandbox.stripe.create_customer(**TOLD)["id"]
     sandbox.stripe.attach_card(customer)
     subscription = sandbox.stripe.create_subscription(customer)

@@ -11,6 +11,24 @@ select id from charges
 union
 select id from stripe.disputes where payload ->> 'charge' in (select id from charges)
 
+-- name: guest_events_of_person
+-- What they did as guests, before they were customers or beside it: told by their email alone.
+select event_id
+from model.events
+where guest_email in (select email_key from model.members where list_contains($customers, customer_id))
+
+-- name: guest_objects_of_person
+select object_id
+from stripe.events
+where list_contains($events, id) and object_id is not null
+
+-- name: erase_guests
+delete from customerio.guests
+where email_key in (select email_key from model.members where list_contains($customers, customer_id));
+update model.events
+set data = '{}', guest_email = null
+where guest_email in (select email_key from model.members where list_contains($customers, customer_id))
+
 -- name: payloads_of_person
 select id, payload::varchar
 from stripe.{table}
@@ -19,7 +37,9 @@ where payload is not null and (list_contains($customers, customer_id) or list_co
 -- name: events_of_person
 select id, payload::varchar
 from stripe.events
-where payload is not null and (list_contains($customers, customer_id) or list_contains($ids, object_id))
+where payload is not null and (
+    list_contains($customers, customer_id) or list_contains($ids, object_id) or list_contains($events, id)
+)
 
 -- name: empty_payload
 update stripe.{table}

@@ -18,8 +18,8 @@ where created < $before
 
 -- name: empty_old_data
 update model.events
-set data = '{}'
-where created < $before and data::varchar <> '{}' and event_id in (select event_id from customerio.events)
+set data = '{}', guest_email = null
+where created < $before and (data::varchar <> '{}' or guest_email is not null) and event_id in (select event_id from customerio.events)
 
 -- name: old_events
 -- Nobody forwards them, and Stripe gives none again after 30 days. Those that wait for their person stay, and those whose

@@ -48,9 +48,10 @@ select event_id, name, created, 'skipped', fate, $run_id
 from skipped_guests
 
 -- name: seek_guests
--- Delivery looks for these.
+-- Delivery looks for these. What is not believed any more is not kept.
 delete from customerio.guests
-where email_key in (select guest_email from guests where fate = 'event_of_sought_guest');
+where email_key in (select guest_email from guests where fate = 'event_of_sought_guest')
+    or looked_at <= (select now from terms) - interval 7 days;
 
 insert into customerio.guests (email_key)
 select distinct guest_email
