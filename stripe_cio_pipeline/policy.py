@@ -42,6 +42,12 @@ class Identity(Section):
     settle_seconds: int = Field(
         30, ge=0, description="wait between an accepted link and anything addressed by the new id"
     )
+    missing_after_hours: float = Field(
+        6,
+        gt=0,
+        description="hours between two looks that do not find a person, before that is believed: answers may be "
+        "partial, and after an incident Customer.io applies hours late",
+    )
     merge: bool = Field(False, description="may two people in Customer.io be merged (irreversible there)")
     on_delete: Literal["keep", "delete", "suppress"] = Field(
         "keep", description="what happens to the person of a customer deleted in Stripe"
@@ -112,6 +118,9 @@ class Guard(Section):
     )
     max_changed_people: int | None = Field(None, ge=0, description="number of people that one plan may change")
     max_deleted_people: int = Field(100, ge=0, description="number of people that one plan may delete")
+    max_missing_share: float = Field(
+        0.05, ge=0, le=1, description="share of the people whom verification may find removed at once (more than ten)"
+    )
     max_reassigned_ids: int = Field(
         100, ge=0, description="number of people that one plan may give another id than they have"
     )

@@ -9,7 +9,7 @@ import typer
 
 from stripe_cio_pipeline.cli.reports import ProgressBars, show, show_plan, show_rows
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
-from stripe_cio_pipeline.deliver import deliver
+from stripe_cio_pipeline.deliver import deliver, look_at_links
 from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.extract import OlderEvents, fetch_older_events
 from stripe_cio_pipeline.model import build
@@ -64,7 +64,9 @@ def backfill_events(
 def _forward(session: Session, fetched: OlderEvents, *, since: datetime, send: bool, limit: int, run_id: str) -> None:
     output, moment = session.output, _moment(since)
     build(session.warehouse, session.policy, run_id=run_id)
-    found = preview(session.warehouse, session.policy, limit=None, events_since=moment)
+    look_at_links(session.warehouse, session.settings, session.policy, run_id=run_id)
+    seen = session.settings.customerio_app_api_key is not None
+    found = preview(session.warehouse, session.policy, limit=None, events_since=moment, links_are_seen=seen)
     events = [row for row in found.rows if row.action == "event"]
     with session.warehouse.reading() as connection:
         ids = [row.event_id for row in events]
@@ -91,7 +93,7 @@ def _forward(session: Session, fetched: OlderEvents, *, since: datetime, send: b
         output.say("Nothing was sent. Send them, and everything else that is due: the same command with --send.")
         output.result(summary)
         return
-    made = make_plan(session.warehouse, session.policy, run_id=run_id, events_since=moment)
+    made = make_plan(session.warehouse, session.policy, run_id=run_id, events_since=moment, links_are_seen=seen)
     with ProgressBars(output) as bars:
         bars.begin("Sending to Customer.io")
         report = deliver(

@@ -119,23 +119,28 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
         return
     output.table(
         f"Read back from Customer.io: {many(report.requests, 'request')}, {duration(report.seconds)}",
-        ("compared", "as accepted", "drifted", "removed there", "not linked", "refused changes"),
+        ("compared", "as accepted", "drifted", "not found", "removed there", "not linked", "refused changes"),
         [
             (
                 report.checked,
                 report.matched,
                 report.drifted,
+                report.missed,
                 report.missing,
                 report.not_linked,
                 sum(report.conflicts.values()),
             )
         ],
-        numbers=("compared", "as accepted", "drifted", "removed there", "not linked", "refused changes"),
+        numbers=("compared", "as accepted", "drifted", "not found", "removed there", "not linked", "refused changes"),
     )
     for name, people in report.drifted_attributes.items():
         output.say(f"! {name} drifted for {people:,} people; it is due again", "yellow")
     for finding, examples in report.examples.items():
         output.say(f"! {finding}: {', '.join(examples)} (stripe-cio explain tells more)", "yellow")
+    if report.returned:
+        output.say(f"! {report.returned:,} people were missing and are there again.", "yellow")
+    if report.missed:
+        output.say(f"! {report.missed:,} people were not found. That is believed only if it lasts for hours.", "yellow")
     if report.checked == report.matched:
         output.good("Everybody who was compared is as it was accepted.")
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.progress import Progress, TaskID
 
 from stripe_cio_pipeline.cli.output import Output, attribute, duration, many
-from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport
+from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport, LinksReport
 from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
 from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.plan import REASONS, SKIPPED, Plan, Preview, PreviewRow
@@ -217,6 +217,8 @@ def show(output: Output, report: Any) -> None:
             show_extract(output, report)
         case ModelReport():
             show_model(output, report)
+        case LinksReport(problem=str(problem)):
+            output.say(f"! New links could not be looked at, and wait: {problem}", "yellow")
         case Preview():
             show_plan(output, report.plan)
             show_rows(output, report.rows)

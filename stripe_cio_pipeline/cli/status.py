@@ -26,6 +26,8 @@ class Status:
     seconds_since_look: float | None
     reads: extract.ReadBudget
     people: dict[str, int]
+    not_found: int
+    links_are_seen: bool
     events: dict[str, int]
     rejections: list[dict[str, Any]]
     due: list[dict[str, Any]]
@@ -38,13 +40,18 @@ def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
     """Show cursors, freshness, the ledger, rejected people and the read allocation."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading() as connection:
-        found = read_status(connection, session.policy, now=time.time())
+        found = read_status(
+            connection,
+            session.policy,
+            links_are_seen=session.settings.customerio_app_api_key is not None,
+            now=time.time(),
+        )
     show_status(session.output, found)
     session.output.result(found)
 
 
-def read_status(connection: Connection, policy: Policy, *, now: float) -> Status:
-    """Gather the state. `now` is unix seconds by this machine."""
+def read_status(connection: Connection, policy: Policy, *, links_are_seen: bool, now: float) -> Status:
+    """Gather the state. `links_are_seen`: there is a key to look with. `now` is unix seconds by this machine."""
     cursors = _rows(connection, "status_cursors")
     looked = max((cursor["moved_at"] for cursor in cursors), default=None)
     names = sorted(("events", *(kind.name for kind in extract.OBJECTS)))
@@ -60,6 +67,8 @@ def read_status(connection: Connection, policy: Policy, *, now: float) -> Status
         seconds_since_look=None if looked is None else max(0.0, now - looked.replace(tzinfo=UTC).timestamp()),
         reads=extract.read_budget(connection, policy),
         people={str(row["state"]): int(row["people"]) for row in _rows(connection, "status_people")},
+        not_found=int(_rows(connection, "status_not_found")[0]["people"]),
+        links_are_seen=links_are_seen,
         events={str(row["state"]): int(row["events"]) for row in _rows(connection, "status_events")},
         rejections=_rows(connection, "status_rejections"),
         due=_rows(connection, "status_plan"),
@@ -103,6 +112,18 @@ def show_status(output: Output, found: Status) -> None:
         numbers=("rows", "deleted"),
     )
     output.table("People in Customer.io", ("state", "people"), found.people.items(), numbers=("people",))
+    if found.not_found:
+        output.say(
+            f"! {found.not_found:,} of them were not found when they were last looked for. That is believed only if it "
+            "lasts for identity.missing_after_hours.",
+            "yellow",
+        )
+    if not found.links_are_seen:
+        output.say(
+            "! Without CUSTOMERIO_APP_API_KEY people count as linked once accepted and settled; nobody looks whether "
+            "they are there.",
+            "yellow",
+        )
     output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
     if found.plan is not None and found.plan.guard.stopped:
         output.say("! A guard stopped the plan. Look: stripe-cio plan. Send it: stripe-cio sync --approve.", "yellow")

@@ -133,7 +133,8 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     # The models may have been edited since the last run, and this is how an edit's effect is seen.
     with Turn(session.warehouse, "stripe-cio plan", tell=session.output.say):
         model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
-    found = preview(session.warehouse, session.policy, limit=limit, now=time.time)
+    seen = session.settings.customerio_app_api_key is not None
+    found = preview(session.warehouse, session.policy, limit=limit, now=time.time, links_are_seen=seen)
     output = session.output
     show_model(output, model)
     show_plan(output, found.plan)

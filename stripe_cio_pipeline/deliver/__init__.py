@@ -5,6 +5,7 @@ from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
 from stripe_cio_pipeline.deliver.explain import Explanation, explain
 from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget, forget_removed
+from stripe_cio_pipeline.deliver.links import LinksReport, look_at_links
 from stripe_cio_pipeline.deliver.probe import ProbeFinding, probe
 from stripe_cio_pipeline.deliver.rejections import retry
 from stripe_cio_pipeline.deliver.tidying import TidyReport, tidy
@@ -16,6 +17,7 @@ __all__ = [
     "DeliveryReport",
     "Explanation",
     "ForgetReport",
+    "LinksReport",
     "Patience",
     "ProbeFinding",
     "Situation",
@@ -25,6 +27,7 @@ __all__ = [
     "explain",
     "forget",
     "forget_removed",
+    "look_at_links",
     "probe",
     "raise_alerts",
     "raise_stale_alert",

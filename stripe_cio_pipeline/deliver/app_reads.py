@@ -47,12 +47,13 @@ async def read_people(app: Api, kind: str, names: Sequence[str]) -> list[Profile
     return [_profile(entry.get("customer") or {}) for entry in content.get("customers") or []]
 
 
-async def read_activities(app: Api, kind: str, *, since: int) -> list[Activity]:
-    """Read the log of one type, newest first, back to `since` (unix seconds)."""
+async def read_activities(app: Api, kind: str, *, since: int, deleted: bool = False) -> list[Activity]:
+    """Read the log of one type, newest first, back to `since` (unix seconds); `deleted`: of people who are gone."""
     found: list[Activity] = []
     start: str | None = None
     while True:
         parameters = {"type": kind, "limit": str(_ACTIVITIES_A_CALL)} | ({"start": start} if start else {})
+        parameters |= {"deleted": "true"} if deleted else {}
         content = await _read(app, "GET", ACTIVITIES_PATH, parameters, None, 0)
         lines = [_activity(line) for line in content.get("activities") or []]
         found += [line for line in lines if line.timestamp >= since]

@@ -46,8 +46,12 @@ async def _probe(settings: Settings, patience: Patience, now: Callable[[], float
     except PipelineError as error:
         findings.append(ProbeFinding("Track API", "failed", error.what, error.advice, error.exit_code))
     if settings.customerio_app_api_key is None:
-        advice = "Set CUSTOMERIO_APP_API_KEY to have people read back, and emails changed by Customer.io's internal id."
-        findings.append(ProbeFinding("App API", "skipped", "no key, so nothing is verified", advice))
+        advice = (
+            "Set CUSTOMERIO_APP_API_KEY. Without it nobody looks whether a person was linked: an event for somebody "
+            "whose link Customer.io refused or ignored makes a second person, and emails may be locked."
+        )
+        what = "no key: people count as linked once accepted and settled, and nothing is verified"
+        findings.append(ProbeFinding("App API", "skipped", what, advice))
         return tuple(findings)
     try:
         region = workspace.region if workspace else None

@@ -23,10 +23,10 @@ def record_rejections(connection: Connection, span: Mapping[str, int], *, run_id
 
 
 def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[], float] = time.time) -> int:
-    """Make rejected items and conflicts due again with the next plan; give how many.
+    """Make rejected items, conflicts and links that nobody sees due again with the next plan; give how many.
 
     `people` are person ids (`cus_...`), Customer.io ids, emails or Stripe event ids; none means everybody. The count of
-    attempts goes on.
+    attempts goes on. Who was found missing in Customer.io is made again only if they are named.
     """
     moment = datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
     chosen = {"everybody": not people, "names": sorted(name.strip().lower() for name in people)}
@@ -40,6 +40,13 @@ def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[
             connection.execute(_SQL["delete_refused_links"], chosen)
             connection.execute(_SQL["reopen_conflicts"], {**chosen, "seq": next_seq(connection)})
             count += int(conflicts[0])
+        connection.execute(_SQL["create_sought"], chosen)
+        sought = connection.execute(_SQL["count_sought"]).fetchone()
+        if sought is not None and sought[0]:
+            connection.execute(_SQL["insert_due_sought"], {"now": moment})
+            connection.execute(_SQL["link_anew"])
+            count += int(sought[0])
+        connection.execute(_SQL["drop_sought"])
     return count
 
 

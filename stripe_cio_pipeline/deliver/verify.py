@@ -9,42 +9,40 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import groupby
-from typing import Any
 
-import orjson
 import pyarrow as pa
 from ulid import ULID
 
-from stripe_cio_pipeline.deliver.app_reads import (
-    Activity,
-    Profile,
-    hundreds,
-    read_activities,
-    read_people,
-)
+from stripe_cio_pipeline.deliver.app_reads import Activity, Profile, read_activities
 from stripe_cio_pipeline.deliver.client import Api, Call, Patience, app_api
-from stripe_cio_pipeline.deliver.comparing import drifted, refused_identifiers
+from stripe_cio_pipeline.deliver.comparing import drifted
 from stripe_cio_pipeline.deliver.ledger import record_calls
+from stripe_cio_pipeline.deliver.seeing import (
+    KEPT,
+    OVERLAP,
+    Known,
+    Sight,
+    find,
+    in_utc,
+    keep_sight,
+    mark_conflicts,
+    seen_table,
+)
 from stripe_cio_pipeline.deliver.workspace import REGION_BINDING, read_bindings
-from stripe_cio_pipeline.errors import CustomerioError
+from stripe_cio_pipeline.errors import CustomerioError, GuardStop
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 CURSOR = "customerio.activities"
-#: The log is read again this far back, because lines appear late: seconds.
-_OVERLAP = 600
-#: Activities are kept for thirty days.
-_KEPT = 30 * 86_400
+#: So few people may always be gone at once, however small the account is.
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was accepted: `drift`, `missing`, `not_linked` or a conflict's reason."""
+    """Something that is not as it was accepted: `drift`, `missed`, `missing`, `not_linked` or a conflict's reason."""
 
     person_id: str
     finding: str
@@ -57,14 +55,16 @@ class VerifyReport:
     """What reading back has found. `skipped` says why nothing was read.
 
     `checked` people were compared: `matched` are as accepted, `drifted` are due again, `missing` were removed in
-    Customer.io and are not created again, `not_linked` are linked anew. `settled` links were seen. `examples` are
-    person ids by finding.
+    Customer.io and are not created again, `missed` were not found and are looked for again, `not_linked` are linked
+    anew, `returned` were missing and are there again. `settled` links were seen. `examples` are person ids by finding.
     """
 
     checked: int = 0
     matched: int = 0
     drifted: int = 0
     missing: int = 0
+    missed: int = 0
+    returned: int = 0
     not_linked: int = 0
     settled: int = 0
     conflicts: Mapping[str, int] = field(default_factory=dict)
@@ -74,24 +74,6 @@ class VerifyReport:
     requests: int = 0
     seconds: float = 0.0
     skipped: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    person_id: str
-    state: str
-    id: str | None
-    email: str | None
-    cio_id: str | None
-    attributes: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        return "id" if self.id else "email" if self.email else "cio_id"
-
-    @property
-    def name(self) -> str:
-        return self.id or self.email or self.cio_id or ""
 
 
 def verify(
@@ -108,8 +90,13 @@ def verify(
     """Compare `sample` people, or all whose last change has settled, with Customer.io; mark conflicts and drift.
 
     Who drifted is due again with the next plan, and only with what drifted. A conflict is marked and not sent again
-    blindly. Without CUSTOMERIO_APP_API_KEY nothing is read, and the report says so. Raises CustomerioError where the
-    App API shows nobody at all: its key is then of another workspace.
+    blindly. Who is not found was removed there, if the activity log says so or if they are missed for
+    `identity.missing_after_hours`; a new link that is not found is only late. Without CUSTOMERIO_APP_API_KEY nothing is
+    read, and the report says so.
+
+    Raises CustomerioError where the App API shows nobody at all: its key is then of another workspace. Raises GuardStop
+    where more people are gone than `guard.max_missing_share` lets be believed; all else is kept, and they stay as they
+    are.
     """
     began = time.monotonic()
     if settings.customerio_app_api_key is None:
@@ -119,7 +106,7 @@ def verify(
     calls: list[tuple[str, Call]] = []
     with warehouse.connect() as connection:
         region = read_bindings(connection).get(REGION_BINDING)
-        mark = int(float(read_cursor(connection, CURSOR) or now() - _KEPT))
+        mark = int(float(read_cursor(connection, CURSOR) or now() - KEPT))
     verification = _Verification(warehouse, policy, run_id, now, sample, progress)
     client = app_api(
         settings,
@@ -148,6 +135,8 @@ class _Verification:
     ) -> None:
         self._warehouse = warehouse
         self._settle = policy.identity.settle_seconds
+        self._hours = policy.identity.missing_after_hours
+        self._most_gone = policy.guard.max_missing_share
         self._run_id = run_id
         self._now = now
         self._sample = sample
@@ -156,135 +145,149 @@ class _Verification:
         self._conflicts: Counter[str] = Counter()
         self._attributes: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
+        self._deletions: dict[str, int] = {}
+        self._gone: list[str] = []
 
     async def look(self, client: Api, mark: int) -> None:
         async with client as app:
             began = int(self._now())
-            refused = await read_activities(app, "failed_attribute_change", since=mark - _OVERLAP)
-            skipped = await read_activities(app, "skipped_update", since=mark - _OVERLAP)
+            since = mark - OVERLAP
+            refused = await read_activities(app, "failed_attribute_change", since=since)
+            skipped = await read_activities(app, "skipped_update", since=since)
+            # Of people who are gone some workspaces list nothing unless they are asked for.
+            deleted = await read_activities(app, "profile_delete", since=since)
+            deleted += await read_activities(app, "profile_delete", since=since, deleted=True)
+            self._deletions = {line.cio_id: line.timestamp for line in deleted if line.cio_id}
             self._counts["skipped_updates"] = len(skipped)
-            self._mark_conflicts(refused, skipped, began)
+            self._mark_conflicts(refused, began)
             people = self._choose(skipped)
-            for kind, group in groupby(people, key=lambda one: one.kind):
-                # A few calls' worth at a time, so that what was seen is kept if the rest fails.
-                members = list(group)
-                for start in range(0, len(members), 2_000):
-                    await self._compare(app, kind, members[start : start + 2_000])
+            # A few calls' worth at a time, so that what was seen is kept if the rest fails.
+            for start in range(0, len(people), 2_000):
+                await self._compare(app, people[start : start + 2_000])
+        self._bury()
 
-    def _mark_conflicts(self, refused: Sequence[Activity], skipped: Sequence[Activity], began: int) -> None:
-        lines = [
-            (activity, kind, value, reason)
-            for activity in refused
-            for kind, value, reason in refused_identifiers(activity)
-        ]
-        table = pa.table(
-            {
-                "at": pa.array([line[0].timestamp for line in lines], pa.int64()),
-                "cio_id": pa.array([line[0].cio_id for line in lines], pa.string()),
-                "customer_id": pa.array([line[0].customer_id for line in lines], pa.string()),
-                "kind": pa.array([line[1] for line in lines], pa.string()),
-                "value": pa.array([line[2] for line in lines], pa.string()),
-                "reason": pa.array([line[3] for line in lines], pa.string()),
-            }
-        )
+    def _mark_conflicts(self, refused: Sequence[Activity], began: int) -> None:
         with self._warehouse.transaction() as connection:
-            if lines:
-                connection.register("refused_identifiers", table)
-                connection.execute(_SQL["create_conflicts"])
-                connection.unregister("refused_identifiers")
-                found = connection.execute(_SQL["read_conflicts"]).fetchall()
-                if found:
-                    connection.execute(_SQL["mark_conflicts"], {"seq": next_seq(connection), "run_id": self._run_id})
-                    self._keep(connection, (Finding(person, reason) for person, reason in found))
-                    self._conflicts.update(reason for _, reason in found)
-                connection.execute(_SQL["drop_conflicts"])
+            found = mark_conflicts(connection, refused, run_id=self._run_id)
+            self._keep(connection, (Finding(person, reason) for person, reason in found))
+            self._conflicts.update(reason for _, reason in found)
             write_cursor(connection, CURSOR, str(began), self._run_id)
 
-    def _choose(self, skipped: Sequence[Activity]) -> list[_Known]:
-        moment = _moment(self._now() - self._settle)
+    def _choose(self, skipped: Sequence[Activity]) -> list[Known]:
         with self._warehouse.connect() as connection:
             rows = connection.execute(
                 _SQL["choose_people"],
                 {
-                    "before": moment,
+                    "before": in_utc(self._now, ago=self._settle),
                     "run_id": self._run_id,
                     "most": self._sample,
                     "ids": [line.customer_id for line in skipped if line.customer_id],
                 },
             ).fetchall()
-        return [
-            _Known(person_id, state, id_, email, cio_id, orjson.loads(attributes or "{}"))
-            for person_id, state, id_, email, cio_id, attributes in rows
-        ]
+        return [Known.of(row) for row in rows]
 
-    async def _compare(self, app: Api, kind: str, people: list[_Known]) -> None:
-        shown: dict[str, Profile] = {}
-        pages = list(hundreds([person.name for person in people]))
-        for page in await together(read_people(app, kind, page) for page in pages):
-            shown |= {_name(kind, profile): profile for profile in page}
-        absent = [person for person in people if _folded(kind, person.name) not in shown]
-        if len(absent) == len(people) and len(people) > 1 and not self._counts["checked"]:
+    async def _compare(self, app: Api, people: list[Known]) -> None:
+        found = await find(app, people)
+        unheard = [person for person in people if person.state == "linked" and person.cio_id not in self._deletions]
+        if len(unheard) > 1 and not found and not self._counts["matched"] + self._counts["drifted"]:
             raise CustomerioError(
                 f"The App API knows none of {len(people)} people that Customer.io has accepted.",
                 "CUSTOMERIO_APP_API_KEY is probably of another workspace than CUSTOMERIO_SITE_ID. Nothing was changed.",
             )
-        unlinked = await self._find_by_email(app, [person for person in absent if kind == "id"])
         with self._warehouse.transaction() as connection:
-            self._keep_compared(connection, kind, people, shown, unlinked)
+            self._keep_compared(connection, people, found)
         if self._progress is not None:
             self._progress(self._counts["checked"])
 
-    async def _find_by_email(self, app: Api, absent: Sequence[_Known]) -> set[str]:
-        """Tell who is there by email but does not have the id: their link was not applied."""
-        emails = {_folded("email", person.email): person.person_id for person in absent if person.email}
-        found = set()
-        for page in hundreds(sorted(emails)):
-            for profile in await read_people(app, "email", page):
-                found.add(emails.get(_folded("email", profile.email or ""), ""))
-        return found - {""}
-
-    def _keep_compared(
-        self,
-        connection: Connection,
-        kind: str,
-        people: Iterable[_Known],
-        shown: Mapping[str, Profile],
-        unlinked: set[str],
-    ) -> None:
+    def _keep_compared(self, connection: Connection, people: Iterable[Known], found: Mapping[str, Profile]) -> None:
         findings: list[Finding] = []
-        seen: dict[str, str | None] = {}
+        seen: dict[str, Profile] = {}
+        missed: list[str] = []
         for person in people:
-            self._counts["checked"] += 1
-            profile = shown.get(_folded(kind, person.name))
-            if profile is None:
-                finding = "not_linked" if person.person_id in unlinked else "missing"
-                self._counts[finding] += 1
-                findings.append(Finding(person.person_id, finding))
+            profile = found.get(person.person_id)
+            if person.state == "deleted":
+                if profile is not None and (finding := self._returned(person, profile, seen)) is not None:
+                    findings.append(finding)
                 continue
-            seen[person.person_id] = profile.cio_id
+            self._counts["checked"] += 1
+            sight = person.sight(profile)
+            if profile is None or sight != "seen":
+                findings.append(self._not_seen(person, sight))
+                missed.append(person.person_id)
+                continue
+            seen[person.person_id] = profile
             if person.state == "linking":
                 self._counts["settled"] += 1
-            names = drifted(person.attributes, profile) if person.state != "conflict" else []
+            names = drifted(person.attributes, profile)
             self._counts["drifted" if names else "matched"] += 1
             self._attributes.update(names)
             findings += [Finding(person.person_id, "drift", name) for name in names]
         self._keep(connection, findings)
-        table = pa.table(
-            {
-                "person_id": pa.array(list(seen), pa.string()),
-                "cio_id": pa.array(list(seen.values()), pa.string()),
-            }
-        )
-        changed = {"seq": next_seq(connection), "run_id": self._run_id}
-        connection.register("seen_people", table)
-        connection.execute(_SQL["settle_seen"], changed)
-        connection.unregister("seen_people")
+        keep_sight(connection, seen, missed, in_utc(self._now), self._run_id)
         if findings:
+            self._act(connection, findings, seen)
+
+    def _act(self, connection: Connection, findings: Sequence[Finding], seen: Mapping[str, Profile]) -> None:
+        changed = {"seq": next_seq(connection), "run_id": self._run_id}
+        connection.register("findings", _findings_table(findings))
+        connection.register("seen_people", seen_table(seen))
+        connection.execute(_SQL["forget_drift"], changed)
+        connection.execute(_SQL["mark_other_id"], changed)
+        connection.execute(_SQL["forget_unlinked"])
+        connection.execute(_SQL["insert_due_findings"], {"now": in_utc(self._now)})
+        connection.unregister("findings")
+        connection.unregister("seen_people")
+
+    def _returned(self, person: Known, profile: Profile, seen: dict[str, Profile]) -> Finding | None:
+        """Say what becomes of somebody who was missing and is there again."""
+        sight = person.sight(profile)
+        if sight == "other_id":
+            return None
+        self._counts["returned"] += 1
+        if sight == "seen":
+            seen[person.person_id] = profile
+            return Finding(person.person_id, "returned")
+        return Finding(person.person_id, "not_linked")
+
+    def _not_seen(self, person: Known, sight: Sight) -> Finding:
+        """Say what becomes of somebody who is not there as accepted: time has to pass before that is believed."""
+        removed_at = self._deletions.get(person.cio_id or "")
+        is_old = person.missed_at is not None and person.missed_at <= in_utc(self._now, ago=self._hours * 3600)
+        finding = "missed"
+        if sight == "absent" and person.state == "linked" and (is_old or removed_at is not None):
+            # Told at the end, when it is known how many there are.
+            self._gone.append(person.person_id)
+        elif is_old and sight == "without_id":
+            finding = "not_linked"
+        elif is_old and sight == "other_id":
+            finding = "other_id"
+            self._conflicts["id_refused"] += 1
+            return Finding(person.person_id, finding)
+        self._counts[finding] += 1
+        return Finding(person.person_id, finding)
+
+    def _bury(self) -> None:
+        """Believe of those who are gone that they were removed, unless they are too many for that."""
+        if not self._gone:
+            return
+        with self._warehouse.transaction() as connection:
+            row = connection.execute(_SQL["count_linked"]).fetchone()
+            known = int(row[0]) if row else 0
+            if len(self._gone) > max(_FEW, self._most_gone * known):
+                raise GuardStop(
+                    f"{len(self._gone)} of {known} people are not found in Customer.io, more than "
+                    f"guard.max_missing_share ({self._most_gone:g}) lets be believed at once. All of them are kept as "
+                    "they are.",
+                    "Look whether they are there, and whether CUSTOMERIO_APP_API_KEY is of this workspace. If they "
+                    "were removed, raise guard.max_missing_share and run stripe-cio verify again.",
+                )
+            findings = [Finding(person, "missing") for person in self._gone]
+            self._counts["missed"] -= len(findings)
+            self._counts["missing"] += len(findings)
+            self._examples.pop("missed", None)
+            self._keep(connection, findings)
             connection.register("findings", _findings_table(findings))
-            connection.execute(_SQL["forget_drift"], changed)
-            connection.execute(_SQL["mark_missing"], changed)
-            connection.execute(_SQL["forget_unlinked"])
-            connection.execute(_SQL["insert_due_findings"], {"now": _moment(self._now())})
+            connection.execute(_SQL["mark_missing"], {"seq": next_seq(connection), "run_id": self._run_id})
             connection.unregister("findings")
 
     def _keep(self, connection: Connection, findings: Iterable[Finding]) -> None:
@@ -295,7 +298,7 @@ class _Verification:
                 examples.append(finding.person_id)
         if kept:
             connection.register("kept_findings", _findings_table(kept))
-            connection.execute(_SQL["insert_verifications"], {"run_id": self._run_id, "now": _moment(self._now())})
+            connection.execute(_SQL["insert_verifications"], {"run_id": self._run_id, "now": in_utc(self._now)})
             connection.unregister("kept_findings")
 
     def report(self, requests: int, seconds: float) -> VerifyReport:
@@ -305,6 +308,8 @@ class _Verification:
             matched=counts["matched"],
             drifted=counts["drifted"],
             missing=counts["missing"],
+            missed=counts["missed"],
+            returned=counts["returned"],
             not_linked=counts["not_linked"],
             settled=counts["settled"],
             conflicts=dict(self._conflicts),
@@ -325,15 +330,3 @@ def _findings_table(findings: Sequence[Finding]) -> pa.Table:
             "detail": pa.array([one.detail for one in findings], pa.string()),
         }
     )
-
-
-def _name(kind: str, profile: Profile) -> str:
-    return _folded(kind, {"id": profile.id, "email": profile.email, "cio_id": profile.cio_id}[kind] or "")
-
-
-def _folded(kind: str, name: str) -> str:
-    return name.strip().lower() if kind == "email" else name
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

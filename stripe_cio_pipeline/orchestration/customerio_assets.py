@@ -37,7 +37,8 @@ from stripe_cio_pipeline.sync import begin_run, deliver_plan, finish_run, plan_c
 _PLAN = """\
 What the next delivery will send: an operation per person or event, with before, after and the reason.
 
-It compares the model with the ledger of what Customer.io has accepted. Nothing leaves the machine here. The check
+It compares the model with the ledger of what Customer.io has accepted. Nothing is sent here; with
+`CUSTOMERIO_APP_API_KEY` people who were linked lately are looked at first, once each. The check
 *guard* stops a plan that changes more than the policy lets through; approve it with `approve: true` in the launchpad.
 """
 _PEOPLE = """\
@@ -149,7 +150,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
     def plan(
         context: dg.AssetExecutionContext, config: PlanConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """Compare the model with the ledger."""
+        """Look at new links, and compare the model with the ledger."""
         # A dry run only reads.
         with a_step(context, names, in_turn=not config.dry_run) as opened:
             with opened.warehouse.reading() as connection:

@@ -16,7 +16,7 @@ def sum_up_verification(report: VerifyReport) -> str:
     if report.skipped:
         return f"{report.skipped} Set it to have people read back."
     if not found_drift(report):
-        return f"{report.matched} of {report.checked} people are as accepted; the rest is still settling."
+        return f"{report.matched} of {report.checked} people are as accepted; the rest is late, or is looked for again."
     return (
         f"Of {report.checked} people {report.drifted} drifted and are due again, {report.missing} were removed in "
         f"Customer.io, {report.not_linked} are linked anew, and {sum(report.conflicts.values())} are in conflict. "

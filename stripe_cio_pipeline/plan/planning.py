@@ -45,16 +45,21 @@ def make_plan(
     now: Callable[[], float] = time.time,
     full: bool = False,
     events_since: float | None = None,
+    links_are_seen: bool = False,
 ) -> Plan:
     """Decide what the next delivery sends, and let it stand in `customerio.plan` in place of what was not delivered.
 
     Only people who may have changed are compared, unless `full` is set, nothing was planned before, or a policy that
     the decisions rest on is another than last time: the result is the same. `now` is this machine's clock in unix
     seconds; `events_since` (unix seconds of Stripe's clock) forwards events from then on, whatever policy says.
+    `links_are_seen`: somebody looks whether accepted links were applied (`deliver.look_at_links`), and nothing is
+    addressed by an id before that; without it a link counts once it had `identity.settle_seconds` to settle.
     """
     started = time.perf_counter()
     with warehouse.transaction() as connection:
-        planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
+        planning = _Planning(
+            connection, policy, now(), full=full, events_since=events_since, links_are_seen=links_are_seen
+        )
         planning.decide()
         connection.execute(SQL["settings_for_plan"])
         planning.empty()
@@ -71,14 +76,17 @@ def preview(
     now: Callable[[], float] = time.time,
     full: bool = False,
     events_since: float | None = None,
+    links_are_seen: bool = False,
 ) -> Preview:
     """Give the plan that would be made now, with its first `limit` rows, without writing anything.
 
-    `events_since` is that of `make_plan`. Raises WarehouseMissing where nothing was ever synced.
+    `events_since` and `links_are_seen` are those of `make_plan`. Raises WarehouseMissing where nothing was ever synced.
     """
     started = time.perf_counter()
     with warehouse.reading() as connection:
-        planning = _Planning(connection, policy, now(), full=full, events_since=events_since)
+        planning = _Planning(
+            connection, policy, now(), full=full, events_since=events_since, links_are_seen=links_are_seen
+        )
         planning.decide()
         connection.execute(SQL["previewed_operations"])
         plan = planning.write("previewed_operations")
@@ -119,11 +127,13 @@ class _Planning:
         *,
         full: bool = False,
         events_since: float | None = None,
+        links_are_seen: bool = False,
     ) -> None:
         self._connection = connection
         self._policy = policy
         self._now = now
         self._events_since = events_since
+        self._links_are_seen = links_are_seen
         self._attributes = attributes(connection)
         self._names, self._kept = self._attribute_names()
         self._basis = _basis(policy, self._attributes)
@@ -171,6 +181,8 @@ class _Planning:
                 "merge": identity.merge,
                 "on_delete": identity.on_delete,
                 "without_email": identity.without_email,
+                "links_are_seen": self._links_are_seen,
+                "missing_after_hours": identity.missing_after_hours,
             },
         )
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})

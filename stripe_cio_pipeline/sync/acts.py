@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stripe_cio_pipeline import errors
-from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, raise_alerts
+from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, look_at_links, raise_alerts
 from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
 from stripe_cio_pipeline.extract import ExtractReport, extract
 from stripe_cio_pipeline.model import ModelReport, build
@@ -114,17 +114,19 @@ def compute_model(opened: Opened, run_id: str, *, full: bool = False) -> ModelRe
 
 def plan_dry(opened: Opened, *, rows: int) -> Preview:
     """Say what would be sent, with the first so many people and events. Only reads."""
-    would_be = preview(opened.warehouse, opened.policy, limit=rows)
+    would_be = preview(opened.warehouse, opened.policy, limit=rows, links_are_seen=_links_are_seen(opened))
     opened.on_report(would_be)
     return would_be
 
 
 def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full: bool = False) -> Plan:
-    """Compare the model with the ledger. A plan that the guard stops is noted as the end of the run, and given.
+    """Look at new links, and compare the model with the ledger.
 
+    A plan that the guard stops is noted as the end of the run, and given.
     `let_through` approves whatever was planned; `full` compares everybody anew.
     """
-    made = make_plan(opened.warehouse, opened.policy, run_id=run_id, full=full)
+    opened.on_report(look_at_links(opened.warehouse, opened.settings, opened.policy, run_id=run_id))
+    made = make_plan(opened.warehouse, opened.policy, run_id=run_id, full=full, links_are_seen=_links_are_seen(opened))
     if made.guard.stopped and let_through:
         approve(opened.warehouse, made.plan_id)
         made = replace(made, guard=replace(made.guard, stopped=False, approved=True))
@@ -134,6 +136,10 @@ def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full
         opened.on_error(stop)
         _note_end(opened, run_id, "sync", "stopped by the guard", stop)
     return made
+
+
+def _links_are_seen(opened: Opened) -> bool:
+    return opened.settings.customerio_app_api_key is not None
 
 
 def guard_stop(plan: Plan) -> GuardStop:

@@ -54,8 +54,7 @@ def test_drift_becomes_due_again_and_only_what_drifted(world: World) -> None:
 
 
 def test_who_was_deleted_in_customerio_is_not_created_again(world: World) -> None:
-    world.deliver(identify(1), identify(2))
-    world.workspace.settle()
+    linked(world, 1, 2)
     world.workspace.delete_person(id="cus_000001")
 
     report = look(world)
@@ -160,15 +159,14 @@ def test_a_skipped_update_is_read_back_whatever_the_sample(world: World) -> None
     assert due(world) == [("cus_000007", "drift")]
 
 
-def test_a_key_of_another_workspace_is_an_error_and_changes_nothing(world: World) -> None:
-    world.deliver(identify(1), identify(2))
-    world.workspace.settle()
-    world.workspace.delete_person(id="cus_000001")
-    world.workspace.delete_person(id="cus_000002")
+def test_a_key_of_another_workspace_is_an_error_and_changes_nothing(make_world: MakeWorld) -> None:
+    world, other = make_world(), make_world()
+    linked(world, 1, 2)
+    elsewhere = world.settings.model_copy(update={"customerio_app_url": other.sandbox.customerio_url})
 
     with pytest.raises(CustomerioError, match="another workspace"):
-        look(world)
-    assert world.ledger(1)["state"] == "linking"
+        verify(world.warehouse, elsewhere, SETTLED, run_id="elsewhere", patience=QUICK)
+    assert world.ledger(1)["state"] == "linked"
 
 
 def test_without_an_app_key_verification_says_that_it_is_skipped(world: World) -> None:

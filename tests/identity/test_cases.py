@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stripe_cio_pipeline.deliver import deliver, verify
+from stripe_cio_pipeline.deliver import deliver, look_at_links, verify
 from stripe_cio_pipeline.extract import extract
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import REASONS, make_plan
@@ -15,6 +15,7 @@ from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.identity.living import awkward
 
 PAGE = Path(__file__).parents[2] / "docs" / "identity.md"
 
@@ -124,7 +125,8 @@ class World:
         run = f"run-{self.runs}"
         extract(self.warehouse, self.settings, self.policy, run_id=run)
         build(self.warehouse, self.policy, run_id=run)
-        plan = make_plan(self.warehouse, self.policy, run_id=run, now=self.now)
+        look_at_links(self.warehouse, self.settings, self.policy, run_id=run, now=self.now)
+        plan = make_plan(self.warehouse, self.policy, run_id=run, now=self.now, links_are_seen=True)
         with self.warehouse.reading() as connection:
             rows = connection.execute("select person_id, reason, explanation from customerio.plan").fetchall()
         assert all(explanation for _, _, explanation in rows)
@@ -173,7 +175,7 @@ def test_the_cases_of_the_page_go_as_the_page_says(tmp_path: Path, policy: str) 
     played = [case for case in cases() if case.policy == policy]
     plans: list[set[str]] = []
     people: dict[str, set[str]] = {}
-    with Sandbox(seed=1, customers=0) as sandbox:
+    with Sandbox(seed=1, customers=0, customerio=awkward()) as sandbox:
         world = World(sandbox, Warehouse(tmp_path / "warehouse.duckdb", lock_wait_seconds=5), policy_of(policy))
         for case in played:
             world.before(case)

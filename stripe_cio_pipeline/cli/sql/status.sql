@@ -38,6 +38,11 @@ from customerio.people
 group by state
 order by state
 
+-- name: status_not_found
+select count(*) as people
+from customerio.people
+where missed_at is not null
+
 -- name: status_events
 select if(state = 'skipped', state || ': ' || reason, state) as state, count(*) as events
 from customerio.events

@@ -69,10 +69,10 @@ select distinct action from customerio.operations where position between $first 
 -- A row that has moved since the plan stays as it is, and the next plan looks at it again: what was seen meanwhile is not
 -- overwritten by what was thought before. Only a removal holds whatever happened, because it cannot be undone.
 insert into customerio.people (
-    person_id, state, id, email, cio_id, attributes, linked_at, accepted_at, reason, run_id, seq
+    person_id, state, id, email, cio_id, attributes, linked_at, accepted_at, reason, run_id, seq, missed_at
 )
 with earlier as (
-    select person_id, state, cio_id, linked_at, seq
+    select person_id, state, cio_id, linked_at, missed_at, seq
     from customerio.people
     where seq <= $mark
 )
@@ -87,7 +87,8 @@ select
     answered.answered_at,
     next.reason,
     $run_id,
-    $seq
+    $seq,
+    if(next.state = 'linking', null, earlier.missed_at)
 from customerio.next_people as next
 inner join answered on answered.position = next.position and answered.reason is null
 inner join customerio.operations as plan on plan.position = next.position

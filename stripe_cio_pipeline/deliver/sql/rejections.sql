@@ -138,7 +138,8 @@ update customerio.people
 set
     state = 'linked',
     reason = null,
-    email = null,
+    -- Customer.io keeps one that we do not know.
+    email = '',
     attributes = json_merge_patch(attributes, '{"email": null}'),
     seq = $seq
 where
@@ -149,6 +150,38 @@ where
         or list_contains($names::varchar[], lower(id))
         or list_contains($names::varchar[], lower(trim(email)))
     )
+
+-- name: create_sought
+-- Who is to be linked anew: new links that nobody sees, and whoever was found missing, if they are named.
+create temp table sought as
+select person_id
+from customerio.people
+where
+    (
+        (state = 'linking' and missed_at is not null)
+        or (state = 'deleted' and reason = 'missing_in_customerio' and not $everybody)
+    )
+    and (
+        $everybody
+        or list_contains($names::varchar[], lower(person_id))
+        or list_contains($names::varchar[], lower(id))
+        or list_contains($names::varchar[], lower(trim(email)))
+    )
+
+-- name: insert_due_sought
+insert into customerio.due (person_id, due_at, reason)
+select person_id, $now::timestamp, 'retry'
+from sought
+
+-- name: link_anew
+delete from customerio.people
+where person_id in (select person_id from sought)
+
+-- name: count_sought
+select count(*) from sought
+
+-- name: drop_sought
+drop table sought
 
 -- name: insert_due_rejections
 insert into customerio.due (person_id, due_at, reason)

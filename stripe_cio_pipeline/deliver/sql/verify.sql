@@ -1,8 +1,9 @@
 -- Reading people back, and what was found.
 
 -- name: choose_people
--- Those whose last change has had time to be applied; whoever had an update skipped comes first, whatever the sample.
-select person_id, state, id, email, cio_id, attributes
+-- Those whose last change has had time to be applied; whoever had an update skipped comes first, whatever the sample. Who
+-- was missing is looked for again: an operator may have brought them back.
+select person_id, state, id, email, cio_id, missed_at, attributes
 from (
     select
         *,
@@ -11,26 +12,71 @@ from (
         ) as place
     from customerio.people
     where
-        state in ('linking', 'linked')
+        (state in ('linking', 'linked') or (state = 'deleted' and reason = 'missing_in_customerio'))
         and accepted_at <= $before::timestamp
         and coalesce(id, email, cio_id) is not null
 ) as candidates
 where $most::bigint is null or place <= $most::bigint
-order by case when id is not null then 1 when email is not null then 2 else 3 end, person_id
+order by person_id
+
+-- name: choose_links
+-- New links, and whom something waits for and nobody has seen. Who was missed for so long that they are held is left to
+-- verification: every run would ask for them again.
+with waiting as (
+    select person_id, bool_or(reason = 'missing_in_customerio') as is_missing
+    from customerio.due
+    group by person_id
+)
+select people.person_id, people.state, people.id, people.email, people.cio_id, people.missed_at, null as attributes
+from customerio.people as people
+left join waiting on waiting.person_id = people.person_id
+where
+    coalesce(people.id, people.email, people.cio_id) is not null
+    and (
+        (
+            people.state = 'linking'
+            and people.linked_at <= $settled::timestamp
+            and (people.missed_at is null or people.missed_at > $since::timestamp)
+        )
+        or (
+            waiting.person_id is not null
+            and people.cio_id is null
+            and (people.state = 'linked' or (people.state = 'conflict' and people.reason <> 'id_refused'))
+        )
+        or (waiting.is_missing and people.state = 'deleted' and people.reason = 'missing_in_customerio')
+    )
+order by waiting.person_id is null, people.person_id
+limit $most
 
 -- name: settle_seen
--- Only who moves gets a new seq: the next plan looks at everybody who has one.
+-- Only who moves gets a new seq: the next plan looks at everybody who has one. Who was missing and is there has whatever
+-- was kept there, so that everything is sent again.
 update customerio.people
 set
-    state = 'linked',
+    state = if(people.state = 'conflict', 'conflict', 'linked'),
+    reason = if(people.state = 'deleted', null, people.reason),
+    email = if(people.state = 'deleted', seen.email, people.email),
     cio_id = seen.cio_id,
-    seq = if(people.state = 'linking', $seq, people.seq),
+    missed_at = null,
+    seq = if(people.state in ('linking', 'deleted'), $seq, people.seq),
     run_id = $run_id
 from seen_people as seen
 where
     people.person_id = seen.person_id
-    and people.state in ('linking', 'linked')
-    and (people.state = 'linking' or people.cio_id is distinct from seen.cio_id)
+    and (
+        people.state in ('linking', 'linked', 'conflict')
+        or (people.state = 'deleted' and people.reason = 'missing_in_customerio')
+    )
+    and (
+        people.state in ('linking', 'deleted')
+        or people.cio_id is distinct from seen.cio_id
+        or people.missed_at is not null
+    )
+
+-- name: note_missed
+update customerio.people
+set missed_at = $now::timestamp, run_id = $run_id
+where missed_at is null and state in ('linking', 'linked') and list_contains($people::varchar[], person_id)
 
 -- name: create_conflicts
 -- Refusals that concern what we have written last: the value is the one of the person's newest accepted write of that
@@ -75,7 +121,16 @@ inner join identifier_writes as written
         and lower(trim(written.value)) = lower(trim(refused.value))
         and epoch(written.sent_at) <= refused.at + 5
 inner join customerio.people as people on people.person_id = written.person_id
-where people.state in ('linking', 'linked')
+where
+    people.state in ('linking', 'linked')
+    -- An id is refused to whoever sent it, and the line names who it was to be given to. An email is refused to the person
+    -- whom the line names: another system may have sent it for somebody else. A link may be refused before there is a person.
+    and (
+        refused.kind = 'id'
+        or refused.cio_id = people.cio_id
+        or refused.customer_id = people.id
+        or (people.state = 'linking' and refused.cio_id is null and refused.customer_id is null)
+    )
 group by people.person_id
 
 -- name: read_conflicts
@@ -88,14 +143,18 @@ set
     state = 'conflict',
     reason = conflicts.reason,
     attributes = if(conflicts.was_identify, '{}', people.attributes),
-    cio_id = coalesce(conflicts.cio_id, people.cio_id),
+    cio_id = coalesce(people.cio_id, conflicts.cio_id),
+    missed_at = null,
     seq = $seq,
     run_id = $run_id
 from conflicts
 where people.person_id = conflicts.person_id
 
+-- name: count_linked
+select count(*) from customerio.people where state = 'linked'
+
 -- name: mark_missing
--- Removed in Customer.io by somebody: not created again.
+-- Removed in Customer.io by somebody: not created again. The identifiers stay, so that they can be seen again.
 update customerio.people
 set
     state = 'deleted',
@@ -110,22 +169,34 @@ where person_id in (select person_id from findings where finding = 'missing')
 delete from customerio.people
 where person_id in (select person_id from findings where finding = 'not_linked')
 
+-- name: mark_other_id
+update customerio.people
+set state = 'conflict', reason = 'id_refused', attributes = '{}', seq = $seq, run_id = $run_id
+where person_id in (select person_id from findings where finding = 'other_id')
+
 -- name: forget_drift
--- What drifted does not count as accepted any more, so that exactly that is planned again.
+-- What drifted does not count as accepted any more, so that exactly that is planned again. An email that somebody else has
+-- changed is known from now on: it is changed from that one.
 update customerio.people
 set
     attributes = json_merge_patch(people.attributes, lost.names),
-    email = if(lost.has_email, null, people.email),
+    email = if(lost.has_email, lost.email, people.email),
     seq = $seq,
     run_id = $run_id
 from (
     select
-        person_id,
-        '{' || string_agg(to_json(field)::varchar || ':null', ',') || '}' as names,
-        bool_or(field = 'email') as has_email
+        findings.person_id,
+        '{' || string_agg(
+            to_json(findings.field)::varchar || ':'
+            || if(findings.field = 'email', coalesce(to_json(seen.email)::varchar, 'null'), 'null'),
+            ','
+        ) || '}' as names,
+        bool_or(findings.field = 'email') as has_email,
+        any_value(seen.email) as email
     from findings
-    where finding = 'drift' and field <> 'id'
-    group by person_id
+    inner join seen_people as seen on seen.person_id = findings.person_id
+    where findings.finding = 'drift' and findings.field <> 'id'
+    group by findings.person_id
 ) as lost
 where people.person_id = lost.person_id
 

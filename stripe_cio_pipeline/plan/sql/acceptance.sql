@@ -21,10 +21,13 @@ with sent as (
         d.email,
         d.known_id,
         d.known_email,
+        -- A first email may have Customer.io merge a lead in, and then the internal id is the lead's: it is looked at again.
+        d.sets = 'email' and d.is_first_email and t.links_are_seen as may_merge,
         $start + d.rowid - f.first + 1 as position,
         d.action in ('delete', 'suppress') or d.reason = 'joined_another_person' as is_removed
     from decisions as d
     cross join (select min(rowid) as first from decisions) as f
+    cross join terms as t
     where d.action in ('identify', 'update', 'delete', 'suppress', 'merge')
 ),
 identified as (
@@ -63,7 +66,7 @@ becoming as (
         i.position,
         i.person_id,
         i.known_seq,
-        if(i.action = 'update', 'linked', 'linking'),
+        if(i.action = 'update' and not i.may_merge, 'linked', 'linking'),
         if(i.sets = 'id', i.id, i.known_id),
         if(i.sets = 'id', i.known_email, i.identifier ->> '$.email'),
         json_merge_patch(coalesce(l.attributes, '{}'), i.identifier),

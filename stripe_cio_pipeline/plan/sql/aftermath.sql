@@ -5,7 +5,7 @@
 update customerio.people
 set state = 'linked'
 from terms as t
-where people.state = 'linking' and people.linked_at + to_seconds(t.settle_seconds) <= t.now;
+where not t.links_are_seen and people.state = 'linking' and people.linked_at + to_seconds(t.settle_seconds) <= t.now;
 
 update customerio.people
 set person_id = s.person_id
@@ -60,7 +60,13 @@ delete from model.owners
 where person_id in (select person_id from customerio.people where state in ('deleted', 'suppressed'))
 
 -- name: remember_due
--- The next plan looks again at whoever waits now, and at whose identifier travelled alone.
+-- The next plan looks again at whoever waits now, and at whose identifier travelled alone. Before it the links of those for
+-- whom something waits are looked at, and once after each change whether somebody who was missing is there again.
+create or replace temp table looked_for as
+select distinct person_id
+from customerio.due
+where reason = 'missing_in_customerio';
+
 delete from customerio.due;
 
 insert into customerio.due (person_id, due_at, reason)
@@ -68,6 +74,19 @@ select d.person_id, t.now, d.reason
 from decisions as d
 cross join terms as t
 where d.action = 'wait' or (d.differs and d.sets in ('id', 'email', 'no_email'))
+union all
+select distinct e.person_id, t.now, 'event_waiting'
+from planned_events as e
+cross join terms as t
+where not e.is_due
+union all
+select d.person_id, t.now, d.conflict
+from decisions as d
+cross join terms as t
+where d.state = 'deleted'
+    and d.conflict = 'missing_in_customerio'
+    and d.modelled
+    and d.person_id not in (select person_id from looked_for)
 
 -- name: count_removed
 select count(*)

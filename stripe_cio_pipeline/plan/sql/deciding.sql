@@ -194,6 +194,7 @@ with known as (
         coalesce(w.deleted, o.deleted, false) as deleted,
         l.state,
         l.reason as conflict,
+        l.is_unseen,
         l.former,
         l.id as known_id,
         l.email as known_email,
@@ -340,6 +341,7 @@ with decided as (
                         else {'action': 'identify', 'reason': 'linked_by_email'}
                     end
             when s.state = 'conflict' and s.conflict = 'id_refused' then {'action': 'hold', 'reason': 'id_refused'}
+            when s.is_unseen then {'action': 'hold', 'reason': 'link_unseen'}
             when s.state = 'linking' then
                 case
                     when s.differs or s.email_step <> 'same' or s.id_step = 'set'

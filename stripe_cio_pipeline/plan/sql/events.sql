@@ -46,16 +46,19 @@ from guests
 where fate = 'known'
 
 -- name: planned_events
--- Events of people whose link has not settled wait, and so do those of people whose id is about to change: an event for an
--- unknown id would make a second person.
+-- An event for an identifier that nobody has makes a second person, and one for an internal id makes nobody: that one is used
+-- where it is known, and where links are seen nothing else is. Events of people whose link has not settled wait, and so do
+-- those of people whose present identifier is about to change.
 create or replace temp table planned_events as
 with recipients as (
     select
         coalesce(s.person_id, l.person_id) as person_id,
-        l.id,
-        l.email,
+        case when l.cio_id is not null then 'cio_id' when l.id is not null then 'id' else 'email' end as kind,
+        coalesce(l.cio_id, l.id, nullif(l.email, '')) as value,
         case
-            when l.state = 'linking' then l.linked_at + to_seconds(t.settle_seconds) <= t.now
+            when t.links_are_seen and l.cio_id is null then false
+            when l.state = 'linking'
+                then not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
             when l.state = 'conflict'
                 then l.reason in ('email_taken', 'email_locked') and l.attributes::varchar <> '{}'
             else l.state = 'linked'
@@ -69,13 +72,16 @@ addressed as (
     select
         f.*,
         coalesce(r.is_settled, false) and d.person_id is null as is_due,
-        if(r.id is not null, 'id', 'email') as kind,
-        coalesce(r.id, r.email) as value
+        r.kind,
+        r.value
     from fresh_events as f
     left join recipients as r on r.person_id = f.person_id
     left join decisions as d
         on d.person_id = f.person_id
-        and d.action in ('identify', 'delete', 'suppress', 'merge')
+        and (
+            d.action in ('identify', 'delete', 'suppress', 'merge')
+            or (d.sets in ('email', 'no_email') and (r.kind = 'email' or (r.kind = 'cio_id' and d.is_first_email)))
+        )
 )
 select
     event_id,

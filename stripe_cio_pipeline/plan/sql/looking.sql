@@ -9,7 +9,9 @@ select
     $settle_seconds::bigint as settle_seconds,
     $merge::boolean as merge,
     $on_delete::varchar as on_delete,
-    $without_email::varchar as without_email
+    $without_email::varchar as without_email,
+    $links_are_seen::boolean as links_are_seen,
+    $missing_after_hours::double * 3600 as missing_seconds
 
 -- name: wordings
 create or replace temp table wordings as
@@ -128,15 +130,18 @@ from model.people
 where rowid in (select rowid from model.people where person_id in (select person_id from others))
 
 -- name: ledger
--- The ledger as of now: links that had time to settle are linked, and profiles belong to their present owners.
+-- The ledger as of now: links that had time to settle are linked, unless they are seen before, and profiles belong to their
+-- present owners.
 create or replace temp view ledger as
 select
     coalesce(s.person_id, l.person_id) as person_id,
     s.former,
     case
-        when l.state = 'linking' and l.linked_at + to_seconds(t.settle_seconds) <= t.now then 'linked'
+        when l.state = 'linking' and not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
+            then 'linked'
         else l.state
     end as state,
+    l.state = 'linking' and t.links_are_seen and l.missed_at + to_seconds(t.missing_seconds) <= t.now as is_unseen,
     l.id,
     l.email,
     lower(trim(l.email)) as email_key,
