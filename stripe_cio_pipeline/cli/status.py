@@ -28,6 +28,7 @@ class Status:
     people: dict[str, int]
     not_found: int
     links_are_seen: bool
+    left_out: dict[str, int]
     events: dict[str, int]
     rejections: list[dict[str, Any]]
     due: list[dict[str, Any]]
@@ -69,6 +70,7 @@ def read_status(connection: Connection, policy: Policy, *, links_are_seen: bool,
         people={str(row["state"]): int(row["people"]) for row in _rows(connection, "status_people")},
         not_found=int(_rows(connection, "status_not_found")[0]["people"]),
         links_are_seen=links_are_seen,
+        left_out={str(row["reason"]): int(row["people"]) for row in _left_out(connection)},
         events={str(row["state"]): int(row["events"]) for row in _rows(connection, "status_events")},
         rejections=_rows(connection, "status_rejections"),
         due=_rows(connection, "status_plan"),
@@ -124,6 +126,13 @@ def show_status(output: Output, found: Status) -> None:
             "they are there.",
             "yellow",
         )
+    if found.left_out:
+        output.table(
+            "Known without it, because it is not taken (stripe-cio retry tries again what Customer.io refused)",
+            ("reason", "people"),
+            found.left_out.items(),
+            numbers=("people",),
+        )
     output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
     if found.plan is not None and found.plan.guard.stopped:
         output.say("! A guard stopped the plan. Look: stripe-cio plan. Send it: stripe-cio sync --approve.", "yellow")
@@ -152,6 +161,13 @@ def show_status(output: Output, found: Status) -> None:
         )
     else:
         output.good("Nothing is rejected.")
+
+
+def _left_out(connection: Connection) -> list[dict[str, Any]]:
+    """Count emails and phones that are not sent. Before the first model nobody has any."""
+    refused = _rows(connection, "status_refused_values")
+    is_modelled = connection.execute(_SQL["status_has_members"]).fetchone()
+    return refused + (_rows(connection, "status_unusable_emails") if is_modelled else [])
 
 
 def _history(row: dict[str, Any]) -> str:

@@ -13,9 +13,9 @@ import orjson
 from stripe_cio_pipeline.deliver.app_reads import Activity, Profile
 
 #: Why a person is in conflict; each is explained by planning's reason of the same name.
-ConflictReason = Literal["id_refused", "email_taken", "email_locked"]
+ConflictReason = Literal["id_refused", "email_taken", "email_locked", "email_refused", "phone_refused"]
 
-_IDENTIFIERS = ("id", "email")
+_IDENTIFIERS = ("id", "email", "phone")
 
 
 def drifted(accepted: Mapping[str, Any], profile: Profile) -> list[str]:
@@ -58,7 +58,8 @@ def refused_identifiers(activity: Activity) -> list[tuple[str, str, ConflictReas
     """Read a `failed_attribute_change`: kind of identifier, refused value, and what that makes of the person.
 
     Its data is like `{"email": {"reason": "The identifier is already associated with a different profile.", "value":
-    "..."}}`. No list of reasons is documented, so that only the words for a different profile are looked for.
+    "..."}}`. No list of reasons is documented, so that only the words for a different profile, and for a value that is
+    none, are looked for.
     """
     found: list[tuple[str, str, ConflictReason]] = []
     for kind in _IDENTIFIERS:
@@ -70,9 +71,13 @@ def refused_identifiers(activity: Activity) -> list[tuple[str, str, ConflictReas
             continue
         if kind == "id":
             found.append((kind, str(refusal["value"]), "id_refused"))
+        elif kind == "phone":
+            found.append((kind, str(refusal["value"]), "phone_refused"))
+        elif "different profile" in words or "another" in words:
+            found.append((kind, str(refusal["value"]), "email_taken"))
         else:
-            taken = "different profile" in words or "another" in words
-            found.append((kind, str(refusal["value"]), "email_taken" if taken else "email_locked"))
+            is_bad = "not a valid" in words or "invalid" in words or "malformed" in words
+            found.append((kind, str(refusal["value"]), "email_refused" if is_bad else "email_locked"))
     return found
 
 

@@ -48,8 +48,8 @@ def forget(
 ) -> ForgetReport:
     """Suppress a person: Customer.io deletes the profile and ignores its identifiers from then on.
 
-    The ledger keeps the id as the proof, and everything else about the person is emptied: former writes, Stripe's
-    objects and events, what the model made of them. The file is written anew, because DuckDB leaves the bytes of what
+    The ledger keeps the id as the proof, and a hash of the email, so that nothing is sent for whoever has it later.
+    Everything else about the person is emptied: former writes, Stripe's objects and events, what the model made of them. The file is written anew, because DuckDB leaves the bytes of what
     is deleted. What Stripe itself has stays, and is emptied when it comes again: delete it there. The caller has the
     turn. Raises PipelineError where nobody is known by that name.
     """
@@ -69,6 +69,8 @@ def forget(
     with warehouse.transaction() as connection:
         who = {"person_id": found.person_id}
         call = calls[-1]
+        connection.execute(_SQL["remember_suppressed"], {**who, "sent_at": call.sent_at})
+        connection.execute(_SQL["forget_refused_values"], who)
         connection.execute(_SQL["forget_plan"], who)
         connection.execute(_SQL["forget_next_people"], who)
         count = connection.execute(_SQL["forget_writes"], who).fetchone()

@@ -118,6 +118,8 @@ def record(connection: Connection, group: Group, *, plan_id: str, run_id: str, m
         seq = {"seq": next_seq(connection)}
         connection.execute(_SQL.since("insert_people", mark), {**parameters, **run, **seq})
         connection.execute(_SQL.since("delete_replaced_people", mark), seq)
+    if "suppress" in actions:
+        connection.execute(_SQL["insert_suppressed"], parameters)
     if "event" in actions:
         connection.execute(_SQL["delete_older_events"], parameters)
         connection.execute(_SQL["insert_events"], {**parameters, **run})

@@ -112,7 +112,7 @@ class _Look:
 
     def _keep_refusals(self, refused: list[Activity], began: int) -> None:
         with self._warehouse.transaction() as connection:
-            for _, reason in mark_conflicts(connection, refused, run_id=self._run_id):
+            for _, reason in mark_conflicts(connection, refused, moment=in_utc(self._now), run_id=self._run_id):
                 self.conflicts[reason] = self.conflicts.get(reason, 0) + 1
             write_cursor(connection, _CURSOR, str(began), self._run_id)
 

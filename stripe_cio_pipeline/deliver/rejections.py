@@ -40,13 +40,20 @@ def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[
             connection.execute(_SQL["delete_refused_links"], chosen)
             connection.execute(_SQL["reopen_conflicts"], {**chosen, "seq": next_seq(connection)})
             count += int(conflicts[0])
-        connection.execute(_SQL["create_sought"], chosen)
-        sought = connection.execute(_SQL["count_sought"]).fetchone()
-        if sought is not None and sought[0]:
-            connection.execute(_SQL["insert_due_sought"], {"now": moment})
-            connection.execute(_SQL["link_anew"])
-            count += int(sought[0])
-        connection.execute(_SQL["drop_sought"])
+        count += _again(connection, "left_out", "delete_refused_values", chosen, moment)
+        count += _again(connection, "sought", "link_anew", chosen, moment)
+    return count
+
+
+def _again(connection: Connection, whom: str, freeing: str, chosen: Mapping[str, object], moment: datetime) -> int:
+    """Make people of one kind due again by `freeing` them; give how many."""
+    connection.execute(_SQL[f"create_{whom}"], dict(chosen))
+    row = connection.execute(_SQL[f"count_{whom}"]).fetchone()
+    count = 0 if row is None else int(row[0])
+    if count:
+        connection.execute(_SQL[f"insert_due_{whom}"], {"now": moment})
+        connection.execute(_SQL[freeing])
+    connection.execute(_SQL[f"drop_{whom}"])
     return count
 
 

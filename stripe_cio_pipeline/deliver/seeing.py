@@ -79,8 +79,13 @@ def folded(kind: str, name: str) -> str:
     return name.strip().lower() if kind == "email" else name
 
 
-def mark_conflicts(connection: Connection, refused: Sequence[Activity], *, run_id: str) -> list[tuple[str, str]]:
-    """Mark whom the log's refusals concern, inside the caller's transaction; give person id and reason of each."""
+def mark_conflicts(
+    connection: Connection, refused: Sequence[Activity], *, moment: datetime, run_id: str
+) -> list[tuple[str, str]]:
+    """Mark whom the log's refusals concern, inside the caller's transaction; give person id and reason of each.
+
+    An email or a phone that is none, or a phone that somebody else has, is left out from then on.
+    """
     lines = [
         (activity, kind, value, reason) for activity in refused for kind, value, reason in refused_identifiers(activity)
     ]
@@ -102,7 +107,14 @@ def mark_conflicts(connection: Connection, refused: Sequence[Activity], *, run_i
     connection.unregister("refused_identifiers")
     found = [(str(person), str(reason)) for person, reason in connection.execute(_SQL["read_conflicts"]).fetchall()]
     if found:
-        connection.execute(_SQL["mark_conflicts"], {"seq": next_seq(connection), "run_id": run_id})
+        changed = {"seq": next_seq(connection), "run_id": run_id}
+        connection.execute(_SQL["insert_conflict_findings"], {"now": moment, "run_id": run_id})
+        connection.execute(_SQL["mark_conflicts"], changed)
+        if any(reason in ("email_refused", "phone_refused") for _, reason in found):
+            connection.execute(_SQL["keep_refused_values"], {"now": moment})
+            connection.execute(_SQL["send_without_refused"], {"now": moment})
+            connection.execute(_SQL["forget_refused_links"])
+            connection.execute(_SQL["forget_refused_changes"], changed)
     connection.execute(_SQL["drop_conflicts"])
     return found
 

@@ -168,8 +168,8 @@ class _Verification:
 
     def _mark_conflicts(self, refused: Sequence[Activity], began: int) -> None:
         with self._warehouse.transaction() as connection:
-            found = mark_conflicts(connection, refused, run_id=self._run_id)
-            self._keep(connection, (Finding(person, reason) for person, reason in found))
+            found = mark_conflicts(connection, refused, moment=in_utc(self._now), run_id=self._run_id)
+            self._name(Finding(person, reason) for person, reason in found)
             self._conflicts.update(reason for _, reason in found)
             write_cursor(connection, CURSOR, str(began), self._run_id)
 
@@ -292,14 +292,18 @@ class _Verification:
 
     def _keep(self, connection: Connection, findings: Iterable[Finding]) -> None:
         kept = list(findings)
-        for finding in kept:
-            examples = self._examples.setdefault(finding.finding, [])
-            if len(examples) < 5 and finding.person_id not in examples:
-                examples.append(finding.person_id)
+        self._name(kept)
         if kept:
             connection.register("kept_findings", _findings_table(kept))
             connection.execute(_SQL["insert_verifications"], {"run_id": self._run_id, "now": in_utc(self._now)})
             connection.unregister("kept_findings")
+
+    def _name(self, findings: Iterable[Finding]) -> None:
+        """Keep some people of each finding for the report."""
+        for finding in findings:
+            examples = self._examples.setdefault(finding.finding, [])
+            if len(examples) < 5 and finding.person_id not in examples:
+                examples.append(finding.person_id)
 
     def report(self, requests: int, seconds: float) -> VerifyReport:
         counts = self._counts

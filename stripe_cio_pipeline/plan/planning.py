@@ -203,6 +203,8 @@ class _Planning:
         execute(SQL["changes"], {"names": names, "paths": paths, "kept": self._kept})
         for statement in ("candidates", "wanted", "addresses"):
             execute(SQL[statement])
+        is_any = _one(self._connection, SQL["count_suppressed"])
+        execute(SQL["suppressed_people" if is_any else "no_suppressed_people"])
         execute(SQL["id_holders" if identity.strategy == "metadata" else "no_id_holders"])
         execute(SQL["joined_people"])
         execute(SQL["facts"])
@@ -236,6 +238,21 @@ class _Planning:
             execute(SQL.since("looked_at_new", self._mark))
             if _one(self._connection, "select count(*) from others"):
                 execute(SQL["looked_at_others"])
+        if _one(self._connection, SQL["count_refused_values"]):
+            self._leave_out_refused()
+
+    def _leave_out_refused(self) -> None:
+        """Take emails and phones that Customer.io has refused out of what is looked at."""
+        has_phone = any(attribute.name == "phone" for attribute in self._attributes)
+        names = ["email", "phone"] if has_phone else ["email"]
+        execute = self._connection.execute
+        execute(SQL["refused_values"].format(phone="p.phone::varchar" if has_phone else "null"))
+        if self.full:
+            left = ", ".join(f"if(r.{name}, null, p.{name}) as {name}" for name in names)
+            execute(SQL["looked_at_without_refused"].format(replaced=left))
+        else:
+            left = ", ".join(f"{name} = if(r.{name}, null, looked_at.{name})" for name in names)
+            execute(SQL["leave_out_refused"].format(replaced=left))
 
     def _since(self) -> int:
         """Unix second of Stripe's clock from which on events are forwarded."""

@@ -52,6 +52,8 @@ REASONS: Final[dict[str, str]] = {
     "no_metadata_id": "The customer has no id in the metadata field that identity.metadata_key names.",
     "value_too_large": "A value is longer than Customer.io takes, and customerio.oversize_value says to send "
     "nothing then.",
+    "suppressed": "Somebody with this email or id was suppressed or forgotten. Nothing is sent for them again, whoever "
+    "has it now.",
     "link_unseen": "Customer.io accepted this person hours ago and does not show them. Perhaps their email or id is "
     "suppressed there, and what is sent for them is ignored. Nothing more is sent before they are seen; look there, "
     "and then stripe-cio retry.",

@@ -29,7 +29,7 @@ create table model.members (
 );
 create table model.people (
     person_id varchar, id varchar, email varchar, name varchar, plans varchar[], mrr decimal(18, 2),
-    stripe_deleted_at bigint, _seq bigint, _source_event_id varchar, _rejected varchar
+    stripe_deleted_at bigint, phone varchar, _seq bigint, _source_event_id varchar, _rejected varchar
 );
 create table model.events (
     event_id varchar, type varchar, customer_id varchar, created bigint, name varchar, guest_email varchar, data json
@@ -52,7 +52,7 @@ PEOPLE = """
 select
     m.person_id,
     case $strategy when 'email' then null when 'metadata' then n.metadata_id else m.person_id end,
-    m.email, n.name, n.plans, n.mrr, n.stripe_deleted_at, 0, n.source_event_id, n.rejected
+    m.email, n.name, n.plans, n.mrr, n.stripe_deleted_at, n.phone, 0, n.source_event_id, n.rejected
 from model.members as m
 join names as n on n.id = m.person_id
 where m.role = 'owner'
@@ -128,22 +128,22 @@ class Desk:
             numbered = []
             for row in rows:
                 before = self._known.get(row[0])
-                same = before is not None and before[:7] == row[:7]
-                numbered.append((*row[:7], before[7] if same and before else seq, *row[8:]))
+                same = before is not None and before[:8] == row[:8]
+                numbered.append((*row[:8], before[8] if same and before else seq, *row[9:]))
             for gone in self._known.keys() - {row[0] for row in rows}:
                 connection.execute("insert into model.former_people values (?)", [gone])
             self._known = {row[0]: row for row in numbered}
             connection.execute("delete from model.people")
             for row in numbered:
                 connection.execute(
-                    "insert into model.people values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "insert into model.people values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     list(row),
                 )
 
     def _write_customers(self, connection: Connection) -> None:
         connection.execute(
             "create or replace temp table names (id varchar, name varchar, plans varchar[], mrr decimal(18, 2), "
-            "stripe_deleted_at bigint, metadata_id varchar, source_event_id varchar, rejected varchar)"
+            "stripe_deleted_at bigint, metadata_id varchar, source_event_id varchar, rejected varchar, phone varchar)"
         )
         for table in ("customers", "subscriptions", "charges"):
             connection.execute(f"delete from model.{table}")
@@ -158,7 +158,7 @@ class Desk:
             if fields.get("paid_at"):
                 connection.execute("insert into model.charges values (?, 'succeeded', ?)", [name, fields["paid_at"]])
             connection.execute(
-                "insert into names values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into names values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     name,
                     fields.get("name", name),
@@ -168,6 +168,7 @@ class Desk:
                     fields.get("metadata_id"),
                     fields.get("source_event_id"),
                     fields.get("rejected"),
+                    fields.get("phone"),
                 ],
             )
 

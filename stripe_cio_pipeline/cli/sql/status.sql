@@ -43,6 +43,23 @@ select count(*) as people
 from customerio.people
 where missed_at is not null
 
+-- name: status_refused_values
+select name || ' was refused by Customer.io' as reason, count(distinct person_id) as people
+from customerio.refused_values
+group by name
+order by name
+
+-- name: status_has_members
+select 1
+from information_schema.tables
+where table_schema = 'model' and table_name = 'members'
+
+-- name: status_unusable_emails
+select 'email is no address' as reason, count(*) as people
+from model.members
+where reason = 'unusable_email'
+having count(*) > 0
+
 -- name: status_events
 select if(state = 'skipped', state || ': ' || reason, state) as state, count(*) as events
 from customerio.events

@@ -27,6 +27,21 @@ set
     state = 'suppressed', reason = 'forgotten', email = null, attributes = '{}', seq = $seq, run_id = $run_id
 where person_id = $person_id
 
+-- name: remember_suppressed
+-- The person's emails, as the ledger and Stripe have them.
+insert into customerio.suppressed (email_hash, person_id, suppressed_at)
+select distinct customerio.keyed_hash(email), $person_id, make_timestamp(($sent_at::double * 1e6)::bigint)
+from (
+    select email from customerio.people where person_id = $person_id
+    union all
+    select email_key from model.members where person_id = $person_id
+) as emails
+where email <> ''
+
+-- name: forget_refused_values
+delete from customerio.refused_values
+where person_id = $person_id
+
 -- name: forget_plan
 delete from customerio.operations
 where position in (select position from customerio.due(0) where person_id = $person_id)

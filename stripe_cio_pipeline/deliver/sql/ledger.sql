@@ -102,6 +102,14 @@ where
         or (next.state = 'deleted' and earlier.state is distinct from 'suppressed')
     )
 
+-- name: insert_suppressed
+-- The email of whom was suppressed, for whoever has it later: the ledger keeps it no longer.
+insert into customerio.suppressed (email_hash, person_id, suppressed_at)
+select customerio.keyed_hash(plan.before ->> '$.email'), plan.person_id, answered.answered_at
+from customerio.operations as plan
+inner join answered on answered.position = plan.position and answered.reason is null
+where plan.position between $first and $last and plan.action = 'suppress' and (plan.before ->> '$.email') <> ''
+
 -- name: delete_replaced_people
 delete from customerio.people
 where

@@ -151,6 +151,37 @@ where
         or list_contains($names::varchar[], lower(trim(email)))
     )
 
+-- name: create_left_out
+-- Of whom an email or a phone was left out because it was refused: it is tried once more.
+create temp table left_out as
+select distinct person_id
+from customerio.refused_values
+where
+    $everybody
+    or person_id in (
+        select person_id
+        from customerio.people
+        where
+            list_contains($names::varchar[], lower(person_id))
+            or list_contains($names::varchar[], lower(id))
+            or list_contains($names::varchar[], lower(trim(email)))
+    )
+
+-- name: count_left_out
+select count(*) from left_out
+
+-- name: insert_due_left_out
+insert into customerio.due (person_id, due_at, reason)
+select person_id, $now::timestamp, 'retry'
+from left_out
+
+-- name: delete_refused_values
+delete from customerio.refused_values
+where person_id in (select person_id from left_out)
+
+-- name: drop_left_out
+drop table left_out
+
 -- name: create_sought
 -- Who is to be linked anew: new links that nobody sees, and whoever was found missing, if they are named.
 create temp table sought as

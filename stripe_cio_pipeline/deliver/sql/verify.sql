@@ -91,7 +91,7 @@ with identifier_writes as (
         json_extract_string(writes.after, '$.' || kinds.kind) as value,
         row_number() over (partition by writes.person_id, kinds.kind order by writes.sent_at desc) as age
     from customerio.writes as writes
-    cross join (values ('id'), ('email')) as kinds (kind)
+    cross join (values ('id'), ('email'), ('phone')) as kinds (kind)
     where
         writes.outcome = 'accepted'
         and writes.action in ('identify', 'update')
@@ -105,11 +105,23 @@ with identifier_writes as (
                     or people.id = refused.customer_id
                     or people.cio_id = refused.cio_id
                     or lower(trim(people.email)) = lower(trim(refused.value))
+                    or (refused.kind = 'phone' and (people.attributes ->> '$.phone') = refused.value)
         )
 )
 select
     people.person_id,
-    first(refused.reason order by refused.kind = 'id' desc, refused.at desc) as reason,
+    first(
+        case
+            -- Our id was to be given to whoever the line names. If that is not who has our email, the phone found them.
+            when
+                refused.kind = 'id'
+                and (people.attributes ->> '$.phone') is not null
+                and lower(trim(refused.email)) is distinct from lower(trim(people.email))
+                then 'phone_refused'
+            else refused.reason
+        end
+        order by refused.kind = 'id' desc, refused.at desc
+    ) as reason,
     bool_or(written.action = 'identify') as was_identify,
     -- Where the id was refused, the log's person is somebody else.
     first(refused.cio_id order by refused.at desc) filter (where refused.kind = 'email') as cio_id
@@ -131,10 +143,50 @@ where
         or refused.customer_id = people.id
         or (people.state = 'linking' and refused.cio_id is null and refused.customer_id is null)
     )
+    -- A line is read several times; what it says was left out since.
+    and (refused.kind <> 'phone' or (people.attributes ->> '$.phone') = refused.value)
+    and (refused.reason <> 'email_refused' or lower(trim(people.email)) = lower(trim(refused.value)))
 group by people.person_id
 
 -- name: read_conflicts
 select person_id, reason from conflicts order by person_id
+
+-- name: insert_conflict_findings
+insert into customerio.verifications (run_id, verified_at, person_id, finding)
+select $run_id, $now::timestamp, person_id, reason
+from conflicts
+
+-- name: keep_refused_values
+-- The value is left out until it changes, and whatever it travelled with is sent again without it.
+insert into customerio.refused_values (person_id, name, value_hash, refused_at)
+select
+    people.person_id,
+    split_part(conflicts.reason, '_', 1),
+    customerio.keyed_hash(
+        if(conflicts.reason = 'email_refused', people.email, people.attributes ->> '$.phone')
+    ),
+    $now::timestamp
+from conflicts
+inner join customerio.people as people on people.person_id = conflicts.person_id
+where conflicts.reason in ('email_refused', 'phone_refused')
+
+-- name: send_without_refused
+insert into customerio.due (person_id, due_at, reason)
+select person_id, $now::timestamp, reason
+from conflicts
+where reason in ('email_refused', 'phone_refused')
+
+-- name: forget_refused_links
+delete from customerio.people
+where
+    state = 'linking'
+    and cio_id is null
+    and person_id in (select person_id from conflicts where reason in ('email_refused', 'phone_refused'))
+
+-- name: forget_refused_changes
+update customerio.people
+set state = 'linked', attributes = '{}', seq = $seq, run_id = $run_id
+where person_id in (select person_id from conflicts where reason in ('email_refused', 'phone_refused'))
 
 -- name: mark_conflicts
 -- Of a refused identify nothing was applied, so that nothing of it counts as accepted.
@@ -148,7 +200,7 @@ set
     seq = $seq,
     run_id = $run_id
 from conflicts
-where people.person_id = conflicts.person_id
+where people.person_id = conflicts.person_id and conflicts.reason not in ('email_refused', 'phone_refused')
 
 -- name: count_linked
 select count(*) from customerio.people where state = 'linked'

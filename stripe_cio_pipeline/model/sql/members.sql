@@ -4,7 +4,12 @@
 -- another one lives. Among the rest it is who owned the email when the last plan was made, then who has a live
 -- subscription, then who paid last, then who came first. A customer without a usable email stands alone.
 with trimmed as (
-    select id as customer_id, created, coalesce(deleted, false) as deleted, trim(email, e' \t\r\n') as email
+    select
+        id as customer_id,
+        created,
+        coalesce(deleted, false) as deleted,
+        -- What cannot be seen comes with copying: spaces that do not break, or have no width, and marks of byte order.
+        trim(email, e' \t\r\n' || chr(160) || chr(8203) || chr(8288) || chr(65279)) as email
     from customers
 ),
 addressed as materialized (
@@ -13,13 +18,14 @@ addressed as materialized (
         created,
         deleted,
         email,
-        -- RFC 5322 without quoted names, as Customer.io asks. What cannot be an address must not tie strangers together.
+        -- RFC 5322 without quoted names, as Customer.io asks, and letters of every script as RFC 6531 has them. What cannot
+        -- be an address must not tie strangers together.
         case
             when length(email) <= 254
                 and regexp_full_match(
                     email,
-                    '[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+)*'
-                    || '@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*'
+                    '[\pL\pM\pN!#$%&''*+/=?^_`{|}~-]+(\.[\pL\pM\pN!#$%&''*+/=?^_`{|}~-]+)*'
+                    || '@[\pL\pN]([\pL\pM\pN-]*[\pL\pM\pN])?(\.[\pL\pN]([\pL\pM\pN-]*[\pL\pM\pN])?)*'
                 )
                 then lower(email)
         end as email_key
@@ -95,6 +101,10 @@ select
     'owner' as role,
     if(email_key is null, null, email) as email,
     email_key,
-    if(email_key is null, 'no_usable_email', 'only_customer') as reason
+    case
+        when email_key is not null then 'only_customer'
+        when coalesce(email, '') = '' then 'no_email'
+        else 'unusable_email'
+    end as reason
 from addressed
 anti join shared using (email_key)

@@ -150,6 +150,20 @@ from customerio.operations as o
 semi join young as y on y.position = o.position
 where (o.before ->> '$.email') is not null
 
+-- name: count_suppressed
+select (select count(*) from customerio.suppressed) + (select count(*) from customerio.people where state = 'suppressed')
+
+-- name: suppressed_people
+-- Whose email or id belonged to somebody who was suppressed or forgotten: Customer.io ignores it, and so do we.
+create or replace temp table suppressed_people as
+select w.person_id
+from wanted as w
+where customerio.keyed_hash(w.email_key) in (select email_hash from customerio.suppressed)
+    or w.id in (select id from customerio.people where state = 'suppressed' and id is not null)
+
+-- name: no_suppressed_people
+create or replace temp table suppressed_people (person_id varchar)
+
 -- name: id_holders
 -- Whose id it is, where two people claim one: who has it in Customer.io, else the older customer id.
 create or replace temp table id_holders as
@@ -206,6 +220,7 @@ with known as (
         h.person_id as email_holder,
         r.email_key is not null as email_settling,
         i.person_id as id_holder,
+        b.person_id is not null as is_suppressed,
         len(x.names) > 0 as differs
     from candidates as c
     left join wanted as w on w.person_id = c.person_id
@@ -214,6 +229,7 @@ with known as (
     left join holders as h on h.email_key = w.email_key and h.person_id <> c.person_id
     left join released as r on r.email_key = w.email_key
     left join id_holders as i on i.id = w.id and i.person_id <> c.person_id
+    left join suppressed_people as b on b.person_id = c.person_id
     left join changes as x on x.person_id = c.person_id
 )
 select
@@ -271,6 +287,7 @@ with options as (
             when f.email_key is not distinct from f.known_email_key then 'same'
             when f.email_key is null and t.strategy = 'email' then 'missing'
             when f.email_key is null then 'set'
+            when f.is_suppressed then 'suppressed'
             when f.email_holder is not null then if(g.person_id is not null, 'clear', 'in_use')
             when f.email_settling then 'settling'
             when f.known_id is null and f.cio_id is null and f.known_email is not null then 'needs_cio_id'
@@ -329,6 +346,7 @@ with decided as (
                 or (s.state = 'conflict' and s.conflict = 'id_refused' and s.email_key is distinct from s.known_email_key)
                 then
                     case
+                        when s.is_suppressed then {'action': 'hold', 'reason': 'suppressed'}
                         when t.strategy = 'metadata' and s.id is null then {'action': 'hold', 'reason': 'no_metadata_id'}
                         when s.id_holder is not null then {'action': 'hold', 'reason': 'id_in_use'}
                         when s.email is null and (t.strategy = 'email' or t.without_email = 'skip')
@@ -359,6 +377,7 @@ with decided as (
             when s.differs then {'action': 'update', 'reason': 'attributes_changed'}
             when s.email_step = 'settling' then {'action': 'wait', 'reason': 'email_settling'}
             when s.email_step = 'in_use' then {'action': 'hold', 'reason': 'email_in_use'}
+            when s.email_step = 'suppressed' then {'action': 'hold', 'reason': 'suppressed'}
             when s.email_step = 'taken' then {'action': 'hold', 'reason': 'email_taken'}
             when s.email_step = 'locked' then {'action': 'hold', 'reason': 'email_locked'}
             when s.email_step = 'missing' then {'action': 'hold', 'reason': 'no_email'}

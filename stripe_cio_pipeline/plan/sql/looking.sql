@@ -129,6 +129,31 @@ insert into looked_at
 from model.people
 where rowid in (select rowid from model.people where person_id in (select person_id from others))
 
+-- name: count_refused_values
+select count(*)
+from customerio.refused_values
+
+-- name: refused_values
+-- Of whom an email or a phone is left out, because Customer.io has refused exactly that one.
+create or replace temp table refused as
+select p.person_id, coalesce(bool_or(r.name = 'email'), false) as email, coalesce(bool_or(r.name = 'phone'), false) as phone
+from model.people as p
+join customerio.refused_values as r on r.person_id = p.person_id
+where r.value_hash = customerio.keyed_hash(case r.name when 'email' then p.email when 'phone' then {phone} end)
+group by p.person_id
+
+-- name: looked_at_without_refused
+create or replace temp view looked_at as
+select p.* replace ({replaced})
+from model.people as p
+left join refused as r on r.person_id = p.person_id
+
+-- name: leave_out_refused
+update looked_at
+set {replaced}
+from refused as r
+where r.person_id = looked_at.person_id
+
 -- name: ledger
 -- The ledger as of now: links that had time to settle are linked, unless they are seen before, and profiles belong to their
 -- present owners.

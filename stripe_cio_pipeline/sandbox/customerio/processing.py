@@ -112,7 +112,7 @@ class Processor:
             return None
         if not create:
             return None
-        if not is_well_formed(kind, value):
+        if not is_well_formed(kind, value, self.switches):
             self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
             return None
         profile = self.create(at, {kind: value}, {})
@@ -147,11 +147,13 @@ class Processor:
         if self.is_suppressed(kind, value) or any(self.is_suppressed(k, v) for k, v in body.items()):
             self.count("ignored.suppressed")
             return
-        if not is_well_formed(kind, value):
+        if not is_well_formed(kind, value, self.switches):
             self._refuse(None, [Conflict(kind, value, MALFORMED)], at)
             return
         malformed = [
-            Conflict(name, text, MALFORMED) for name, text in body.items() if text and not is_well_formed(name, text)
+            Conflict(name, text, MALFORMED)
+            for name, text in body.items()
+            if text and not is_well_formed(name, text, self.switches)
         ]
         if malformed and not self.switches.malformed_applies_rest:
             self._refuse(self.people.find(kind, value), malformed, at)

@@ -63,7 +63,8 @@ class CustomerioSwitches:
     does: the documents disagree), ``conflict_applies_rest`` (are the other attributes of an identify kept when
     its identifier is refused: not documented), ``invalid_email`` (is a malformed email or phone refused in the
     answer, or only in the activity log: not documented), ``malformed_applies_rest`` (is somebody new made without
-    the malformed one), ``email_identifiers``, ``phone_identifiers`` (kinds that the workspace has enabled),
+    the malformed one), ``unicode_emails`` (are letters beyond ASCII taken in addresses: not documented),
+    ``email_identifiers``, ``phone_identifiers`` (kinds that the workspace has enabled),
     ``phone_claims`` (is somebody found by the phone among the attributes, as they are by id and email).
 
     Updates: ``stale_timestamps`` (``drop`` discards what is older than the latest edit; ``keep`` applies it),
@@ -106,6 +107,7 @@ class CustomerioSwitches:
     conflict_applies_rest: bool = False
     invalid_email: Literal["silent", "reject"] = "silent"
     malformed_applies_rest: bool = True
+    unicode_emails: bool = False
     email_identifiers: bool = True
     phone_identifiers: bool = False
     phone_claims: bool = True

@@ -29,6 +29,7 @@ _EMAIL = re.compile(
     r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*|\"(?:[^\"\\\r\n]|\\.)*\")"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[^\]]+\])"
 )
+_UNICODE_EMAIL = re.compile(_EMAIL.pattern.replace("A-Za-z0-9", r"\w"))
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
 PERSON_ACTIONS = frozenset(
@@ -65,15 +66,15 @@ class RefusedRequestError(Exception):
         self.problems = problems
 
 
-def is_email(text: str) -> bool:
-    """Tell whether a text is an address in the sense of RFC 5322, without surrounding space."""
-    return len(text) <= 254 and _EMAIL.fullmatch(text) is not None
+def is_email(text: str, *, unicode: bool = False) -> bool:
+    """Tell whether a text is an address in the sense of RFC 5322 (RFC 6531: `unicode`), without surrounding space."""
+    return len(text) <= 254 and (_UNICODE_EMAIL if unicode else _EMAIL).fullmatch(text) is not None
 
 
-def is_well_formed(kind: str, value: str) -> bool:
+def is_well_formed(kind: str, value: str, switches: CustomerioSwitches) -> bool:
     """Tell whether an identifier has the form of its kind; phone numbers are those of E.164."""
     if kind == "email":
-        return is_email(value)
+        return is_email(value, unicode=switches.unicode_emails)
     return kind != "phone" or _E164.fullmatch(value) is not None
 
 
@@ -228,7 +229,7 @@ class Validator:
         if kind in ("id", "object_id") and len(value) > 37 and utf8_length(value) > IDENTIFIER_BYTES:
             message = f"{kind} attribute cannot be longer than {IDENTIFIER_BYTES} bytes"
             return [Problem("invalid", path, message)]
-        if self._switches.invalid_email == "reject" and not is_well_formed(kind, value):
+        if self._switches.invalid_email == "reject" and not is_well_formed(kind, value, self._switches):
             return [Problem("invalid", path, f"{kind} attribute must be a valid {_CALLED[kind]}")]
         return []
 

@@ -1,0 +1,140 @@
+"""Who is meant: by which identifier, whose refusal it is, and who must not come back."""
+
+import pytest
+
+from stripe_cio_pipeline.deliver import forget
+from tests.identity.living import QUICK, MakeWorld, World
+
+ANN, NEW = "ann@example.com", "new@example.com"
+
+
+def linked(world: World, *emails: str, **fields: str) -> list[str]:
+    """Customers who are in Customer.io, and were seen there."""
+    people = [world.customer(email, **fields) for email in emails]
+    world.sync()
+    world.sync()
+    assert [world.state(person) for person in people] == ["linked"] * len(people)
+    return people
+
+
+@pytest.mark.parametrize("strategy", ["email", "stripe_id"])
+def test_p6_an_event_beside_a_change_of_email_goes_to_the_one_person(make_world: MakeWorld, strategy: str) -> None:
+    world = make_world(policy={"identity": {"strategy": strategy}})
+    (ann,) = linked(world, ANN)
+    world.change(ann, email=NEW)
+    world.payment_fails(ann)
+    world.sync()
+    world.sync()
+    (person,) = world.people()
+    assert person.email == NEW
+    assert world.events_of(email=NEW) == ["invoice.payment_failed"]
+
+
+def test_p6_without_an_app_key_the_email_stays_and_the_event_goes_to_it(make_world: MakeWorld) -> None:
+    world = make_world(policy={"identity": {"strategy": "email"}}, has_app_key=False)
+    (ann,) = linked(world, ANN)
+    world.change(ann, email=NEW)
+    world.payment_fails(ann)
+    assert world.sync() == [f"{ann} email_needs_cio_id"]
+    assert len(world.people()) == 1
+    assert world.events_of(email=ANN) == ["invoice.payment_failed"]
+
+
+def test_p7_whom_the_app_gave_another_email_is_found_by_the_internal_id(make_world: MakeWorld) -> None:
+    world = make_world(policy={"identity": {"strategy": "email"}})
+    ann, _ = linked(world, ANN, "bob@example.com")
+    world.workspace.update_person(email=ANN, attributes={"email": NEW})
+    report = world.verify()
+    assert (report.missed, report.drifted_attributes) == (0, {"email": 1})
+    assert world.ledger(ann)["email"] == NEW
+
+    assert world.sync() == [f"{ann} email_changed"]
+    assert len(world.people()) == 2
+    assert world.workspace.person(email=ANN) is not None
+    assert world.verify().matched == 2
+
+
+def test_p8_what_another_system_is_refused_is_not_ours(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    before = world.ledger(ann)
+    for own in ("crm-1", "crm-2"):
+        world.workspace.write(
+            {"action": "identify", "identifiers": {"id": own}, "attributes": {"email": f"{own}@example.org"}}
+        )
+        world.workspace.write({"action": "identify", "identifiers": {"id": own}, "attributes": {"email": ANN}})
+    world.workspace.write({"action": "identify", "identifiers": {"id": "crm-3"}, "attributes": {"email": ANN}})
+    assert [line.type for line in world.workspace.activities("failed_attribute_change")] != []
+
+    assert world.verify().conflicts == {}
+    assert world.ledger(ann) == before
+    world.change(ann, email=NEW)
+    world.sync()
+    assert world.workspace.person(id=ann).email == NEW
+    assert world.workspace.person(id="crm-1").email == "crm-1@example.org"
+
+
+def test_p12_a_drifted_email_goes_by_the_internal_id_and_is_right_in_one_round(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    world.workspace.update_person(id=ann, attributes={"email": NEW})
+    world.verify()
+    world.sync()
+    assert world.workspace.person(id=ann).email == ANN
+    assert world.verify().conflicts == {}
+
+
+def test_p12_a_retried_email_goes_by_the_internal_id_and_is_right_in_one_round(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    world.workspace.add_person(id="own-42", email=NEW)
+    world.change(ann, email=NEW)
+    world.sync()
+    assert world.verify().conflicts == {"email_taken": 1}
+    world.workspace.delete_person(id="own-42")
+
+    assert world.retry(ann) == 1
+    world.wait(seconds=10)
+    assert world.sync() == [f"{ann} email_changed"]
+    assert world.workspace.person(id=ann).email == NEW
+    assert world.verify().conflicts == {}
+
+
+@pytest.mark.parametrize("strategy", ["stripe_id", "email"])
+def test_p9_nobody_is_made_with_the_email_of_somebody_who_was_forgotten(make_world: MakeWorld, strategy: str) -> None:
+    world = make_world(policy={"identity": {"strategy": strategy}})
+    (ann,) = linked(world, ANN)
+    forget(world.warehouse, world.settings, world.desk.policy, ann, run_id="forget", now=world.now, patience=QUICK)
+    world.change(ann, deleted=True)
+    later = world.customer(ANN.upper(), name="Somebody Else")
+    world.payment_fails(later)
+
+    assert f"{later} suppressed" in world.sync()
+    world.sync()
+    assert world.people() == []
+    assert world.ask("select count(*) from customerio.people where person_id = ?", later) == [(0,)]
+    assert ANN not in str(world.ask("from customerio.suppressed"))
+
+
+def test_p9_whom_policy_suppressed_stays_so_by_email_and_by_id(make_world: MakeWorld) -> None:
+    policy = {"identity": {"strategy": "metadata", "metadata_key": "user", "on_delete": "suppress"}}
+    world = make_world(policy=policy)
+    linked(world, ANN, metadata_id="app-1")
+    world.change("cus_0001", deleted=True)
+    world.sync()
+    by_email = world.customer(ANN, metadata_id="app-2")
+    by_id = world.customer(NEW, metadata_id="app-1")
+
+    assert world.sync() == [f"{by_email} suppressed", f"{by_id} suppressed"]
+    world.sync()
+    assert world.people() == []
+
+
+def test_p9_nobody_comes_to_a_suppressed_email_by_a_change_and_the_rest_goes_on(make_world: MakeWorld) -> None:
+    world = make_world(policy={"identity": {"on_delete": "suppress"}})
+    ann, bob = linked(world, ANN, "bob@example.com")
+    world.change(ann, deleted=True)
+    world.sync()
+    world.change(ann, email=None)
+    world.change(bob, email=ANN, name="Bob Other")
+    assert world.sync() == [f"{bob} attributes_changed"]
+    assert world.sync() == [f"{bob} suppressed"]
+    person = world.workspace.person(id=bob)
+    assert (person.email, person.attributes["name"]) == ("bob@example.com", "Bob Other")
