@@ -108,23 +108,26 @@ class Events(Section):
 
 
 class Guard(Section):
-    """A plan above one of these stops until it is approved."""
+    """A plan that would send more than one of these, with what was sent lately, stops until it is approved."""
 
     first_load: Literal["approve", "send"] = Field(
         "approve", description="the first full load may start campaigns: ask first, or send"
     )
     max_changed_share: float = Field(
-        0.2, ge=0, le=1, description="share of the known people that one plan may change (from 100 people up)"
+        0.2, ge=0, le=1, description="share of the known people that may change in an hour (from 100 people up)"
     )
-    max_changed_people: int | None = Field(None, ge=0, description="number of people that one plan may change")
-    max_deleted_people: int = Field(100, ge=0, description="number of people that one plan may delete")
+    max_changed_people: int | None = Field(None, ge=0, description="number of people that may change in an hour")
+    max_deleted_people: int = Field(100, ge=0, description="number of people that may be deleted in an hour")
     max_missing_share: float = Field(
         0.05, ge=0, le=1, description="share of the people whom verification may find removed at once (more than ten)"
     )
     max_reassigned_ids: int = Field(
-        100, ge=0, description="number of people that one plan may give another id than they have"
+        100, ge=0, description="number of people that may get another id than they have in an hour"
     )
-    max_events: int = Field(10_000, ge=0, description="number of events that one plan may send")
+    max_events: int = Field(10_000, ge=0, description="number of events that may be sent in an hour")
+    times_a_day: float = Field(
+        2, ge=1, description="how many times as much as in an hour may be sent in a day, before the guard asks"
+    )
 
 
 class StripeLimits(Section):

@@ -8,7 +8,7 @@ from typing import Any
 from stripe_cio_pipeline import extract
 from stripe_cio_pipeline.cli.output import Output, duration, moment, readable
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
-from stripe_cio_pipeline.plan import Plan, current_plan
+from stripe_cio_pipeline.plan import Plan, current_plan, remedy
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
@@ -135,7 +135,7 @@ def show_status(output: Output, found: Status) -> None:
         )
     output.table("Events", ("state", "events"), found.events.items(), numbers=("events",))
     if found.plan is not None and found.plan.guard.stopped:
-        output.say("! A guard stopped the plan. Look: stripe-cio plan. Send it: stripe-cio sync --approve.", "yellow")
+        output.say(f"! A guard stopped the plan. {remedy(found.plan)}", "yellow")
     if found.runs:
         output.table(
             "Latest runs",

@@ -16,7 +16,7 @@ from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Sess
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import approve as approve_one
-from stripe_cio_pipeline.plan import preview
+from stripe_cio_pipeline.plan import preview, remedy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync import SyncOutcome, sync_once
 from stripe_cio_pipeline.warehouse import Turn
@@ -142,7 +142,7 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     _show_counts(output, "Changed attributes", found.plan.by_attribute)
     show_rows(output, found.rows)
     if found.plan.guard.stopped:
-        output.say("A guard stops this plan. If it is meant: stripe-cio sync --approve.", "yellow")
+        output.say(f"! A guard stops this plan. {remedy(found.plan)}", "yellow")
     output.result(found)
 
 

@@ -23,7 +23,7 @@ from stripe_cio_pipeline.deliver.survey import Phase, Survey, limit_memory, surv
 from stripe_cio_pipeline.deliver.workspace import bind_workspace, find_workspace
 from stripe_cio_pipeline.errors import CustomerioError, CustomerioUnavailable, GuardStop
 from stripe_cio_pipeline.plan import approve as approve_plan
-from stripe_cio_pipeline.plan import current_plan
+from stripe_cio_pipeline.plan import current_plan, guard_stop
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursor, write_cursor
@@ -289,12 +289,7 @@ def _choose_plan(warehouse: Warehouse, plan_id: str | None, *, approving: bool, 
         )
     if plan.guard.stopped:
         if not approving:
-            findings = " ".join(finding.message for finding in plan.guard.findings)
-            raise GuardStop(
-                f"The guard stopped plan {plan.plan_id}; nothing was sent. {findings}",
-                "Look at it with stripe-cio plan. If it is meant, run stripe-cio sync --approve, or raise the limit "
-                "under guard in stripe_cio.yaml.",
-            )
+            raise guard_stop(plan)
         approve_plan(warehouse, plan.plan_id, now=now)
     return plan.plan_id
 

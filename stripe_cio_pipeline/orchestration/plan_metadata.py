@@ -7,7 +7,7 @@ from typing import Any
 from stripe_cio_pipeline.deliver import DeliveryReport
 from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, draw_charts
 from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
-from stripe_cio_pipeline.plan import Plan, PlanCounts
+from stripe_cio_pipeline.plan import Plan, PlanCounts, found_words, remedy
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
@@ -50,13 +50,14 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
 def tell_of_guard(plan: Plan) -> dict[str, Any]:
     """Tell which limits the plan is over, with examples, and how to go on."""
     verdict = plan.guard
-    told: dict[str, Any] = {
+    return {
+        **({"what to do": remedy(plan)} if verdict.stopped else {}),
         **numbers({f"planned_{name}": value for name, value in _counts(plan.counts).items()}),
         "plan_id": plan.plan_id,
         "approved": verdict.approved,
         "findings": markdown(
             table(
-                ("rule", "limit", "this plan", "what it means", "for example"),
+                ("rule", "limit", "with what was sent lately", "what it means", "for example"),
                 (
                     (found.rule, found.limit, found.value, found.message, ", ".join(found.examples[:5]))
                     for found in verdict.findings
@@ -66,23 +67,15 @@ def tell_of_guard(plan: Plan) -> dict[str, Any]:
             )
         ),
     }
-    if verdict.stopped:
-        told["what to do"] = (
-            "Look at the plan. To send exactly it, materialize the assets behind it (people and events) with the "
-            f"run config ops: {{deliver_to_customerio: {{config: {{approve_plan: {plan.plan_id}}}}}}}, or run "
-            f"stripe-cio sync --approve-plan {plan.plan_id}. To send whatever a new run plans, start sync with "
-            "ops: {make_plan: {config: {approve: true}}}. To be asked less often, raise the limits under guard in "
-            "stripe_cio.yaml."
-        )
-    return told
 
 
 def sum_up_guard(plan: Plan) -> str:
     """Say in a sentence or two what the guard found."""
     if not plan.guard.findings:
-        return "The plan is within all limits of the policy."
-    found = " ".join(finding.message for finding in plan.guard.findings)
-    return f"{found} {'It was approved.' if plan.guard.approved else 'Nothing is sent until it is approved.'}"
+        return "It was approved." if plan.guard.approved else "The plan is within all limits of the policy."
+    if plan.guard.approved:
+        return f"{found_words(plan)} It was approved."
+    return f"Nothing is sent until it is approved. {found_words(plan)} {remedy(plan)}"
 
 
 def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.plan.attributes import Attribute, attributes
-from stripe_cio_pipeline.plan.guard import Scale, findings
+from stripe_cio_pipeline.plan.guard import Measure, Scale, findings
 from stripe_cio_pipeline.plan.reasons import REASONS
 from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
 from stripe_cio_pipeline.policy import Policy
@@ -34,6 +34,7 @@ _OPERATIONS = "customerio.operations"
 _IDENTIFIERS = ("id", "email")
 #: A position that no operation has.
 _BEYOND = 2**62
+_REASSIGNED = ("id_changed", "owner_replaced")
 _PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
 
 
@@ -114,6 +115,7 @@ class _Counted:
     counts: PlanCounts
     known: int
     by_reason: dict[str, int]
+    actions: list[tuple[str, str, int]]
 
 
 class _Planning:
@@ -284,7 +286,7 @@ class _Planning:
             counts=counted.counts,
             by_reason=counted.by_reason,
             by_attribute=dict(execute(SQL["count_attributes"]).fetchall()),
-            guard=self._guard(table, counted, plan_id),
+            guard=self._guard(table, counted),
             planned_at=_moment(self._now),
             full=self.full,
         )
@@ -319,25 +321,33 @@ class _Planning:
             rejected_events=totals["due_events"] - actions["event"],
             skipped_events=sum(guests.values()) - guests.get("event_of_sought_guest", 0),
         )
-        return _Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())))
+        return _Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())), rows)
 
-    def _guard(self, table: str, counted: _Counted, plan_id: str) -> GuardVerdict:
+    def _guard(self, table: str, counted: _Counted) -> GuardVerdict:
         connection = self._connection
-        reassigned = sum(counted.by_reason.get(reason, 0) for reason in ("id_changed", "owner_replaced"))
-        first_load = not _one(connection, SQL["was_loaded"])
-        scale = Scale(known=counted.known, first_load=first_load, reassigned=reassigned)
+        rows: Any = counted.actions
+        if self._approved or _one(connection, SQL["count_sent"]):
+            connection.execute(SQL["measured_rows"].replace("$start", str(self._start)).replace(_OPERATIONS, table))
+            rows = connection.execute(SQL["count_measured"]).fetchall()
+        plan, counts = _measure(rows), counted.counts
+        is_first = not read_cursor(connection, "plan.loaded") and 2 * counted.known < max(
+            1, counts.people - counts.hold
+        )
+        scale = Scale(
+            known=counted.known,
+            # Whoever joins a first load that was approved is measured like everybody later.
+            first_load=is_first and not self._approved,
+            sent={hours: Measure(*numbers) for hours, *numbers in connection.execute(SQL["measure_sent"]).fetchall()}
+            if rows is not counted.actions
+            else {},
+        )
         found = tuple(
             replace(finding, examples=self._examples(table, finding))
-            for finding in findings(counted.counts, scale, self._policy.guard)
+            for finding in findings(plan, scale, self._policy.guard)
         )
-        if not found:
-            return GuardVerdict()
-        # An approval holds for the same content, and for a plan that holds nothing new beside it.
-        known = _one(connection, SQL["is_approved"], {"plan_id": plan_id}) or (
-            self._approved
-            and not _one(connection, SQL["count_unapproved"].replace(_OPERATIONS, table), {"start": self._start})
+        return GuardVerdict(
+            stopped=bool(found), findings=found, approved=self._approved and not found, first_load=is_first
         )
-        return GuardVerdict(stopped=not known, findings=found, approved=bool(known))
 
     def _examples(self, table: str, finding: GuardFinding) -> tuple[str, ...]:
         actions = {
@@ -348,7 +358,7 @@ class _Planning:
             "max_events": ["event"],
             "max_changed_share": ["update", "delete", "suppress", "merge"],
         }.get(finding.rule, [*_PLANNED[:5]])
-        reasons = ["id_changed", "owner_replaced"] if finding.rule == "max_reassigned_ids" else None
+        reasons = [*_REASSIGNED] if finding.rule == "max_reassigned_ids" else None
         rows = self._connection.execute(
             SQL["examples"].replace(_OPERATIONS, table),
             {"start": self._start, "actions": actions, "reasons": reasons, "rows": EXAMPLES},
@@ -360,6 +370,8 @@ class _Planning:
         connection = self._connection
         connection.execute(SQL["insert_next_people"], {"start": self._start})
         connection.execute(SQL["settle_ledger"])
+        if plan.counts.people and not plan.guard.first_load and not read_cursor(connection, "plan.loaded"):
+            write_cursor(connection, "plan.loaded", plan.plan_id, run_id)
         if plan.counts.skipped_events:
             connection.execute(SQL["record_skipped"], {"run_id": run_id})
         if "event_of_sought_guest" in plan.by_reason:
@@ -416,6 +428,7 @@ def _verdict(guard: GuardVerdict) -> dict[str, Any]:
     return {
         "stopped": guard.stopped,
         "approved": guard.approved,
+        "first_load": guard.first_load,
         "findings": [
             {
                 "rule": finding.rule,
@@ -427,6 +440,23 @@ def _verdict(guard: GuardVerdict) -> dict[str, Any]:
             for finding in guard.findings
         ],
     }
+
+
+def _measure(rows: Sequence[tuple[str, str, int]]) -> Measure:
+    """Sort operations, counted by action and reason, into what the guard measures."""
+    removed = sum(number for action, _, number in rows if action in ("delete", "suppress", "merge"))
+    # A linked person whose id changes is an identify too, but no new one.
+    reassigned = sum(number for action, reason, number in rows if action == "identify" and reason in _REASSIGNED)
+    total = Counter[str]()
+    for action, _, number in rows:
+        total[action] += number
+    return Measure(
+        new=total["identify"] - reassigned,
+        changed=total["update"] + removed + reassigned,
+        removed=removed,
+        reassigned=reassigned,
+        events=total["event"],
+    )
 
 
 def _one(connection: Connection, statement: str, parameters: dict[str, Any] | None = None) -> Any:

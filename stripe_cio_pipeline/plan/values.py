@@ -49,11 +49,15 @@ class GuardFinding:
 
 @dataclass(frozen=True, slots=True)
 class GuardVerdict:
-    """Whether the plan waits for an approval. `stopped` is false where nothing is wrong, or where it was approved."""
+    """Whether the plan waits for an approval. `stopped` is false where nothing is wrong, or where it was approved.
+
+    `approved`: what is over a limit in it was. `first_load`: most of those whom Stripe has were never in Customer.io.
+    """
 
     stopped: bool = False
     findings: tuple[GuardFinding, ...] = ()
     approved: bool = False
+    first_load: bool = False
 
 
 @dataclass(frozen=True, slots=True)

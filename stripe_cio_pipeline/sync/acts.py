@@ -11,10 +11,10 @@ from typing import Any
 
 from stripe_cio_pipeline import errors
 from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, look_at_links, raise_alerts
-from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
+from stripe_cio_pipeline.errors import PipelineError, StripeError
 from stripe_cio_pipeline.extract import ExtractReport, extract
 from stripe_cio_pipeline.model import ModelReport, build
-from stripe_cio_pipeline.plan import Plan, Preview, approve, make_plan, preview
+from stripe_cio_pipeline.plan import Plan, Preview, approve, guard_stop, make_plan, preview
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync.runs import Kind, begin_run, finish_run
@@ -125,7 +125,9 @@ def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full
     A plan that the guard stops is noted as the end of the run, and given.
     `let_through` approves whatever was planned; `full` compares everybody anew.
     """
-    opened.on_report(look_at_links(opened.warehouse, opened.settings, opened.policy, run_id=run_id))
+    looked = look_at_links(opened.warehouse, opened.settings, opened.policy, run_id=run_id)
+    if looked.looked_at or looked.problem:
+        opened.on_report(looked)
     made = make_plan(opened.warehouse, opened.policy, run_id=run_id, full=full, links_are_seen=_links_are_seen(opened))
     if made.guard.stopped and let_through:
         approve(opened.warehouse, made.plan_id)
@@ -140,16 +142,6 @@ def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full
 
 def _links_are_seen(opened: Opened) -> bool:
     return opened.settings.customerio_app_api_key is not None
-
-
-def guard_stop(plan: Plan) -> GuardStop:
-    """Give the error of a stopped plan: which limits, and how to approve."""
-    found = " ".join(finding.message for finding in plan.guard.findings)
-    return GuardStop(
-        f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found}",
-        f"Look at it with stripe-cio plan; if it is right, run stripe-cio sync --approve-plan {plan.plan_id} "
-        "(or --approve, for whatever the next run plans).",
-    )
 
 
 def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = None) -> DeliveryReport:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from stripe_cio_pipeline.deliver import DeliveryReport
 from stripe_cio_pipeline.extract import ExtractReport
 from stripe_cio_pipeline.model import ModelReport
-from stripe_cio_pipeline.plan import Plan, Preview
+from stripe_cio_pipeline.plan import Plan, Preview, guard_stop
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync.acts import (
@@ -17,7 +17,6 @@ from stripe_cio_pipeline.sync.acts import (
     compute_model,
     deliver_plan,
     failure_of,
-    guard_stop,
     noting_failure,
     plan_changes,
     plan_dry,

@@ -3,35 +3,49 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stripe_cio_pipeline.errors import PipelineError
-from stripe_cio_pipeline.plan import PlanCounts, approve, current_plan, preview
-from stripe_cio_pipeline.plan.guard import Scale, findings
+from stripe_cio_pipeline.plan import approve, current_plan, preview
+from stripe_cio_pipeline.plan.guard import Measure, Scale, findings
 from stripe_cio_pipeline.policy import Guard
 
 
 @pytest.mark.parametrize(
-    ("counts", "scale", "guard", "broken"),
+    ("plan", "scale", "guard", "broken"),
     [
-        (PlanCounts(identify=1), {"first_load": True}, {}, ["first_load"]),
-        (PlanCounts(identify=1), {"first_load": True}, {"first_load": "send"}, []),
-        (PlanCounts(update=20), {"known": 100}, {}, []),
-        (PlanCounts(update=21), {"known": 100}, {}, ["max_changed_share"]),
-        (PlanCounts(update=99), {"known": 99}, {}, []),
-        (PlanCounts(identify=100), {"known": 100}, {}, []),
-        (PlanCounts(identify=101), {"known": 100}, {}, ["assigned_ids"]),
-        (PlanCounts(identify=300), {"known": 10_000}, {}, []),
-        (PlanCounts(update=6, identify=5), {}, {"max_changed_people": 10}, ["max_changed_people"]),
-        (PlanCounts(delete=60, suppress=20, merge=20), {"known": 10_000}, {}, []),
-        (PlanCounts(delete=60, suppress=20, merge=21), {"known": 10_000}, {}, ["max_deleted_people"]),
-        (PlanCounts(identify=101), {"known": 10_000, "reassigned": 101}, {}, ["max_reassigned_ids"]),
-        (PlanCounts(event=10_000), {}, {}, []),
-        (PlanCounts(event=10_001), {}, {}, ["max_events"]),
+        ({"new": 1}, {"first_load": True}, {}, ["first_load"]),
+        ({"new": 1}, {"first_load": True}, {"first_load": "send"}, []),
+        ({"changed": 20}, {"known": 100}, {}, []),
+        ({"changed": 21}, {"known": 100}, {}, ["max_changed_share"]),
+        ({"changed": 99}, {"known": 99}, {}, []),
+        ({"new": 100}, {"known": 100}, {}, []),
+        ({"new": 101}, {"known": 100}, {}, ["assigned_ids"]),
+        ({"new": 101}, {"known": 3}, {}, ["assigned_ids"]),
+        ({"new": 300}, {"known": 10_000}, {}, []),
+        ({"changed": 6, "new": 5}, {}, {"max_changed_people": 10}, ["max_changed_people"]),
+        ({"changed": 100, "removed": 100}, {"known": 10_000}, {}, []),
+        ({"changed": 101, "removed": 101}, {"known": 10_000}, {}, ["max_deleted_people"]),
+        ({"changed": 101, "reassigned": 101}, {"known": 10_000}, {}, ["max_reassigned_ids"]),
+        ({"events": 10_000}, {}, {}, []),
+        ({"events": 10_001}, {}, {}, ["max_events"]),
+        # What was sent in the last hour counts with it, and of what was sent in the last day twice as much may go.
+        ({"events": 1}, {"sent": {1: {"events": 9_999}, 24: {"events": 9_999}}}, {}, []),
+        ({"events": 1}, {"sent": {1: {"events": 10_000}, 24: {"events": 10_000}}}, {}, ["max_events"]),
+        ({"events": 1}, {"sent": {24: {"events": 19_999}}}, {}, []),
+        ({"events": 1}, {"sent": {24: {"events": 20_000}}}, {}, ["max_events"]),
+        ({"events": 1}, {"sent": {24: {"events": 20_000}}}, {"times_a_day": 3}, []),
+        ({"changed": 11}, {"known": 100, "sent": {1: {"changed": 10}}}, {}, ["max_changed_share"]),
+        ({"new": 1}, {"known": 9, "sent": {1: {"new": 100}}}, {}, ["assigned_ids"]),
+        # Where nothing of it goes now, nothing is asked.
+        ({"events": 1}, {"known": 100, "sent": {1: {"changed": 90, "removed": 200}}}, {}, []),
     ],
 )
-def test_a_plan_breaks_a_rule_only_above_its_limit(counts, scale, guard, broken) -> None:
-    of = Scale(**{"known": 0, "first_load": False, "reassigned": 0, **scale})
-    assert [finding.rule for finding in findings(counts, of, Guard(**guard))] == broken
+def test_a_plan_breaks_a_rule_only_above_its_limit(plan, scale, guard, broken) -> None:
+    sent = {hours: Measure(**numbers) for hours, numbers in scale.pop("sent", {}).items()}
+    of = Scale(**{"known": 0, "first_load": False, "sent": sent, **scale})
+    assert [finding.rule for finding in findings(Measure(**plan), of, Guard(**guard))] == broken
 
 
 def test_the_first_load_stops_until_it_is_approved(desk) -> None:
@@ -49,14 +63,134 @@ def test_the_first_load_stops_until_it_is_approved(desk) -> None:
     assert desk.last.guard.approved
 
 
-def test_an_approval_does_not_count_for_a_plan_that_holds_more(desk) -> None:
-    desk.set_policy(guard={"first_load": "approve"})
-    desk.customer("cus_a", email="customer-1@example.com")
+def test_d3_what_was_approved_goes_and_only_what_came_since_is_measured(desk) -> None:
+    desk.set_policy(guard={"first_load": "approve", "max_changed_people": 1})
+    for number in range(5):
+        desk.customer(f"cus_{number}", email=f"customer-{number}@example.com")
     desk.plan()
     approve(desk.warehouse, desk.last.plan_id)
-    desk.customer("cus_b", email="customer-2@example.com")
+    desk.customer("cus_0", name="changed meanwhile")
     desk.plan()
+    assert (desk.last.guard.stopped, desk.last.guard.approved) == (False, True)
+    assert desk.last.counts.identify == 5
+
+    desk.customer("cus_1", name="changed meanwhile")
+    desk.customer("cus_2", name="changed meanwhile")
+    desk.plan()
+    assert [finding.value for finding in desk.last.guard.findings] == [2]
     assert desk.last.guard.stopped
+
+
+def test_what_was_approved_is_not_held_against_what_comes_later(desk) -> None:
+    desk.set_policy(guard={"first_load": "approve", "max_changed_people": 2})
+    people(desk, 5)
+    desk.plan()
+    approve(desk.warehouse, desk.last.plan_id)
+    desk.accept()
+    desk.wait()
+    change(desk, range(2))
+    desk.plan()
+    assert not desk.last.guard.findings
+
+
+def people(desk, number: int) -> None:
+    for each in range(len(desk.customers), len(desk.customers) + number):
+        desk.customer(f"cus_{each:04}", email=f"customer-{each}@example.com")
+
+
+def change(desk, numbers) -> None:
+    for number in numbers:
+        desk.customer(f"cus_{number:04}", name=f"changed at {desk.at}")
+
+
+def test_d1_a_bad_value_that_comes_in_slices_is_stopped_within_the_hour_and_within_the_day(desk) -> None:
+    people(desk, 100)
+    desk.sync()
+    change(desk, range(17))
+    desk.sync()
+    change(desk, range(17, 34))
+    desk.plan()
+    (finding,) = desk.last.guard.findings
+    assert (finding.rule, finding.value) == ("max_changed_share", 0.34)
+    assert finding.message == "17 of 100 known people change. 17 were sent in the last hour."
+
+    desk.wait(3600)
+    desk.sync()
+    desk.wait(3600)
+    change(desk, range(34, 40))
+    desk.sync()
+    desk.wait(3600)
+    change(desk, range(40, 41))
+    desk.plan()
+    (finding,) = desk.last.guard.findings
+    assert (finding.rule, finding.limit, finding.value) == ("max_changed_share", 0.4, 0.41)
+    desk.wait(21 * 3600)
+    desk.plan()
+    assert not desk.last.guard.findings
+
+
+def test_who_changes_again_is_counted_once(desk) -> None:
+    people(desk, 100)
+    desk.sync()
+    for _ in range(3):
+        change(desk, range(20))
+        desk.plan()
+        assert not desk.last.guard.findings
+        desk.accept()
+        desk.wait()
+
+
+def test_d2_a_first_load_is_not_over_because_a_few_were_sent(desk) -> None:
+    desk.set_policy(guard={"first_load": "approve"})
+    people(desk, 2)
+    desk.plan()
+    approve(desk.warehouse, desk.last.plan_id)
+    people(desk, 30)
+    desk.answer(set())
+    desk.wait()
+    desk.plan()
+    assert [finding.rule for finding in desk.last.guard.findings] == ["first_load"]
+
+
+def test_d2_many_new_people_are_a_finding_at_any_size(desk) -> None:
+    desk.set_policy(guard={"first_load": "approve"})
+    people(desk, 5)
+    desk.plan()
+    approve(desk.warehouse, desk.last.plan_id)
+    desk.accept()
+    desk.wait()
+    assert desk.plan() == []  # the first load is over
+    people(desk, 101)
+    desk.plan()
+    assert [finding.rule for finding in desk.last.guard.findings] == ["assigned_ids"]
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    slices=st.lists(
+        st.tuples(st.integers(0, 8), st.integers(1, 4), st.sampled_from([60, 900, 3600, 4 * 3600])),
+        min_size=3,
+        max_size=10,
+    )
+)
+def test_no_slicing_of_a_change_into_syncs_sends_more_than_the_limit(open_desk, slices) -> None:
+    desk = open_desk()
+    people(desk, 12)
+    desk.sync()
+    desk.set_policy(guard={"max_changed_people": 4})
+    sent: list[tuple[float, set[str]]] = []
+    for first, number, seconds in slices:
+        change(desk, range(first, first + number))
+        desk.plan()
+        changing = {row["person_id"] for row in desk.rows()}
+        if not desk.last.guard.stopped:
+            desk.accept()
+            sent.append((desk.at, changing))
+        desk.wait(seconds)
+    for hours, most in ((1, 4), (24, 8)):
+        for end, _ in sent:
+            lately = [who for at, who in sent if end - hours * 3600 < at <= end]
+            assert len(set().union(*lately)) <= most
 
 
 def test_an_approval_counts_for_what_is_left_of_an_interrupted_delivery(desk) -> None:

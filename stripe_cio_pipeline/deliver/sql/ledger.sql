@@ -19,7 +19,7 @@ from made_calls
 
 -- name: insert_answers
 insert into customerio.answers (
-    plan_id, first_position, last_position, sent_at, outcome, detail, request_id, run_id
+    plan_id, first_position, last_position, sent_at, outcome, detail, request_id, run_id, is_unmeasured
 )
 select
     $plan_id,
@@ -29,7 +29,12 @@ select
     outcome,
     detail,
     request_id,
-    $run_id
+    $run_id,
+    (
+        select bool_or(approved_at is not null or coalesce((guard ->> '$.first_load')::boolean, false))
+        from customerio.plans
+        where plan_id = $plan_id
+    )
 from handed_answers
 
 -- name: create_answered

@@ -44,10 +44,78 @@ group by all
 union all
 select if(is_due, 'due_events', 'waiting_events'), count(*) from planned_events group by all
 
--- name: was_loaded
-select count(*) > 0
-from customerio.plans
-where delivered_at is not null and (counts ->> '$.identify')::bigint > 0
+-- name: measured_rows
+-- What the guard measures of the plan: what was not approved.
+create or replace temp view measured as
+select p.action, p.person_id, p.reason
+from customerio.operations as p
+where p.position > $start
+    and p.action <> 'hold'
+    and not exists (
+        from approved_rows as a
+        where a.action = p.action
+            and a.person_id is not distinct from p.person_id
+            and a.event_id is not distinct from p.event_id
+            and a.payload_hash = md5(operation_text(p.operation, p.heading, p.after))
+    )
+
+-- name: count_measured
+select action, reason, count(*) as rows
+from measured
+group by all
+
+-- name: count_sent
+-- How much of the last day may have to be measured with the plan, told without looking at it.
+select coalesce(sum(last_position - first_position + 1), 0)
+from customerio.answers
+where outcome = 'accepted'
+    and not coalesce(is_unmeasured, false)
+    and sent_at > (select now - interval 1 day from terms)
+
+-- name: measure_sent
+-- People and events that were sent within the last hour and the last day, beside those of the plan: a person who changes
+-- again is counted once.
+with lately as (
+    select unnest(range(first_position, last_position + 1)) as position, sent_at
+    from customerio.answers
+    where outcome = 'accepted'
+        and not coalesce(is_unmeasured, false)
+        and sent_at > (select now - interval 1 day from terms)
+),
+sent as (
+    select
+        o.action,
+        o.person_id,
+        o.action in ('delete', 'suppress', 'merge') as is_removal,
+        o.action = 'identify' and o.reason in ('id_changed', 'owner_replaced') as is_reassigned,
+        o.action = 'identify' and o.reason not in ('id_changed', 'owner_replaced') as is_new,
+        l.sent_at
+    from customerio.operations as o
+    join lately as l on l.position = o.position
+),
+present as (
+    select distinct
+        person_id,
+        action = 'identify' and reason not in ('id_changed', 'owner_replaced') as is_new
+    from measured
+    where action <> 'event'
+),
+beside as (
+    select s.*, p.person_id is not null as is_present
+    from sent as s
+    left join present as p on p.person_id = s.person_id and p.is_new = s.is_new
+)
+select
+    w.hours,
+    count(distinct person_id) filter (where is_new and not is_present) as new,
+    count(distinct person_id) filter (where not is_new and action <> 'event' and not is_present) as changed,
+    count(distinct person_id) filter (where is_removal and not is_present) as removed,
+    count(distinct person_id) filter (where is_reassigned and not is_present) as reassigned,
+    count(*) filter (where action = 'event') as events
+from (values (1), (24)) as w (hours)
+join beside as b on b.sent_at > (select now from terms) - to_hours(w.hours)
+group by w.hours
+order by w.hours
 
 -- name: examples
 select distinct person_id

@@ -30,21 +30,6 @@ semi join standing as l on l.position = p.position
 join customerio.plans as s on s.plan_id = p.plan_id
 where p.position >= $first and s.approved_at is not null and s.delivered_at is null
 
--- name: is_approved
-select count(*) > 0
-from approved_rows
-where plan_id = $plan_id
-
--- name: count_unapproved
-select count(*)
-from customerio.operations as p
-anti join approved_rows as a
-    on a.action = p.action
-    and a.person_id is not distinct from p.person_id
-    and a.event_id is not distinct from p.event_id
-    and a.payload_hash = md5(operation_text(p.operation, p.heading, p.after))
-where p.position > $start and p.action <> 'hold'
-
 -- name: delete_standing
 -- What was answered stays.
 delete from customerio.operations
