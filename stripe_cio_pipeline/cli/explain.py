@@ -16,6 +16,12 @@ from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.settings import load_settings
 
+_CAUSES = {
+    "event": ", because of {event}",
+    "models": ", because the models changed, or the day by which they compute",
+    "drift": ", because it was changed in Customer.io",
+    "retry": ", because it was tried again",
+}
 _MOST_CHANGES = 12
 
 
@@ -54,7 +60,7 @@ def show_explanation(output: Output, found: Explanation) -> None:
         output.say("What was sent, and what became of it (this machine's clock)", "bold")
     for write in found.writes:
         outcome = write.outcome if write.detail is None else f"{write.outcome}: {write.detail}"
-        cause = f", because of {event}" if (event := write.source_event_id or write.event_id) else ""
+        cause = _CAUSES[write.cause].format(event=write.event_id or write.source_event_id) if write.cause else ""
         output.say(f"{readable(write.sent_at)}  {write.action} ({write.reason}){cause}")
         output.say(f"  {outcome}, run {write.run_id}", "dim")
         for line in _changes(write.before, write.after):

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -22,10 +22,16 @@ class StripeEvent:
     customer_id: str | None
 
 
+#: Why something was sent when it was: a Stripe event; other models, or another day by which they compute; a value that
+#: somebody changed in Customer.io; or what was turned down and is tried again.
+Cause = Literal["event", "models", "drift", "retry"]
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One operation as it was sent: what it changed, why, because of which Stripe event, and what became of it.
+    """One operation as it was sent: what it changed, why, because of what, and what became of it.
 
+    `source_event_id` is the newest Stripe event of the customer, and names the cause only where `cause` is `event`.
     `outcome` is `accepted` or `rejected`, with `detail` saying why; `status` is that of the call.
     """
 
@@ -42,6 +48,7 @@ class Write:
     plan_id: str | None
     request_id: str | None
     status: int | None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,11 @@ def explain(connection: Connection, person: str) -> Explanation:
     def rows(statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(_SQL[statement], who).fetchall()
 
+    findings = tuple(Found(*values) for values in rows("explain_findings"))
+    writes = [
+        Write(sent_at, action, reason, _object(before), _object(after), *rest)
+        for sent_at, action, reason, before, after, *rest in rows("explain_writes")
+    ]
     ledger = connection.execute(_SQL["explain_ledger"], who).fetchone() or (None,) * 7
     return Explanation(
         person_id=person_id,
@@ -152,12 +164,11 @@ def explain(connection: Connection, person: str) -> Explanation:
         stripe_events=tuple(StripeEvent(*values) for values in rows("explain_stripe_events")),
         planned=tuple(Planned(*values) for values in rows("explain_plan")),
         writes=tuple(
-            Write(sent_at, action, reason, _object(before), _object(after), *rest)
-            for sent_at, action, reason, before, after, *rest in rows("explain_writes")
+            replace(write, cause=_cause(write, writes[:number], findings)) for number, write in enumerate(writes)
         ),
         events=tuple(SentEvent(*values) for values in rows("explain_events")),
         rejections=tuple(Rejected(*values) for values in rows("explain_rejections")),
-        findings=tuple(Found(*values) for values in rows("explain_findings")),
+        findings=findings,
     )
 
 
@@ -173,6 +184,28 @@ def _of_nobody(event_id: str, reason: str, told: tuple[StripeEvent, ...]) -> Exp
         accepted_at=None,
         stripe_events=told,
     )
+
+
+def _cause(write: Write, earlier: list[Write], findings: tuple[Found, ...]) -> Cause | None:
+    """Tell why this was sent then; None where nothing says so. `earlier` is in the order of sending."""
+    if write.event_id is not None:
+        return "event"
+    same = [each for each in earlier if each.action == write.action and each.after == write.after]
+    if any(each.outcome == "rejected" for each in same):
+        return "retry"
+    last = max((each.sent_at for each in earlier), default=None)
+    drifted = {
+        each.field
+        for each in findings
+        if each.finding == "drift" and each.verified_at <= write.sent_at and (last is None or each.verified_at > last)
+    }
+    if drifted & write.after.keys():
+        return "drift"
+    if write.source_event_id is None:
+        return None
+    # What the event changed went out with it, but for what follows an identifier that travelled alone.
+    told = [each for each in earlier if each.source_event_id == write.source_event_id and each.event_id is None]
+    return "models" if any(each.after.keys() - {"id", "email"} for each in told) else "event"
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -85,3 +85,29 @@ def test_who_is_forgotten_is_suppressed_and_only_the_proof_stays(lived: World) -
     found = told(lived, "cus_000001")
     assert found.writes[-1].reason == "forgotten"
     assert all(not one.after for one in found.writes)
+
+
+def test_d10_a_change_of_the_models_is_not_put_down_to_the_last_event(lived: World) -> None:
+    changed = {**update(1, {"plan": "team"}, plan="TEAM"), "source_event_id": "evt_1"}
+    lived.deliver(changed)
+    causes = [write.cause for write in told(lived, "cus_000001").writes]
+    assert causes == [None, "event", "event", None, "models"]
+
+
+def test_d10_what_follows_an_identifier_that_travelled_alone_is_of_the_same_event(lived: World) -> None:
+    alone = {**update(1, {"email": "customer-1@example.com"}, email="new-1@example.com"), "source_event_id": "evt_9"}
+    rest = {**update(1, {"plan": "team"}, plan="solo"), "source_event_id": "evt_9"}
+    lived.deliver(alone)
+    lived.deliver(rest)
+    assert [write.cause for write in told(lived, "cus_000001").writes][-2:] == ["event", "event"]
+
+
+def test_d10_drift_and_retry_are_told_as_such(lived: World) -> None:
+    lived.deliver({**update(1, {"plan": "team"}, plan="x" * 1001), "source_event_id": "evt_1"})
+    with lived.warehouse.transaction() as connection:
+        connection.execute(
+            "insert into customerio.verifications (run_id, verified_at, person_id, finding, field) "
+            "values ('verify', now() at time zone 'UTC', 'cus_000001', 'drift', 'plan')"
+        )
+    lived.deliver({**update(1, {}, plan="team"), "source_event_id": "evt_1"})
+    assert [write.cause for write in told(lived, "cus_000001").writes][-2:] == ["retry", "drift"]
