@@ -40,21 +40,15 @@ def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[
             connection.execute(_SQL["delete_refused_links"], chosen)
             connection.execute(_SQL["reopen_conflicts"], {**chosen, "seq": next_seq(connection)})
             count += int(conflicts[0])
-        count += _again(connection, "left_out", "delete_refused_values", chosen, moment)
-        count += _again(connection, "sought", "link_anew", chosen, moment)
-    return count
-
-
-def _again(connection: Connection, whom: str, freeing: str, chosen: Mapping[str, object], moment: datetime) -> int:
-    """Make people of one kind due again by `freeing` them; give how many."""
-    connection.execute(_SQL[f"create_{whom}"], dict(chosen))
-    row = connection.execute(_SQL[f"count_{whom}"]).fetchone()
-    count = 0 if row is None else int(row[0])
-    if count:
-        connection.execute(_SQL[f"insert_due_{whom}"], {"now": moment})
-        connection.execute(_SQL[freeing])
-    connection.execute(_SQL[f"drop_{whom}"])
-    return count
+        connection.execute(_SQL["create_left_out"], chosen)
+        connection.execute(_SQL["create_sought"], chosen)
+        ((again,),) = connection.execute(_SQL["count_again"]).fetchall()
+        if again:
+            connection.execute(_SQL["insert_due_again"], {"now": moment})
+            connection.execute(_SQL["delete_refused_values"])
+            connection.execute(_SQL["link_anew"])
+        connection.execute(_SQL["drop_again"])
+        return count + int(again)
 
 
 def release_rejections(connection: Connection, hours: float, moment: datetime) -> int:

@@ -9,15 +9,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.plan.attributes import Attribute, attributes
-from stripe_cio_pipeline.plan.guard import Measure, Scale, findings
+from stripe_cio_pipeline.plan.measuring import Counted, measure
 from stripe_cio_pipeline.plan.reasons import REASONS
-from stripe_cio_pipeline.plan.values import GuardFinding, GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
+from stripe_cio_pipeline.plan.values import GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursor, write_cursor
 
@@ -27,14 +27,10 @@ SQL = Statements("stripe_cio_pipeline.plan.sql")
 MANY = 10_000
 MUCH = 0.1
 
-#: How many people a guard's finding names.
-EXAMPLES = 5
-
 _OPERATIONS = "customerio.operations"
 _IDENTIFIERS = ("id", "email")
 #: A position that no operation has.
 _BEYOND = 2**62
-_REASSIGNED = ("id_changed", "owner_replaced")
 _PLANNED = ("identify", "update", "delete", "suppress", "merge", "hold", "event")
 
 
@@ -108,14 +104,6 @@ def preview(
             for action, person, event, reason, explanation, before, after, source in rows
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    counts: PlanCounts
-    known: int
-    by_reason: dict[str, int]
-    actions: list[tuple[str, str, int]]
 
 
 class _Planning:
@@ -286,12 +274,19 @@ class _Planning:
             counts=counted.counts,
             by_reason=counted.by_reason,
             by_attribute=dict(execute(SQL["count_attributes"]).fetchall()),
-            guard=self._guard(table, counted),
+            guard=measure(
+                self._connection,
+                self._policy.guard,
+                counted,
+                table=table,
+                start=self._start,
+                is_approved=self._approved,
+            ),
             planned_at=_moment(self._now),
             full=self.full,
         )
 
-    def _count(self, table: str) -> _Counted:
+    def _count(self, table: str) -> Counted:
         execute = self._connection.execute
         rows = execute(SQL["count_rows"].replace(_OPERATIONS, table), {"start": self._start}).fetchall()
         waits = execute(SQL["count_open"]).fetchall()
@@ -321,49 +316,7 @@ class _Planning:
             rejected_events=totals["due_events"] - actions["event"],
             skipped_events=sum(guests.values()) - guests.get("event_of_sought_guest", 0),
         )
-        return _Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())), rows)
-
-    def _guard(self, table: str, counted: _Counted) -> GuardVerdict:
-        connection = self._connection
-        rows: Any = counted.actions
-        if self._approved or _one(connection, SQL["count_sent"]):
-            connection.execute(SQL["measured_rows"].replace("$start", str(self._start)).replace(_OPERATIONS, table))
-            rows = connection.execute(SQL["count_measured"]).fetchall()
-        plan, counts = _measure(rows), counted.counts
-        is_first = not read_cursor(connection, "plan.loaded") and 2 * counted.known < max(
-            1, counts.people - counts.hold
-        )
-        scale = Scale(
-            known=counted.known,
-            # Whoever joins a first load that was approved is measured like everybody later.
-            first_load=is_first and not self._approved,
-            sent={hours: Measure(*numbers) for hours, *numbers in connection.execute(SQL["measure_sent"]).fetchall()}
-            if rows is not counted.actions
-            else {},
-        )
-        found = tuple(
-            replace(finding, examples=self._examples(table, finding))
-            for finding in findings(plan, scale, self._policy.guard)
-        )
-        return GuardVerdict(
-            stopped=bool(found), findings=found, approved=self._approved and not found, first_load=is_first
-        )
-
-    def _examples(self, table: str, finding: GuardFinding) -> tuple[str, ...]:
-        actions = {
-            "first_load": ["identify"],
-            "assigned_ids": ["identify"],
-            "max_reassigned_ids": ["identify"],
-            "max_deleted_people": ["delete", "suppress", "merge"],
-            "max_events": ["event"],
-            "max_changed_share": ["update", "delete", "suppress", "merge"],
-        }.get(finding.rule, [*_PLANNED[:5]])
-        reasons = [*_REASSIGNED] if finding.rule == "max_reassigned_ids" else None
-        rows = self._connection.execute(
-            SQL["examples"].replace(_OPERATIONS, table),
-            {"start": self._start, "actions": actions, "reasons": reasons, "rows": EXAMPLES},
-        ).fetchall()
-        return tuple(person for (person,) in rows)
+        return Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())), rows)
 
     def keep(self, plan: Plan, run_id: str) -> None:
         """Move the ledger where nothing is sent, and remember how far we looked."""
@@ -440,23 +393,6 @@ def _verdict(guard: GuardVerdict) -> dict[str, Any]:
             for finding in guard.findings
         ],
     }
-
-
-def _measure(rows: Sequence[tuple[str, str, int]]) -> Measure:
-    """Sort operations, counted by action and reason, into what the guard measures."""
-    removed = sum(number for action, _, number in rows if action in ("delete", "suppress", "merge"))
-    # A linked person whose id changes is an identify too, but no new one.
-    reassigned = sum(number for action, reason, number in rows if action == "identify" and reason in _REASSIGNED)
-    total = Counter[str]()
-    for action, _, number in rows:
-        total[action] += number
-    return Measure(
-        new=total["identify"] - reassigned,
-        changed=total["update"] + removed + reassigned,
-        removed=removed,
-        reassigned=reassigned,
-        events=total["event"],
-    )
 
 
 def _one(connection: Connection, statement: str, parameters: dict[str, Any] | None = None) -> Any:

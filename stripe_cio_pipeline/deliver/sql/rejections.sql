@@ -167,20 +167,9 @@ where
             or list_contains($names::varchar[], lower(trim(email)))
     )
 
--- name: count_left_out
-select count(*) from left_out
-
--- name: insert_due_left_out
-insert into customerio.due (person_id, due_at, reason)
-select person_id, $now::timestamp, 'retry'
-from left_out
-
 -- name: delete_refused_values
 delete from customerio.refused_values
 where person_id in (select person_id from left_out)
-
--- name: drop_left_out
-drop table left_out
 
 -- name: create_sought
 -- Who is to be linked anew: new links that nobody sees, and whoever was found missing, if they are named.
@@ -199,20 +188,30 @@ where
         or list_contains($names::varchar[], lower(trim(email)))
     )
 
--- name: insert_due_sought
+-- name: count_again
+select count(*)
+from (
+    select person_id from left_out
+    union
+    select person_id from sought
+) as people
+
+-- name: insert_due_again
 insert into customerio.due (person_id, due_at, reason)
 select person_id, $now::timestamp, 'retry'
-from sought
+from (
+    select person_id from left_out
+    union
+    select person_id from sought
+) as people
+
+-- name: drop_again
+drop table left_out;
+drop table sought
 
 -- name: link_anew
 delete from customerio.people
 where person_id in (select person_id from sought)
-
--- name: count_sought
-select count(*) from sought
-
--- name: drop_sought
-drop table sought
 
 -- name: insert_due_rejections
 insert into customerio.due (person_id, due_at, reason)
