@@ -49,9 +49,10 @@ def forget(
     """Suppress a person: Customer.io deletes the profile and ignores its identifiers from then on.
 
     The ledger keeps the id as the proof, and a hash of the email, so that nothing is sent for whoever has it later.
-    Everything else about the person is emptied: former writes, Stripe's objects and events, what the model made of them. The file is written anew, because DuckDB leaves the bytes of what
-    is deleted. What Stripe itself has stays, and is emptied when it comes again: delete it there. The caller has the
-    turn. Raises PipelineError where nobody is known by that name.
+    Everything else about the person is emptied: former writes, Stripe's objects and events, what the model made of
+    them. The file is written anew, because DuckDB leaves the bytes of what is deleted. What Stripe itself has stays,
+    and is emptied when it comes again: delete it there. The caller has the turn. Raises PipelineError where nobody is
+    known by that name.
     """
     with warehouse.connect() as connection:
         found = explain(connection, person)
