@@ -60,7 +60,7 @@ def _read(path: Path, digest: str) -> pa.Table:
     header = _header(path)
     with duckdb.connect() as connection:
         try:
-            return connection.execute(_ACTS["read_seed"], [str(path), header]).to_arrow_table()
+            return connection.sql(_ACTS["read_seed"], params=[str(path), header]).to_arrow_table()
         except duckdb.Error as wrong:
             line = _LINE.search(str(wrong))
             raise ModelError(

@@ -17,6 +17,9 @@ from stripe_cio_pipeline.errors import ModelError
 #: Functions that SQL writes without parentheses, like a column.
 _LIKE_COLUMNS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 
+#: Statements that change something can stand in a `with` from DuckDB 2.0 on.
+_CHANGES = frozenset({"DELETE_QUERY_NODE", "INSERT_QUERY_NODE", "UPDATE_QUERY_NODE", "MERGE_QUERY_NODE"})
+
 #: What stands for a place that is not known.
 _NOWHERE = 2**64 - 1
 
@@ -83,12 +86,22 @@ def place(sql: str, offset: int) -> str:
 
 def _explain(sql: str, where: str, found: dict[str, Any]) -> ModelError:
     if found["error_type"] == "not implemented":
-        return ModelError(
-            f"{where}{place(sql, first_word(sql))}: this is no select.",
-            "A model is one select and changes nothing. A pivot names its values: pivot … on … in (…).",
-        )
+        return _no_select(sql, where)
     at = place(sql, int(found["position"])) if found.get("position") else ""
     return ModelError(f"{where}{at}: {found['error_message']}.", "Correct the file; nothing was sent.")
+
+
+def _no_select(sql: str, where: str) -> ModelError:
+    return ModelError(
+        f"{where}{place(sql, first_word(sql))}: this is no select.",
+        "A model is one select and changes nothing. A pivot names its values: pivot … on … in (…).",
+    )
+
+
+def _arguments(function: dict[str, Any]) -> list[Any]:
+    """Give what a function is called with: `children` until DuckDB 1.5, `arguments` from 2.0 on."""
+    found: list[Any] = function.get("children") or function.get("arguments") or []
+    return found
 
 
 def first_word(sql: str) -> int:
@@ -127,6 +140,8 @@ class _Walk:
                 self.walk(part, named)
         if not isinstance(node, dict):
             return
+        if str(node.get("type")) in _CHANGES:
+            raise _no_select(self._sql, self._where)
         for entry in node.get("cte_map", {}).get("map", ()):
             self.walk(entry["value"], named)
             named |= {entry["key"].lower()}
@@ -146,10 +161,10 @@ class _Walk:
                     self.tables.append(self._mention(node, f"{catalog}.{schema}" if catalog else schema, name))
             case {"type": "SHOW_REF"}:
                 self.table_functions.append(self._mention(node, "", "describe"))
-            case {"type": "TABLE_FUNCTION", "function": {"function_name": name} as function}:
-                self.table_functions.append(self._mention(function, function["schema"], name))
-            case {"class": "FUNCTION", "function_name": name, "children": arguments, "schema": schema}:
-                self.functions.append((self._mention(node, schema, name), len(arguments)))
+            case {"type": "TABLE_FUNCTION", "function": {"function_name": name, "schema": schema}}:
+                self.table_functions.append(self._mention(node, schema, name))
+            case {"class": "FUNCTION", "function_name": name, "schema": schema}:
+                self.functions.append((self._mention(node, schema, name), len(_arguments(node))))
             case {"class": "COLUMN_REF", "column_names": [name]} if name.lower() in _LIKE_COLUMNS:
                 self.functions.append((self._mention(node, "", name), 0))
 
@@ -157,7 +172,7 @@ class _Walk:
     def _parts(node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if node.get("type") == "TABLE_FUNCTION" and isinstance(node.get("function"), dict):
             # The function itself is noted; what it is called with is not.
-            yield "children", node["function"].get("children")
+            yield "arguments", _arguments(node["function"])
         else:
             yield from node.items()
 
