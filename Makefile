@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-TEST_WORKERS ?= auto
+# One more than there are processors: the tests of the daemon and of killed runs mostly wait.
+TEST_WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 # Tests start many processes; where bytecode is not kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -98,6 +98,8 @@ def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Ca
     As `forget` does, without a call: `identity.on_delete` has said what becomes of them there. The caller has the turn.
     """
     with warehouse.transaction() as connection:
+        if not connection.execute(_SQL["has_members"]).fetchone():
+            return 0  # nothing was ever modelled, so nobody was removed for it
         settled = now() - policy.identity.settle_seconds
         removed = connection.execute(_SQL["removed_people"], {"settled": settled}).fetchall()
         for person_id, customers in removed:

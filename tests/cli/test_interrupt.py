@@ -60,7 +60,8 @@ def test_a_stop_ends_a_sync_cleanly_and_the_next_one_is_whole(number: signal.Sig
 
 def is_whole(cli, sandbox: Sandbox) -> None:
     """Whether everybody is there, once, and as accepted."""
-    assert cli("sync").exit_code == 0
+    # The first goes on with what was stopped, the next sends the events that waited until new links were seen.
+    assert [cli("sync").exit_code, cli("sync").exit_code] == [0, 0]
     assert cli("sync", "--json").json["customerio"]["accepted"] == 0
     read_back = cli("verify", "--json").json
     assert read_back["checked"] == read_back["matched"] > 0

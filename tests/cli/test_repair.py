@@ -26,9 +26,11 @@ def test_a_rejected_person_is_listed_with_the_reason_and_sent_again_by_retry(cli
     assert answer.json["customerio"]["rejected"] == 1
     listed = cli("status", "--json").json["rejections"]
     assert [(row["items"], row["examples"]) for row in listed] == [(1, [id_])]
-    assert cli("sync", "--json").json["customerio"]["requests"] == 0, "the same content is not tried again by itself"
+    again = cli("sync", "--json").json
+    # Others of this installation may have something due.
+    assert (again["plan"]["rejected"], again["customerio"]["rejected"]) == (1, 0), "the same content is not tried again"
     assert cli("retry", id_, "--json").json == {"due_again": 1}
-    assert cli("sync", "--json").json["customerio"]["accepted"] == 1
+    assert cli("sync", "--json").json["customerio"]["accepted"] >= 1
     assert synced.customerio.person(id=id_) is not None
     assert cli("status", "--json").json["rejections"] == []
 

@@ -22,6 +22,9 @@ def lived(make_world: MakeWorld) -> World:
             " email_key varchar, reason varchar)"
         )
         connection.execute(
+            "create table model.events (event_id varchar, customer_id varchar, guest_email varchar, data varchar)"
+        )
+        connection.execute(
             "insert into model.members values"
             " ('cus_000001', 'cus_000001', 'owner', 'customer-1@example.com', 'customer-1@example.com', ''),"
             " ('cus_member', 'cus_000001', 'member', 'customer-1@example.com', 'customer-1@example.com', '')"

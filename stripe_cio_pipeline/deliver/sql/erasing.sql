@@ -82,6 +82,11 @@ where detail is not null and exists (
     where list_contains($customers, o.person_id) and o.position between first_position and last_position
 )
 
+-- name: has_members
+select 1
+from duckdb_tables()
+where schema_name = 'model' and table_name = 'members'
+
 -- name: removed_people
 -- People whom Stripe deleted, Customer.io has removed for it, and of whom something is still kept; with all their customers.
 -- Until the removal has settled, plans go by what was sent.
