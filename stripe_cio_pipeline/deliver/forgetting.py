@@ -98,7 +98,7 @@ def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Ca
     As `forget` does, without a call: `identity.on_delete` has said what becomes of them there. The caller has the turn.
     """
     with warehouse.transaction() as connection:
-        if not connection.execute(_SQL["has_members"]).fetchone():
+        if not connection.execute(_SQL["has_members"]).fetchall():
             return 0  # nothing was ever modelled, so nobody was removed for it
         settled = now() - policy.identity.settle_seconds
         removed = connection.execute(_SQL["removed_people"], {"settled": settled}).fetchall()

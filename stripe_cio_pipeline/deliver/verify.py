@@ -271,8 +271,8 @@ class _Verification:
         if not self._gone:
             return
         with self._warehouse.transaction() as connection:
-            row = connection.execute(_SQL["count_linked"]).fetchone()
-            known = int(row[0]) if row else 0
+            # All of it is fetched: DuckDB 2 refuses to register a table while a result is unfinished.
+            ((known,),) = connection.execute(_SQL["count_linked"]).fetchall()
             if len(self._gone) > max(_FEW, self._most_gone * known):
                 raise GuardStop(
                     f"{len(self._gone)} of {known} people are not found in Customer.io, more than "

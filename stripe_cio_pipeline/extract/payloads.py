@@ -282,7 +282,7 @@ class Shapes:
             new, self._new = self._new, Counter()
         now = datetime.now(UTC).replace(tzinfo=None)
         for key, count in new.items():
-            known = connection.execute(_SQL["shape_known"], list(key)).fetchone()
-            payloads, first_at = (int(known[0]), known[1]) if known else (0, now)
+            known = connection.execute(_SQL["shape_known"], list(key)).fetchall()
+            payloads, first_at = (int(known[0][0]), known[0][1]) if known else (0, now)
             seen = {"payloads": payloads + count, "first_at": first_at, "last_at": now, "run_id": run_id}
             replace(connection, "pipeline.shapes", _KEY, [dict(zip(_KEY, key, strict=True)) | seen])
