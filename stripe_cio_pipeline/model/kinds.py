@@ -52,7 +52,9 @@ def is_nested(text: str) -> bool:
 def objection(text: str) -> str:
     """Say why values of a type cannot be sent, and what to do; nothing where they can."""
     kind = kind_of(text)
-    return "is a struct without names: name its fields." if kind is None else _objection(kind)
+    # DuckDB 2 calls it a tuple.
+    unnamed = kind is None or kind.id == "tuple"
+    return "is a struct without names: name its fields." if unnamed else _objection(kind)
 
 
 def _objection(kind: Any) -> str:
