@@ -1,11 +1,15 @@
 """Everything that can go wrong between a caller and Customer.io, on demand."""
 
+import asyncio
+import socket
 import time
+from typing import Any
 
 import httpx
 import pytest
 
 from stripe_cio_pipeline.sandbox import Fault
+from stripe_cio_pipeline.sandbox.server import respond_drip
 
 
 def test_a_request_can_be_limited_with_and_without_retry_after(served, workspace, identify):
@@ -72,10 +76,28 @@ def test_an_answer_can_come_a_byte_at_a_time(served, workspace, identify):
     workspace.faults.next(Fault.drip(0.001), count=2)
     for client, method, path in ((served.track, "POST", "/api/v2/batch"), (served.app, "GET", "/v1/activities")):
         with client.stream(method, path, json={"batch": [identify(id="cus_1")]}) as answer:
-            parts = list(answer.iter_raw())
-        assert (answer.status_code, len(b"".join(parts))) == (200, int(answer.headers["content-length"]))
-        assert max(len(part) for part in parts) < len(b"".join(parts))
+            body = b"".join(answer.iter_raw())
+        assert (answer.status_code, len(body)) == (200, int(answer.headers["content-length"]))
     assert [person.id for person in workspace.people()] == ["cus_1"]
+
+
+def test_a_dripping_answer_leaves_a_byte_at_a_time():
+    """Asked of the server itself: on the way to a client bytes may gather again."""
+    sent: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            sent.append(message["body"])
+
+    async def drip() -> None:
+        reader, writer = socket.socketpair()
+        with reader:
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=writer)
+            await respond_drip({"sandbox.transport": transport}, send, 200, b"{}\n", seconds=0)
+            transport.close()
+
+    asyncio.run(drip())
+    assert sent == [b"{", b"}", b"\n", b""]
 
 
 def test_whoever_gives_up_on_such_an_answer_finds_the_server_well(served, workspace, identify):
