@@ -15,20 +15,29 @@ from stripe_cio_pipeline.errors import SettingsError
 
 STRIPE_API = "https://api.stripe.com"
 
-#: The restricted key's permissions that extraction needs (names as in the dashboard's pre-fill link).
-STRIPE_PERMISSIONS = (
-    "rak_customer_read",
-    "rak_event_read",
-    "rak_subscription_read",
-    "rak_invoice_read",
-    "rak_charge_read",
-    "rak_payment_method_read",
-    "rak_product_read",
-    "rak_plan_read",
-    "rak_coupon_read",
-    "rak_dispute_read",
-    "rak_credit_note_read",
-)
+#: The restricted key's permissions that extraction needs, named as in the API and the dashboard's pre-fill link, each
+#: with the row of the dashboard's form on which it is set to Read.
+STRIPE_PERMISSIONS = {
+    "rak_customer_read": "Customers",
+    "rak_event_read": "Events",
+    "rak_subscription_read": "Subscriptions",
+    "rak_invoice_read": "Invoices",
+    "rak_charge_read": "Charges and Refunds",
+    "rak_payment_method_read": "Payment Methods",
+    "rak_product_read": "Products",
+    "rak_plan_read": "Prices",
+    "rak_coupon_read": "Coupons",
+    "rak_dispute_read": "Disputes",
+    "rak_credit_note_read": "Credit notes",
+}
+#: Not needed: without it Stripe's refusal names the key's own account.
+_ACCOUNT_PERMISSION = {"rak_accounts_kyc_basic_read": "Basic Business Contact Information"}
+
+
+def permission_name(permission: str) -> str:
+    """Name a permission as Stripe's dashboard does, and as its API does: `Customers: Read (rak_customer_read)`."""
+    row = (STRIPE_PERMISSIONS | _ACCOUNT_PERMISSION).get(permission)
+    return permission if row is None else f"{row}: Read ({permission})"
 
 
 class Settings(BaseSettings):
@@ -98,6 +107,13 @@ class Settings(BaseSettings):
             return None
         return _address(value, ("http", "https"), "https://api.example.com").rstrip("/")
 
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _ends_before_the_version(cls, value: str) -> str:
+        if value.endswith("/v1"):
+            raise ValueError(f"must end before /v1, which is added to it: {STRIPE_API}")
+        return value
+
     @field_validator("alert_webhook")
     @classmethod
     def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
@@ -123,8 +139,8 @@ class Settings(BaseSettings):
         if not key:
             raise SettingsError(
                 "STRIPE_API_KEY is not set.",
-                "Make a restricted key in the Stripe dashboard with these read permissions and export it: "
-                + ", ".join(STRIPE_PERMISSIONS)
+                "Make a restricted key in the Stripe dashboard with these permissions and export it: "
+                + ", ".join(permission_name(each) for each in STRIPE_PERMISSIONS)
                 + ". (To try everything without an account: stripe-cio demo.)",
             )
         if not key.startswith(("rk_test_", "rk_live_", "sk_test_", "sk_live_", "rkcs_test_", "sk_org_")):

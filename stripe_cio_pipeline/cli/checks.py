@@ -15,7 +15,7 @@ from stripe_cio_pipeline import deliver, extract
 from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
-from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.errors import PipelineError, SettingsError
 from stripe_cio_pipeline.model import check_models, compare_copies, lineage
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
 from stripe_cio_pipeline.settings import Settings, load_settings
@@ -172,18 +172,39 @@ def _models(policy: Policy) -> Iterator[Finding]:
 def _stripe(settings: Settings, policy: Policy) -> Iterator[Finding]:
     try:
         settings.require_stripe()
-        probed = extract.probe(settings, policy)
+        own, *lists = extract.probe(settings, policy)
     except PipelineError as error:
         yield Finding.of("Stripe key", error)
         return
-    yield Finding("Stripe key", "ok", "accepted")
-    for found in probed:
-        what = f"may be read ({found.permission})" if found.ok else f"cannot be read (needs {found.permission})"
+    if own.ok or any(found.ok for found in lists):
+        yield Finding("Stripe key", "ok", "accepted")
+    if own.ok:
+        yield from _binding(settings, own.what)
+    else:
+        yield Finding("Stripe account", "failed", own.what, own.advice, own.exit_code)
+    for found in lists:
         subject = f"Stripe {found.endpoint}"
-        if found.ok or found.needed:
-            yield Finding(subject, "ok" if found.ok else "failed", what, found.advice, 0 if found.ok else 2)
+        if found.ok:
+            yield Finding(subject, "ok", found.what)
+        elif found.needed:
+            yield Finding(subject, "failed", found.what, found.advice, found.exit_code)
         else:
-            yield Finding(subject, "skipped", what, f"{_what_is_not_known(policy, found.object)} {found.advice}")
+            yield Finding(subject, "skipped", found.what, f"{_what_is_not_known(policy, found.object)} {found.advice}")
+
+
+def _binding(settings: Settings, account: str) -> Iterator[Finding]:
+    """Hold the account that answered against the one that the warehouse belongs to."""
+    try:
+        warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+        is_bound = warehouse.exists and extract.check_account(warehouse, settings, account)
+    except SettingsError as error:
+        yield Finding.of("Stripe account", error)
+    except PipelineError:
+        # Whatever is wrong with the warehouse is told where that is looked at.
+        yield Finding("Stripe account", "ok", account)
+    else:
+        what = "as at the first sync" if is_bound else "the first sync ties this warehouse to it"
+        yield Finding("Stripe account", "ok", f"{account}, {what}")
 
 
 def _what_is_not_known(policy: Policy, name: str) -> str:
@@ -283,14 +304,3 @@ def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
         budget.warning or "",
         0 if budget.share < 1 else 1,
     )
-    yield from _binding(warehouse, settings, policy)
-
-
-def _binding(warehouse: Warehouse, settings: Settings, policy: Policy) -> Iterator[Finding]:
-    try:
-        account = extract.check_account(warehouse, settings, policy)
-    except PipelineError as error:
-        yield Finding.of("Stripe account", error)
-    else:
-        what = f"{account}, as at the first sync" if account else "the first sync ties this warehouse to it"
-        yield Finding("Stripe account", "ok", what)

@@ -46,7 +46,7 @@ class Reports:
     def left_undone(self) -> list[str]:
         """What this run should have done and did not, in sentences."""
         found = [
-            f"{failure.object} could not be read. {failure.what} {failure.advice}".strip()
+            f"{failure.object}: {failure.what} {failure.advice}".strip()
             for failure in (self.extract.failures if self.extract else ())
         ]
         if self.extract is not None:
@@ -136,8 +136,6 @@ def show_extract(output: Output, report: ExtractReport) -> None:
         output.say(f"{title}; nothing has changed")
     for warning in report.warnings:
         output.say(f"! {warning}", "yellow")
-    for failure in report.failures:
-        output.bad(f"{failure.object}: {failure.what} {failure.advice}".strip())
 
 
 def show_model(output: Output, report: ModelReport) -> None:

@@ -49,7 +49,8 @@ def sync(
     reports, outcome = run_and_show(session, approve=approve, dry_run=dry_run, full=full)
     exit_code = int(outcome["exit_code"])
     output = session.output
-    if error := outcome.get("error"):
+    told_below = reports.extract is not None and reports.extract.failures
+    if (error := outcome.get("error")) and not told_below:
         output.bad(error["what"])
         output.say(f"  {error['advice']}")
     for sentence in reports.left_undone:

@@ -81,7 +81,7 @@ async def _rows_of(
         row_of(kind, payload, as_of=answer.date, source=source, read_at=answer.read_at, event_id=event_id)
         for payload in payloads
     ]
-    check_mode(rows, session.livemode)
+    check_mode((row.livemode for row in rows), session.livemode)
     return [Arrival(row, row.id in lacking) for row in rows]
 
 

@@ -84,7 +84,6 @@ async def follow_signals(session: Session, kind: StripeObject) -> None:
         what = f"{object_id} of {kind.name} is not up to date. {error.what}"
         advice = "It stays as it was, and the next sync reads it again."
         session.unread.append(ObjectFailure(kind.name, type(error).__name__, what, advice))
-        session.warnings.append(f"{what} {advice}")
 
 
 async def read_again(
@@ -161,7 +160,7 @@ def _settle_without_reading(session: Session, kind: StripeObject, unread: list[s
         signals = _signals_of(connection, kind, ids)
         decisions = _decide_all(connection, kind, signals)
         rows, readings, settled = _without_reading(connection, kind, decisions, signals)
-        check_mode(rows, session.livemode)
+        check_mode((row.livemode for row in rows), session.livemode)
         if settled:
             with transaction(connection):
                 seq = next_seq(connection)

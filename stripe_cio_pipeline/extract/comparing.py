@@ -12,7 +12,7 @@ from typing import Any, Literal
 from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract.answers import Arrival, keep_absent_fields, rows_of_page, store
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook, read_again
-from stripe_cio_pipeline.extract.feed import ReadEvent, known_events, read_event
+from stripe_cio_pipeline.extract.feed import ReadEvent, known_events, own_events, read_event
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject
@@ -108,12 +108,12 @@ async def _recently_changed(session: Session) -> set[tuple[str, str]]:
             answer = await session.transport.list(EVENTS_PATH, piece.parameters())
             if isinstance(answer, Refusal):
                 raise wrong_request(answer, EVENTS_PATH)
-            events = [read_event(payload, answer.date) for payload in answer.body["data"]]
+            events = [read_event(payload, answer.date) for payload in own_events(session, answer)]
             new = await session.writer.alone(partial(unknown, events))
             changed |= {(signal.object, signal.id) for event in new for signal in event.signals}
             if not answer.body["has_more"]:
                 return changed
-            piece = Slice(since, None, events[-1].row.id)
+            piece = Slice(since, None, answer.body["data"][-1]["id"])
     except StripeError as error:
         session.warnings.append(
             "The events could not be read after the comparison, so that changes on their way count as differences: "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stripe_cio_pipeline.errors import StripeUnavailable
+from stripe_cio_pipeline.errors import BindingError, StripeUnavailable
 from stripe_cio_pipeline.extract.deciding import SignalKind
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import (
@@ -30,7 +30,15 @@ from stripe_cio_pipeline.extract.payloads import (
     judge_version,
     missing_fields,
 )
-from stripe_cio_pipeline.extract.rows import Tally, execute_with, insert, read_of_customers, table_of, table_of_ids
+from stripe_cio_pipeline.extract.rows import (
+    Tally,
+    check_mode,
+    execute_with,
+    insert,
+    read_of_customers,
+    table_of,
+    table_of_ids,
+)
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK
 from stripe_cio_pipeline.extract.transport import Answer
@@ -77,6 +85,28 @@ class ReadEvent:
     row: EventRow
     signals: tuple[SignalRow, ...]
     shape: tuple[str, Verdict, tuple[str, ...]] | None
+
+
+def own_events(session: Session, answer: Answer) -> list[dict[str, Any]]:
+    """Give the events of a page that are of the account and mode to which the warehouse belongs.
+
+    A platform's feed may tell of connected accounts: their objects are none of this account's. Where one connected
+    account is read, an event of another is no such thing. Raises BindingError.
+    """
+    own: list[dict[str, Any]] = []
+    for event in answer.body["data"]:
+        account = event.get("account")
+        if isinstance(account, str) and account != session.account:
+            if session.connected:
+                raise BindingError(
+                    f"Stripe gave an event of account {account}, and STRIPE_ACCOUNT is {session.account}.",
+                    "Nothing of it was stored. Look at what stands between here and Stripe.",
+                )
+            session.foreign_events.add(str(event["id"]))
+            continue
+        own.append(event)
+    check_mode((event.get("livemode") for event in own), session.livemode)
+    return own
 
 
 def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
@@ -154,7 +184,7 @@ class FeedBook(ListBook[ReadEvent]):
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored, and what it asks for."""
-        return [read_event(payload, answer.date) for payload in answer.body["data"]]
+        return [read_event(payload, answer.date) for payload in own_events(self._session, answer)]
 
     def keep(self, items: list[ReadEvent]) -> None:
         """Gather a page."""

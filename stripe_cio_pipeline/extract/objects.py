@@ -324,6 +324,8 @@ OBJECTS: tuple[StripeObject, ...] = (
 
 EVENTS_PATH = "/v1/events"
 EVENTS_PERMISSION = "rak_event_read"
+#: Whose the key is.
+ACCOUNT_PATH = "/v1/account"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
 from stripe_cio_pipeline.extract.budget import Budget
-from stripe_cio_pipeline.extract.feed import is_gap
+from stripe_cio_pipeline.extract.feed import is_gap, own_events
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import Slice
-from stripe_cio_pipeline.extract.objects import EVENTS_PATH, EVENTS_PERMISSION, OBJECTS
-from stripe_cio_pipeline.extract.session import open_session
+from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, EVENTS_PATH, EVENTS_PERMISSION, OBJECTS, StripeObject
+from stripe_cio_pipeline.extract.session import ask_account, open_session
 from stripe_cio_pipeline.extract.state import (
     ACCOUNT,
     FINGERPRINT,
@@ -19,11 +19,12 @@ from stripe_cio_pipeline.extract.state import (
     check_bindings,
     fingerprint,
     is_live,
+    read_bindings,
     read_state,
 )
-from stripe_cio_pipeline.extract.transport import Patience, Refusal, Transport, wrong_request
+from stripe_cio_pipeline.extract.transport import Answer, Patience, Refusal, Transport, wrong_request
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.settings import Settings, permission_name
 from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Statements, Warehouse
 
@@ -47,17 +48,25 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """Whether one endpoint answers this key, and what to do where it does not.
+    """Whether one endpoint answers this key as a sync needs it, and what to do where it does not.
 
-    `object` is the object type behind it; where that is not `needed`, a sync goes on without it.
+    `what` is what was seen: of the account its id, of a list the permission that it needs. `object` is the object type
+    behind it; where that is not `needed`, a sync goes on without it.
     """
 
     object: str
     endpoint: str
-    permission: str
     ok: bool
-    advice: str
+    what: str
+    advice: str = ""
     needed: bool = True
+    exit_code: int = 0
+
+    @classmethod
+    def of(cls, name: str, endpoint: str, error: PipelineError, *, needed: bool = True) -> "ProbeFinding":
+        """Turn an error into a finding."""
+        needed = needed or not isinstance(error, StripePermissionError)
+        return cls(name, endpoint, False, error.what, error.advice, needed, error.exit_code)
 
 
 def peek(
@@ -103,9 +112,9 @@ async def _peek(
     ):
         answer = await session.transport.list(EVENTS_PATH, Slice(created_from=floor).parameters())
         stripe_now = session.transport.stripe_now
-    if isinstance(answer, Refusal):
-        raise wrong_request(answer, EVENTS_PATH)
-    events = answer.body["data"]
+        if isinstance(answer, Refusal):
+            raise wrong_request(answer, EVENTS_PATH)
+        events = own_events(session, answer)
     ids = [event["id"] for event in events]
     with warehouse.reading() as connection:
         row = connection.execute(_SQL["has_event"], [ids]).fetchone()
@@ -130,37 +139,15 @@ async def _peek(
     )
 
 
-def check_account(
-    warehouse: Warehouse,
-    settings: Settings,
-    policy: Policy,
-    *,
-    now: Callable[[], float] = time.time,
-    patience: Patience | None = None,
-) -> str | None:
-    """Prove that the key belongs to the account that this warehouse is bound to, and give that account's id.
+def check_account(warehouse: Warehouse, settings: Settings, account: str) -> bool:
+    """Prove that an account and the key's mode are those that this warehouse is bound to.
 
-    Gives None where the warehouse is not bound to any yet, and binds nothing. Raises SettingsError, BindingError,
-    StripeError, WarehouseError.
+    Gives whether it is bound at all, and binds nothing. Raises SettingsError, BindingError, WarehouseError.
     """
     with warehouse.connect() as connection:
-        state = read_state(connection, policy)
-    account = state.bindings.get(ACCOUNT)
-    if account is not None:
-        asyncio.run(_open_and_close(warehouse, settings, policy, state, now, patience))
-    return account
-
-
-async def _open_and_close(
-    warehouse: Warehouse,
-    settings: Settings,
-    policy: Policy,
-    state: State,
-    now: Callable[[], float],
-    patience: Patience | None,
-) -> None:
-    async with open_session(warehouse, settings, policy, run_id="check", now=now, patience=patience, state=state):
-        pass
+        bound = read_bindings(connection)
+    check_bindings(bound, account=account, livemode=is_live(settings.require_stripe()))
+    return ACCOUNT in bound
 
 
 def probe(
@@ -170,9 +157,10 @@ def probe(
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
 ) -> tuple[ProbeFinding, ...]:
-    """Ask each endpoint for one object. Raises StripeCredentialsError where the key itself is refused.
+    """Ask whose the key is, then each endpoint for one object, as a sync does. The first finding is the account's.
 
-    These requests are not in the read meter: there may be no warehouse yet.
+    Where that is no answer of Stripe's, it is the only one: nothing else is asked. Raises StripeCredentialsError where
+    the key itself is refused. These requests are not in the read meter: there may be no warehouse yet.
     """
     return asyncio.run(_probe(settings, policy, now, patience))
 
@@ -190,26 +178,55 @@ async def _probe(
         patience=patience or Patience(attempts=3),
         now=now(),
     ) as transport:
+        try:
+            account = await ask_account(transport, settings.stripe_account)
+            own = ProbeFinding("account", ACCOUNT_PATH, True, account)
+        except StripeCredentialsError:
+            raise
+        except PipelineError as error:
+            own = ProbeFinding.of("account", ACCOUNT_PATH, error)
+            if not isinstance(error, StripePermissionError):
+                return (own,)
+        found = await together(_probe_object(transport, kind) for kind in OBJECTS)
+        events = await _probe_list(transport, "events", EVENTS_PATH, EVENTS_PERMISSION, {})
+        return (own, *(finding for findings in found for finding in findings), events[0])
 
-        async def one(
-            name: str, path: str, permission: str, needed: bool, parameters: Mapping[str, object]
-        ) -> ProbeFinding:
-            try:
-                answer = await transport.list(path, parameters, limit=1)
-            except StripeCredentialsError:
-                raise
-            except StripePermissionError as refused:
-                return ProbeFinding(name, path, permission, False, f"{refused.what} {refused.advice}", needed)
-            except PipelineError as error:
-                return ProbeFinding(name, path, permission, False, str(error))
-            if isinstance(answer, Refusal):
-                return ProbeFinding(name, path, permission, False, str(wrong_request(answer, path)))
-            return ProbeFinding(name, path, permission, True, "")
 
-        # As a sync asks: an expand needs the permission of what it expands.
-        asked = [(kind.name, kind.path, kind.permission, kind.needed, list_parameters(kind)) for kind in OBJECTS]
-        asked.append(("events", EVENTS_PATH, EVENTS_PERMISSION, True, {}))
-        return tuple(await together(one(*each) for each in asked))
+async def _probe_object(transport: Transport, kind: StripeObject) -> tuple[ProbeFinding, ...]:
+    """Ask for one object with its expands, for they need the permissions of what they expand, and for its inner lists.
+
+    Those have addresses of their own, which a sync asks where an object holds more than Stripe shows with it.
+    """
+    parameters = list_parameters(kind)
+    finding, answer = await _probe_list(
+        transport, kind.name, kind.path, kind.permission, parameters, needed=kind.needed
+    )
+    findings = [finding]
+    for nested in kind.nested if answer is not None else ():
+        for row in answer.body["data"] if answer is not None else ():
+            inside = {nested.parameter: row["id"], "expand": [f"data.{path}" for path in nested.expands]}
+            findings.append((await _probe_list(transport, kind.name, nested.path, kind.permission, inside))[0])
+    return tuple(findings)
+
+
+async def _probe_list(
+    transport: Transport,
+    name: str,
+    path: str,
+    permission: str,
+    parameters: Mapping[str, object],
+    *,
+    needed: bool = True,
+) -> tuple[ProbeFinding, Answer | None]:
+    try:
+        answer = await transport.list(path, parameters, limit=1)
+        if isinstance(answer, Refusal):
+            raise wrong_request(answer, path)
+    except StripeCredentialsError:
+        raise
+    except PipelineError as error:
+        return ProbeFinding.of(name, path, error, needed=needed), None
+    return ProbeFinding(name, path, True, f"may be read: {permission_name(permission)}"), answer
 
 
 def _is_ours(row: tuple[int, ...] | None) -> bool:

@@ -205,9 +205,9 @@ def is_overtaken(row: Row, stored: Known, now: int) -> bool:
     return stored.read_at is not None and row.read_at < stored.read_at <= now
 
 
-def check_mode(rows: Iterable[Row], livemode: bool) -> None:
-    """Refuse rows of the other mode. Raises BindingError before anything is stored."""
-    if any(row.livemode is not None and row.livemode != livemode for row in rows):
+def check_mode(modes: Iterable[Any], livemode: bool) -> None:
+    """Refuse objects or events of the other mode. Raises BindingError before anything is stored."""
+    if (not livemode) in modes:
         bound, given = ("live", "test") if livemode else ("test", "live")
         raise BindingError(
             f"Stripe gave objects in {given} mode, and this warehouse belongs to the account's {bound} mode.",

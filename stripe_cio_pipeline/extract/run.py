@@ -31,6 +31,7 @@ from stripe_cio_pipeline.extract.session import (
     open_session,
     raise_together,
     stripe_time,
+    warnings_of,
 )
 from stripe_cio_pipeline.extract.state import WATERMARK, State, note_granted, note_refused, read_state
 from stripe_cio_pipeline.extract.transport import Patience
@@ -127,7 +128,7 @@ def reconcile(
                 dry_run=dry_run,
                 clean=not any(outcome.differing for outcome in outcomes) and not session.failures,
                 whole=all(outcome.whole for outcome in outcomes) and not session.failures,
-                warnings=(*session.warnings, *session.shapes.warnings()),
+                warnings=tuple(warnings_of(session)),
                 failures=tuple(failure for failure, _ in session.failures),
             )
         if report.failures and raise_failures:
@@ -334,7 +335,7 @@ def _report(
                     rows_total=count_rows(connection, kind)[0],
                 )
             )
-    warnings = [*session.warnings, *session.shapes.warnings()]
+    warnings = warnings_of(session)
     if state.budget.warning:
         warnings.append(state.budget.warning)
     lag = None

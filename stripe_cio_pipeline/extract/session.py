@@ -18,11 +18,12 @@ from stripe_cio_pipeline.errors import (
     WarehouseError,
 )
 from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, Budget, Meter
-from stripe_cio_pipeline.extract.objects import EVENTS_PATH, OBJECTS, StripeObject
+from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, EVENTS_PATH, OBJECTS, StripeObject
 from stripe_cio_pipeline.extract.payloads import Shapes
 from stripe_cio_pipeline.extract.reports import ObjectFailure, Progress, ProgressNote, Stage
 from stripe_cio_pipeline.extract.rows import Tally
 from stripe_cio_pipeline.extract.state import (
+    ACCOUNT,
     FINGERPRINT,
     State,
     bind_stripe,
@@ -57,6 +58,9 @@ class Session:
     policy: Policy
     run_id: str
     livemode: bool
+    #: The account to which the warehouse belongs, and whether it is a connected one (STRIPE_ACCOUNT).
+    account: str = ""
+    connected: bool = False
     progress: Progress | None = None
     monotonic: Callable[[], float] = time.monotonic
     shapes: Shapes = field(default_factory=Shapes)
@@ -69,6 +73,8 @@ class Session:
     unread: list[ObjectFailure] = field(default_factory=list)
     #: Object types that the key may not read and that are not needed.
     refused: set[str] = field(default_factory=set)
+    #: Events of accounts that are none of ours, which are left out.
+    foreign_events: set[str] = field(default_factory=set)
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def tally(self, name: str, tally: Tally) -> None:
@@ -132,7 +138,17 @@ async def open_session(
         forgotten=state.forgotten,
     ) as transport:
         writer = Writer(warehouse, budget)
-        session = Session(warehouse, transport, writer, meter, policy, run_id, livemode, progress)
+        session = Session(
+            warehouse,
+            transport,
+            writer,
+            meter,
+            policy,
+            run_id,
+            livemode,
+            connected=settings.stripe_account is not None,
+            progress=progress,
+        )
         committing = asyncio.create_task(writer.run())
         # A page is thousands of objects and no cycle among them; looking for one would take a tenth of the time.
         gc.set_threshold(30_000, *thresholds[1:])
@@ -161,9 +177,10 @@ async def stripe_time(session: Session) -> int:
 
 async def _bind(session: Session, settings: Settings, state: State) -> None:
     mark = fingerprint(settings)
+    session.account = state.bindings.get(ACCOUNT, "")
     if state.bindings.get(FINGERPRINT) == mark:
         return
-    account = await ask_account(session.transport)
+    session.account = account = await ask_account(session.transport, settings.stripe_account)
 
     def write() -> None:
         with session.warehouse.transaction() as connection:
@@ -179,20 +196,31 @@ async def _bind(session: Session, settings: Settings, state: State) -> None:
     await session.writer.alone(write)
 
 
-async def ask_account(transport: Transport) -> str:
-    """Ask Stripe to which account the key belongs.
+async def ask_account(transport: Transport, connected: str | None) -> str:
+    """Ask Stripe to which account the key belongs, or prove that it may read the `connected` one.
 
-    A restricted key may lack the permission for that; then Stripe's refusal names the account. Raises StripeError.
+    A restricted key may lack the permission for that. Then its own account is the one that Stripe's refusal names; a
+    connected one is proved by reading from it, for a refusal may name the platform. Raises BindingError, StripeError.
     """
     try:
         answer = await transport.account()
     except StripePermissionError:
-        if transport.named_account is None:
+        if connected is None:
+            if transport.named_account is None:
+                raise
+            return transport.named_account
+        if isinstance(await transport.list(EVENTS_PATH, {}, limit=1), Refusal):
             raise
-        return transport.named_account
+        return connected
     if isinstance(answer, Refusal):
-        raise wrong_request(answer, "/v1/account")
-    return str(answer.body["id"])
+        raise wrong_request(answer, ACCOUNT_PATH)
+    account = str(answer.body["id"])
+    if connected is not None and account != connected:
+        raise BindingError(
+            f"STRIPE_ACCOUNT is {connected}, and Stripe answers for {account}.",
+            "Correct STRIPE_ACCOUNT; if it is right, look at what stands between here and Stripe.",
+        )
+    return account
 
 
 async def each(
@@ -220,6 +248,15 @@ async def each(
 
     await together(one(kind) for kind in selected)
     await session.writer.commit_now()
+
+
+def warnings_of(session: Session) -> list[str]:
+    """Say what somebody should look at, one sentence each."""
+    warnings = [*session.warnings, *session.shapes.warnings()]
+    if session.foreign_events:
+        count = len(session.foreign_events)
+        warnings.append(f"{count:,} events of other accounts are in the feed of {session.account}; they are left out.")
+    return warnings
 
 
 def note_failure(session: Session, name: str, error: PipelineError) -> None:

@@ -31,9 +31,11 @@ from stripe_cio_pipeline.errors import (
     StripeUnavailable,
 )
 from stripe_cio_pipeline.extract.budget import Budget
-from stripe_cio_pipeline.extract.objects import PAGE_ROWS, PINNED_VERSION
+from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, PAGE_ROWS, PINNED_VERSION
 from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub, withhold
 from stripe_cio_pipeline.extract.wire import RawHeaders, TooLargeError, WireClient
+from stripe_cio_pipeline.outside import visible
+from stripe_cio_pipeline.settings import permission_name
 from stripe_cio_pipeline.waiting import within
 
 
@@ -52,13 +54,17 @@ class Outcome(Enum):
 class Refusal:
     """Stripe says that the request is wrong or that the object does not exist (400, 402, 404). Holds no payload.
 
-    `read_at` is when it was asked, as in `transport.Answer`.
+    `said` are Stripe's own words without keys and addresses of people, `request_id` is how its log names the request,
+    `host` who answered. `read_at` is when it was asked, as in `transport.Answer`.
     """
 
     status: int
     code: str | None
     param: str | None
     read_at: int
+    said: str = ""
+    request_id: str | None = None
+    host: str = ""
 
     @property
     def missing(self) -> bool:
@@ -91,7 +97,10 @@ REQUEST_SECONDS = 30.0
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _ACCOUNT = re.compile(r"\bacct_\w+")
-_PERMISSION = re.compile(r"'((?:rak_)?\w+_read)'")
+_PERMISSION = re.compile(r"'(?:rak_)?([a-z]\w*_read)'")
+#: What Stripe's words may repeat of ours or of the merchant's, and no message shows.
+_WITHHELD = re.compile(r"\b(?:[srp]k|rkcs|whsec|ek)_\w+[\w*]*|[^\s@'\",]+@[^\s@'\",]+")
+_MOST_SAID = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,10 @@ class _UnreadableError(_TransientError):
     """A 200 whose body is cut, too large, or not what was asked for."""
 
 
+class _ForeignError(_UnreadableError):
+    """Somebody answered, and it was not Stripe."""
+
+
 class Transport:
     """GET requests to one Stripe account. An async context manager; belongs to one event loop."""
 
@@ -159,7 +172,8 @@ class Transport:
             http_client=self._http,
             max_network_retries=0,
         )
-        self._base = base
+        address = httpx.URL(base)
+        self._host = f"{address.host}:{address.port}" if address.port else address.host
         self._patience = patience or Patience()
         self._clock = clock
         #: Ids of objects that are emptied before anybody sees them.
@@ -198,7 +212,7 @@ class Transport:
 
     async def account(self) -> Answer | Refusal:
         """Ask which account the key belongs to."""
-        return await self._get("/v1/account", "/v1/account", {}, wants_list=False)
+        return await self._get(ACCOUNT_PATH, ACCOUNT_PATH, {}, wants_list=False)
 
     async def _get(
         self, path: str, endpoint: str, parameters: Mapping[str, Any], *, wants_list: bool
@@ -225,9 +239,10 @@ class Transport:
             raise StripeUnavailable(
                 f"Stripe gave no usable answer to GET {endpoint} in {self._patience.attempts} tries "
                 f"(the last: {last.what}).",
-                "What was read is kept, and the next run goes on from there. If this stays, look at "
-                "https://status.stripe.com and at the network between here and "
-                f"{httpx.URL(self._base).host}.",
+                f"What answers at {self._host} is not Stripe's API: look at STRIPE_API_BASE, and at any proxy."
+                if isinstance(last, _ForeignError)
+                else "What was read is kept, and the next run goes on from there. If this stays, look at "
+                f"https://status.stripe.com and at the network between here and {self._host}.",
             ) from None
         raise AssertionError("stamina gives at least one attempt")
 
@@ -281,13 +296,12 @@ class Transport:
         headers = refused.headers or {}
         status = refused.http_status or 0
         self._note_date(headers)
-        # Stripe's text names the account and the permission; only these two are taken from it.
         text = str(refused.user_message or "")
         account = _ACCOUNT.search(text)
         self.named_account = account.group() if account else self.named_account
         if status < 500 and status != 429 and not _is_stripes(refused):
             # A proxy's page, a captive portal, a redirect: it says nothing about the account or the object.
-            raise _TransientError(f"status {status} with an answer that is not Stripe's") from None
+            raise _ForeignError(f"status {status} with an answer that is not Stripe's") from None
         match classify(status, headers):
             case Outcome.GOOD | Outcome.AGAIN:
                 raise _TransientError(f"status {status}") from None
@@ -301,22 +315,44 @@ class Transport:
                     "Look in the dashboard whether it was rolled or has expired; then set it anew.",
                 ) from None
             case Outcome.FORBIDDEN:
-                permission = _PERMISSION.search(text)
-                named = f" rak_{permission[1].removeprefix('rak_')}" if permission else ""
-                raise StripePermissionError(
-                    f"The Stripe key lacks the permission{named} that GET {endpoint} needs (403).",
-                    "Add it to the restricted key in the Stripe dashboard; the next run then loads these objects.",
-                ) from None
+                raise _forbidden(text, endpoint) from None
             case Outcome.REFUSED:
-                return Refusal(status, refused.code, getattr(refused, "param", None), asked_at)
+                param, request_id = getattr(refused, "param", None), headers.get("request-id")
+                return Refusal(status, refused.code, param, asked_at, _scrubbed(text), request_id, self._host)
+
+
+def _forbidden(text: str, endpoint: str) -> StripePermissionError:
+    """Tell of a 403 by what it names: the permission, or the account that the key may not see."""
+    # Where any one of several would do, Stripe names them all.
+    lacking = " or ".join(permission_name(f"rak_{name}") for name in dict.fromkeys(_PERMISSION.findall(text)))
+    if lacking:
+        return StripePermissionError(
+            f"The Stripe key lacks the permission {lacking} that GET {endpoint} needs (403).",
+            "Add it to the restricted key in the Stripe dashboard; the next run then loads these objects.",
+        )
+    return StripePermissionError(
+        f"The Stripe key may not do GET {endpoint} (403). Stripe says: {_scrubbed(text) or 'nothing'}",
+        "Give the restricted key what this names in the Stripe dashboard, or correct STRIPE_ACCOUNT.",
+    )
+
+
+def _scrubbed(text: str) -> str:
+    """Give Stripe's words without keys, mail addresses and what a terminal would act on."""
+    said = visible(_WITHHELD.sub("…", text))
+    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"
 
 
 def wrong_request(refusal: Refusal, endpoint: str) -> StripeRequestError:
     """Tell of a refusal for which there is no remedy here."""
-    detail = ", ".join(part for part in (refusal.code, refusal.param) if part) or "no code"
+    detail = ", ".join(part for part in (str(refusal.status), refusal.code, refusal.param) if part)
+    request = f" Its log names the request {refusal.request_id}." if refusal.request_id else ""
+    if refusal.status == 404 and not refusal.missing:
+        advice = f"It does not know this address: look at STRIPE_API_BASE, which leads to {refusal.host}."
+    else:
+        advice = "Where it is not the account that must be changed, report it with these words."
     return StripeRequestError(
-        f"Stripe refuses GET {endpoint} ({refusal.status}, {detail}).",
-        "This release asks for something that this account does not know; look for a newer release, or report it.",
+        f"Stripe refuses GET {endpoint} at {refusal.host} ({detail}): {refusal.said or 'without a word.'}{request}",
+        advice,
     )
 
 
@@ -327,7 +363,7 @@ def _read_json(raw: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     if raw.lstrip()[:1] not in (b"{", b"["):
-        raise _UnreadableError("an answer that is not JSON")
+        raise _ForeignError("an answer that is not JSON")
     try:
         # Half of a surrogate pair may stand in JSON as an escape, and is no character that could be stored.
         text = _HALF_PAIR.sub("\ufffd", json.dumps(json.loads(raw), ensure_ascii=False))

@@ -96,7 +96,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
         selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
         with a_step(context, names) as opened:
             report = read_stripe(opened, context.run.run_id, None if len(selected) > len(keys) else selected)
-            for warning in report.warnings:
+            for warning in (*report.warnings, *(f"{unread.what} {unread.advice}" for unread in report.unread)):
                 context.log.warning(visible(masked(warning)))
             failed = {failure.object for failure in report.failures}
             with opened.warehouse.reading() as connection:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from stripe_cio_pipeline.extract import Patience
 from stripe_cio_pipeline.sandbox import Sandbox
+from tests.extract.between import between
 
 
 def looked_at(answer: Any) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def looked_at(answer: Any) -> dict[str, Any]:
 def test_a_working_installation_passes_and_learns_how_to_switch_on_schedules(cli, sandbox: Sandbox) -> None:
     answer = cli("check")
     assert answer.exit_code == 0, answer.words
-    for words in ("/v1/customers", "/v1/invoices", "rak_charge_read", "region us", "clock", "can be written"):
+    for words in ("/v1/customers", "/v1/invoices", "Charges and Refunds: Read", "region us", "clock", "can be written"):
         assert words in answer.out
     assert "stripe_changes" in answer.words
     assert "sync_schedule" in answer.words
@@ -47,6 +49,60 @@ def test_what_a_sync_can_do_without_is_told_and_is_no_failure(cli, sandbox: Sand
     assert found["state"] == "skipped"
     assert "rak_dispute_read" in found["what"]
     assert "All else is synced." in found["advice"]
+
+
+REFUSAL = b'{"error": {"type": "invalid_request_error", "message": "Unrecognized request URL (GET: /v1/v1/account)"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(404, b"<html><body>404 Not Found</body></html>", id="a proxy's 404"),
+        pytest.param(200, b"<html><body>Log in</body></html>", id="a page of HTML"),
+        pytest.param(404, REFUSAL, id="an address that Stripe does not know"),
+    ],
+)
+def test_what_is_no_answer_of_stripes_account_is_called_good_by_nobody(
+    cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    with between(sandbox.stripe_url) as wire:
+        wire.respond = lambda *_: (status, {}, body)
+        monkeypatch.setenv("STRIPE_API_BASE", wire.address)
+        monkeypatch.setattr("stripe_cio_pipeline.extract.peeking.Patience", lambda **_: Patience(1, 0.001, 0.001))
+        answer = cli("check", "--json")
+    assert answer.exit_code == 1
+    of_stripe = [finding for name, finding in looked_at(answer).items() if name.startswith("Stripe ")]
+    [found] = [finding for finding in of_stripe if finding["state"] != "ok"]
+    assert found["subject"] == "Stripe account"
+    assert "STRIPE_API_BASE" in found["advice"]
+    assert "Stripe key" not in looked_at(answer)
+
+
+def test_a_refused_question_for_the_account_fails_as_the_sync_does(cli, sandbox: Sandbox) -> None:
+    # Stripe's words do not name the account.
+    sandbox.stripe.switches.permissions -= {"rak_accounts_kyc_basic_read"}
+    sandbox.stripe.switches.account_id = ""
+    answer = cli("check", "--json")
+    assert answer.exit_code == 2
+    assert "Basic Business Contact Information: Read" in looked_at(answer)["Stripe account"]["what"]
+    assert "Basic Business Contact Information: Read" in cli("sync", "--json").words
+
+
+def test_an_expand_that_is_refused_fails_the_list_that_a_sync_asks_with_it(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.switches.permissions -= {"rak_payment_method_read"}
+    found = looked_at(cli("check", "--json"))
+    for path in ("/v1/customers", "/v1/subscriptions"):
+        assert found[f"Stripe {path}"]["state"] == "failed"
+        assert "Payment Methods: Read (rak_payment_method_read)" in found[f"Stripe {path}"]["what"]
+
+
+def test_an_address_that_ends_in_the_version_is_named(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_BASE", f"{sandbox.stripe_url}/v1/")
+    for command in ("check", "sync"):
+        answer = cli(command, "--json")
+        assert answer.exit_code == 2
+        assert "STRIPE_API_BASE" in answer.words
+        assert "must end before /v1" in answer.words
 
 
 def test_without_any_setting_it_says_what_is_missing(cli) -> None:

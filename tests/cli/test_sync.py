@@ -14,7 +14,7 @@ from stripe_cio_pipeline.cli.status import read_status, show_status
 from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.extract.state import HistoryMark, write_mark
 from stripe_cio_pipeline.policy import parse_policy
-from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sandbox import CustomerioSwitches, Fault, Sandbox
 from stripe_cio_pipeline.warehouse import Warehouse
 
 POLICY = "identity: {settle_seconds: 0}\nstripe: {limits: {endpoint: 500, account: 2000}}\n"
@@ -192,3 +192,34 @@ def test_what_was_looked_at_can_be_approved_by_its_id_and_goes_whatever_came_sin
 
 def test_an_approval_where_nothing_was_planned_says_so(cli, sandbox: Sandbox) -> None:
     assert cli("sync", "--approve-plan", "0" * 32).exit_code == 1
+
+
+def test_a_wrong_request_is_told_once(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripe_cio_pipeline.extract.history.list_parameters", lambda kind: {"expand": ["data.colour"]})
+    answer = cli("sync")
+    assert answer.exit_code == 1
+    objects = [kind.name for kind in OBJECTS]
+    told = [name for name in objects if answer.words.count(f"{name}: Stripe refuses GET") == 1]
+    assert told == objects
+    assert answer.words.count("cannot be expanded (colour)") == len(objects)
+
+
+def test_one_object_that_cannot_be_read_is_named_and_everybody_else_is_sent(
+    cli, synced: Sandbox, policy_file: None
+) -> None:
+    bad, other = (synced.stripe.create_customer(email=f"unread-{number}@example.com")["id"] for number in range(2))
+    for name in ("One of two", "in a second"):
+        for customer in (bad, other):
+            synced.stripe.update_customer(customer, name=name)
+    synced.clock.advance(minutes=2)
+    synced.stripe.faults.rate(1.0, Fault.error(404), path=f"/v1/customers/{bad}")
+    try:
+        answer = cli("sync", "--json")
+    finally:
+        synced.stripe.faults.clear()
+    assert answer.exit_code == answer.json["exit_code"] == 1
+    [unread] = answer.json["stripe"]["unread"]
+    assert bad in unread["what"]
+    assert answer.words.count(f"{bad} of customers is not up to date") == 2  # to people, and in the JSON
+    assert answer.json["stripe"]["failures"] == []
+    assert synced.customerio.person(id=other) is not None

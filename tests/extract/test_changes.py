@@ -3,6 +3,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract import Patience, shape_findings, transport
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from tests.extract.stage import Stage, of
@@ -155,6 +156,38 @@ def test_a_clock_of_stripes_that_was_ahead_once_hides_no_change(read: Stage, mon
     read.pass_time(minutes=30)
     read.extract()
     assert read.stored("customers")[changed]["name"] == "Changed between two polls"
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_an_event_of_another_account_is_none_of_ours(
+    read: Stage, monkeypatch: pytest.MonkeyPatch, connected: bool
+) -> None:
+    if connected:
+        given = read.settings.model_copy(update={"stripe_account": read.stripe.switches.account_id})
+        monkeypatch.setattr(Stage, "settings", property(lambda _: given))
+    read.pass_time(minutes=20)
+    read.stripe.create_customer(email="customer-99@example.com")
+    own = max(read.stripe.events(), key=lambda event: event["created"])
+    subject = {**own["data"]["object"], "id": "cus_foreign"}
+    read.stripe.load([{**own, "id": "evt_foreign", "account": "acct_another", "data": {"object": subject}}])
+    read.stripe.load([{**own, "account": read.stripe.switches.account_id}])
+    if connected:
+        with pytest.raises(BindingError, match="acct_another"):
+            read.extract()
+        assert read.rows("select count(*) from stripe.events where id = ?", own["id"]) == [(0,)]
+        return
+    assert "1 events of other accounts" in " ".join(read.extract().warnings)
+    assert read.rows("select id from stripe.events where id in (?, 'evt_foreign')", own["id"]) == [(own["id"],)]
+    assert "cus_foreign" not in {*read.stored("customers"), *read.stored("customers", deleted=True)}
+    assert not read.peek().changed
+
+
+def test_an_event_of_the_other_mode_is_refused(read: Stage) -> None:
+    read.pass_time(minutes=20)
+    read.stripe.create_customer(email="customer-99@example.com")
+    _rewrite_last_event(read, {"livemode": True})
+    with pytest.raises(BindingError, match="live mode"):
+        read.extract()
 
 
 def test_events_that_appear_late_are_not_lost(tmp_path: Path) -> None:

@@ -1,12 +1,19 @@
+import importlib
+import re
 from pathlib import Path
 
 import pytest
+import stripe
 
-from stripe_cio_pipeline.errors import BindingError, StripePermissionError, StripeRequestError
+from stripe_cio_pipeline.errors import BindingError, StripePermissionError
 from stripe_cio_pipeline.extract import ProgressNote
-from stripe_cio_pipeline.extract.transport import Answer, Transport
+from stripe_cio_pipeline.extract.budget import Budget
+from stripe_cio_pipeline.extract.transport import Answer, Transport, wrong_request
+from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault, Sandbox, StripeSwitches
 from tests.extract.stage import START, Stage, of
+
+SERVER = importlib.import_module("stripe_cio_pipeline.sandbox.stripe.application")
 
 
 def test_history_holds_everything_that_stripe_lists(stage: Stage) -> None:
@@ -189,10 +196,43 @@ def test_another_mode_is_refused_without_a_request(stage: Stage, monkeypatch: py
 
 
 def test_the_account_is_known_to_a_key_that_may_not_ask_for_it(stage: Stage) -> None:
-    stage.stripe.switches.permissions.discard("rak_account_read")
+    stage.stripe.switches.permissions.discard("rak_accounts_kyc_basic_read")
     stage.extract()
     [(account,)] = stage.rows("select value from pipeline.bindings where name = 'stripe.account'")
     assert account.startswith("acct_")
+
+
+def test_a_connected_account_is_proved_by_reading_and_never_by_what_a_refusal_names(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = stage.stripe.switches.account_id
+    named = re.sub(r"\w{8}$", "platform", connected)
+    given = stage.settings.model_copy(update={"stripe_account": connected})
+    monkeypatch.setattr(Stage, "settings", property(lambda _: given))
+    permissions = stage.stripe.switches.permissions
+    permissions.discard("rak_accounts_kyc_basic_read")
+    with monkeypatch.context() as patch:
+        # Stripe's refusal names the platform, to which the key belongs.
+        patch.setattr(stage.stripe.switches, "account_id", named)
+        patch.setattr(SERVER._Stripe, "_check_account", lambda *_: None)
+        permissions.discard("rak_event_read")
+        with pytest.raises(StripePermissionError):
+            stage.extract()
+        permissions.add("rak_event_read")
+        stage.extract()
+    assert stage.rows("select value from pipeline.bindings where name = 'stripe.account'") == [(connected,)]
+
+
+def test_another_account_than_the_connected_one_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = stage.settings.model_copy(update={"stripe_account": "acct_connected"})
+    monkeypatch.setattr(Stage, "settings", property(lambda _: given))
+    with pytest.raises(StripePermissionError, match="does not have access to account 'acct_connected'"):
+        stage.extract()
+    # Something on the way leaves the header out.
+    monkeypatch.setattr(SERVER._Stripe, "_check_account", lambda *_: None)
+    with pytest.raises(BindingError, match="STRIPE_ACCOUNT is acct_connected"):
+        stage.extract()
+    assert stage.rows("select count(*) from pipeline.bindings") == [(0,)]
 
 
 def test_progress_tells_rows_rate_and_share(stage: Stage) -> None:
@@ -206,10 +246,23 @@ def test_progress_tells_rows_rate_and_share(stage: Stage) -> None:
     assert last.rows_per_second > 0
 
 
-def test_a_request_that_stripe_calls_wrong_is_told_with_its_parameter(
+def test_a_request_that_stripe_calls_wrong_is_told_in_stripes_own_words(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripe_cio_pipeline.extract.history.list_parameters", lambda kind: {"colour": "blue"})
-    with pytest.raises(StripeRequestError, match="colour"):
-        stage.extract()
+    monkeypatch.setattr("stripe_cio_pipeline.extract.history.list_parameters", lambda kind: {"expand": ["data.colour"]})
+    report = stage.extract(objects=["customers"], raise_failures=False)
+    [failure] = report.failures
+    told = f"{failure.what} {failure.advice}"
+    assert "GET /v1/customers at 127.0.0.1" in told
+    assert told.count("This property cannot be expanded (colour)") == 1
+    assert re.search(r"its log names the request req_\w+", told, re.IGNORECASE)
+    assert "newer release" not in told
     assert stage.rows("select count(*) from pipeline.cursors where value like '%finished%'") == [(0,)]
+
+
+def test_stripes_words_are_told_without_keys_and_addresses_of_people() -> None:
+    said = "The key 'rk_live_****ab12' and person@example.com, sk_test_0123456789 \x1b[31m are wrong"
+    refused = stripe.InvalidRequestError(said, None, http_status=400, json_body={"error": {}}, headers={})
+    transport = Transport("rk_test_1", "https://api.stripe.com", None, Budget(parse_policy({}).stripe, live=False))
+    told = str(wrong_request(transport._judge(refused, "/v1/customers", 0), "/v1/customers"))
+    assert "The key '…' and …, … \\x1b[31m are wrong" in told

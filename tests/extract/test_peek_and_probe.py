@@ -1,4 +1,5 @@
 import gc
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -57,12 +58,37 @@ def test_a_gap_is_said(stage: Stage) -> None:
     assert "gap" in stage.peek().reason
 
 
-def test_a_probe_names_each_missing_permission(stage: Stage) -> None:
+def test_a_probe_names_each_missing_permission_as_the_dashboard_does(stage: Stage) -> None:
     stage.stripe.switches.permissions.difference_update({"rak_plan_read", "rak_event_read"})
     findings = probe(stage.settings, stage.policy, patience=QUICK)
-    assert {finding.permission for finding in findings if not finding.ok} == {"rak_plan_read", "rak_event_read"}
-    assert all(finding.permission in finding.advice for finding in findings if not finding.ok)
-    assert len(findings) == stage.requests() == 11
+    refused = {finding.endpoint: finding for finding in findings if not finding.ok}
+    assert set(refused) == {"/v1/prices", "/v1/events"}
+    assert "Prices: Read (rak_plan_read)" in refused["/v1/prices"].what
+    assert "Events: Read (rak_event_read)" in refused["/v1/events"].what
+    assert len(findings) == stage.requests() == 13
+
+
+def test_a_probe_asks_exactly_what_a_sync_asks(stage: Stage) -> None:
+    """Each address with each expand: of those that the sync used, none is left out."""
+
+    def asked() -> set[tuple[str, tuple[str, ...]]]:
+        log, stage.stripe.counters.log = stage.stripe.counters.log, []
+        targets = [urlsplit(line.removeprefix("GET ")) for line in log]
+        return {
+            (target.path, tuple(sorted(value for name, value in parse_qsl(target.query) if name.startswith("expand"))))
+            for target in targets
+        }
+
+    subscription = next(iter(stage.stripe.objects("subscription").values()))
+    coupon = stage.stripe.create_coupon(percent_off=10.0)["id"]
+    stage.stripe.add_discount(subscription["items"]["data"][0]["id"], coupon)
+    stage.stripe.counters.log = []
+    stage.extract()
+    by_sync = {(path, expands) for path, expands in asked() if path.count("/") == 2}
+    assert ("/v1/subscription_items", ("data.discounts.source.coupon",)) in by_sync
+    stage.stripe.counters.log = []
+    probe(stage.settings, stage.policy, patience=QUICK)
+    assert by_sync <= asked()
 
 
 def test_a_probe_with_a_wrong_key_says_that_the_key_is_wrong(stage: Stage) -> None:
