@@ -8,7 +8,7 @@ import typer
 
 from stripe_cio_pipeline.cli.app import app
 from stripe_cio_pipeline.cli.configuration import keys, renew, variables
-from stripe_cio_pipeline.model import lineage
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import Policy
 
 ROOT = Path(__file__).parent.parent

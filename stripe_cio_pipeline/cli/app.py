@@ -4,21 +4,23 @@ Exit codes: 0 all done; 1 something failed or was left undone; 2 wrong usage, se
 stopped the run. An error is one clear message and never a traceback, unless STRIPE_CIO_DEBUG=1 asks for it.
 """
 
+import gc
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import duckdb
 import stamina
 import typer
 from pydantic import SecretStr
+from typer.core import TyperCommand, TyperGroup
 
-from stripe_cio_pipeline.cli import backfill, checks, demo, explain, repair, serve, setup, status, sync
 from stripe_cio_pipeline.cli.output import Output, print_json
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
@@ -34,8 +36,62 @@ _PRIVATE = 0o077
 _LONG_WAIT_SECONDS = 2.0
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 
+
+class _Imported(Mapping[str, TyperCommand]):
+    """The commands, each imported when it is asked for: a sync need not wait for the demo's sandbox."""
+
+    def __getitem__(self, name: str) -> TyperCommand:
+        module = import_module(f"stripe_cio_pipeline.cli.{_COMMANDS[name]}")
+        gc.enable()  # off since the process began (`start`)
+        alone = typer.Typer(add_completion=False)
+        # The sandbox's options are its own, which the package leaves to itself.
+        leaves_options = {"allow_extra_args": True, "ignore_unknown_options": True} if name == "sandbox" else None
+        alone.command(name, context_settings=leaves_options, add_help_option=leaves_options is None)(
+            getattr(module, name.replace("-", "_"))
+        )
+        command = typer.main.get_command(alone)
+        if not isinstance(command, TyperCommand):
+            raise TypeError(f"{name} is not one command")
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _Commands(TyperGroup):
+    """The application's group of commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Imported()  # type: ignore[assignment]  # only read, so any mapping serves
+
+
+#: Each command and the module that has it, as a function of the same name.
+_COMMANDS = {
+    "demo": "demo",
+    "init": "setup",
+    "check": "checks",
+    "sync": "sync",
+    "plan": "sync",
+    "status": "status",
+    "explain": "explain",
+    "lineage": "explain",
+    "retry": "repair",
+    "reconcile": "repair",
+    "verify": "repair",
+    "backfill-events": "backfill",
+    "forget": "repair",
+    "tidy": "repair",
+    "dev": "serve",
+    "sandbox": "serve",
+}
+
 app = typer.Typer(
     name="stripe-cio",
+    cls=_Commands,
     help="Keep Customer.io in step with Stripe. Try it without any account: stripe-cio demo.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,31 +112,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo.demo,
-    "init": setup.init,
-    "check": checks.check,
-    "sync": sync.sync,
-    "plan": sync.plan,
-    "status": status.status,
-    "explain": explain.explain,
-    "lineage": explain.lineage,
-    "retry": repair.retry,
-    "reconcile": repair.reconcile,
-    "verify": repair.verify,
-    "backfill-events": backfill.backfill_events,
-    "forget": repair.forget,
-    "tidy": repair.tidy,
-    "dev": serve.dev,
-}
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-# Its options are the sandbox's own, which the package leaves to itself.
-app.command(
-    "sandbox", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
-)(serve.sandbox)
 
 
 def run(arguments: Sequence[str], was_stopped: Callable[[], bool] = lambda: False) -> int:

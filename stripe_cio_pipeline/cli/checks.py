@@ -16,7 +16,8 @@ from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
 from stripe_cio_pipeline.errors import PipelineError, SettingsError
-from stripe_cio_pipeline.model import check_models, compare_copies, lineage
+from stripe_cio_pipeline.model import check_models, compare_copies
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import FILE_NAME, Policy, load_policy
 from stripe_cio_pipeline.settings import Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse

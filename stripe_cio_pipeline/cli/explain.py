@@ -11,7 +11,7 @@ from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_
 from stripe_cio_pipeline.deliver.explain import Explanation
 from stripe_cio_pipeline.deliver.explain import explain as find_explanation
 from stripe_cio_pipeline.model import ColumnSource
-from stripe_cio_pipeline.model import lineage as trace
+from stripe_cio_pipeline.model.trace import lineage as trace
 from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.settings import load_settings

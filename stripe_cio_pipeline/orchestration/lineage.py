@@ -11,7 +11,8 @@ from typing import Literal
 import dagster as dg
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import ColumnSource, lineage
+from stripe_cio_pipeline.model import ColumnSource
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.orchestration.drawings import Link, as_markdown, draw_lineage
 from stripe_cio_pipeline.orchestration.metadata import Markup, markdown, table
 from stripe_cio_pipeline.orchestration.names import Names

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from stripe_cio_pipeline.model import lineage
 from stripe_cio_pipeline.model.files import load_models
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import Policy
 from tests.model.cases import money_cases, raw_cases
 

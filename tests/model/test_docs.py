@@ -5,7 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from stripe_cio_pipeline.model import check_models, copy_models, lineage
+from stripe_cio_pipeline.model import check_models, copy_models
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import Models, Policy
 from tests.model.attributes_page import DOCS, PAGE, projections, render
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import ColumnSource, copy_models, lineage
+from stripe_cio_pipeline.model import ColumnSource, copy_models
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import Models, Policy
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import build, check_models, compare_copies, copy_models, lineage
+from stripe_cio_pipeline.model import build, check_models, compare_copies, copy_models
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.policy import Models, Policy
 from tests.model.account import Account
 
