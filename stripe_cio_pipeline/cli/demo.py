@@ -111,7 +111,7 @@ class _Demo:
         """Compare everybody in Customer.io with Stripe."""
         with self.session.warehouse.reading() as connection:
             held = {str(person): str(reason) for person, reason in connection.execute(_SQL["demo_held"]).fetchall()}
-        truth, people = read_truth(self.sandbox), self.sandbox.customerio.people()
+        truth, people = read_truth(self.sandbox, since=self.installed[0]), self.sandbox.customerio.people()
         proof = prove(truth, people, leads=self.leads, held=held, ever=self.ever)
         told, found = self.sandbox.stripe.events(), self.sandbox.customerio.events()
         prove_events(proof, truth, told, people, found, held=held, since=self.installed)

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from stripe_cio_pipeline.cli.demo_truth import Truth, expected_attributes
+from stripe_cio_pipeline.cli.demo_truth import OneOf, Truth, expected_attributes
 from stripe_cio_pipeline.sandbox.customerio.people import Person
 
 _ADDRESS = re.compile(
@@ -138,7 +138,8 @@ def _compare(proof: Proof, truth: Truth, customers: Sequence[str], key: str | No
     for name, value in expected.items():
         proof.values += 1
         if not same(value, has.get(name)):
-            proof.differences.append(Difference(owner, name, value, has.get(name)))
+            first = value.values[0] if isinstance(value, OneOf) else value
+            proof.differences.append(Difference(owner, name, first, has.get(name)))
 
 
 def _look_at_the_rest(
@@ -155,6 +156,8 @@ def _look_at_the_rest(
 
 def same(expected: object, found: object) -> bool:
     """Whether a value in Customer.io is the one that it should be."""
+    if isinstance(expected, OneOf):
+        return any(same(value, found) for value in expected.values)
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):

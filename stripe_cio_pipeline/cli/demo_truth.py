@@ -45,15 +45,26 @@ class Truth:
     served: Served
 
 
-def read_truth(sandbox: Sandbox) -> Truth:
-    """Ask Stripe for everything. Customers that were deleted are there as they last were."""
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Values of which each is right: of several payments in one second Stripe does not say which was the last."""
+
+    values: tuple[Any, ...]
+
+
+def read_truth(sandbox: Sandbox, *, since: float = 0) -> Truth:
+    """Ask Stripe for everything. Customers that were deleted `since` then (unix seconds) are there as they last were.
+
+    Who was deleted before is in no list and nobody's: Stripe shows what they paid, and not who they were.
+    """
     with _Api(sandbox) as api:
         customers: dict[str, Payload] = {}
         deleted_at: dict[str, int] = {}
         for event in api.all("events", type="customer.deleted"):
             gone = event["data"]["object"]
-            customers[gone["id"]] = gone
-            deleted_at[gone["id"]] = event["created"]
+            if event["created"] >= since:
+                customers[gone["id"]] = gone
+                deleted_at[gone["id"]] = event["created"]
         expand = ("invoice_settings.default_payment_method", "default_source", "discount.source.coupon")
         customers |= _by_id(api.all("customers", expand=expand))
         subscriptions = _by_customer(api.subscriptions())
@@ -184,6 +195,7 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
     )
     living = [truth.customers[id_] for id_ in customers if id_ not in truth.deleted_at]
     own = [payment for payment in payments if payment["currency"] == currency]
+    last = [payment for payment in own if payment["at"] == own[-1]["at"]]
     expected: dict[str, Any] = {
         "name": owner_payload["name"],
         "phone": owner_payload["phone"],
@@ -199,8 +211,8 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         "lifetime_value": major(
             sum(payment["kept"] for payment in own) - sum(_given_back(truth, customers, currency)), currency
         ),
-        "last_payment_at": own[-1]["at"] if own else None,
-        "last_payment_amount": major(own[-1]["amount"], currency) if own else None,
+        "last_payment_at": last[0]["at"] if last else None,
+        "last_payment_amount": OneOf(tuple(major(each["amount"], currency) for each in last)) if last else None,
         "stripe_livemode": owner_payload["livemode"],
         "stripe_deleted_at": None if living else max(truth.deleted_at[id_] for id_ in customers),
     }
@@ -208,7 +220,7 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
     expected |= _of_open_invoices(unpaid, _of(truth.charges, customers), currency)
     if owner not in truth.deleted_at:
         # The remains of a customer do not tell which card it had.
-        expected |= _of_card(owner_payload, truth.customers[main["customer"]] if main else None, main, own)
+        expected |= _of_card(owner_payload, truth.customers[main["customer"]] if main else None, main, last)
     return expected
 
 
@@ -296,25 +308,17 @@ def _payments(truth: Truth, customers: Sequence[str]) -> Iterable[dict[str, Any]
     for invoice in _of(truth.invoices, customers):
         records = truth.records.get(invoice["id"], ())
         for record in records:
-            yield {
-                "at": record["status_transitions"]["paid_at"],
-                "id": record["id"],
-                "currency": record["currency"],
-                "amount": record["amount_paid"],
-                "kept": record["amount_paid"],
-                "card": None,
-            }
+            paid_at = record["status_transitions"]["paid_at"]
+            yield _outside(paid_at, record["id"], record["currency"], record["amount_paid"])
         outside = (invoice.get("amount_paid_off_stripe") or 0) - sum(record["amount_paid"] for record in records)
         if outside > 0:
             at = invoice["status_transitions"]["paid_at"] or invoice["created"]
-            yield {
-                "at": at,
-                "id": invoice["id"],
-                "currency": invoice["currency"],
-                "amount": outside,
-                "kept": outside,
-                "card": None,
-            }
+            yield _outside(at, invoice["id"], invoice["currency"], outside)
+
+
+def _outside(at: int, id_: str, currency: str, amount: int) -> dict[str, Any]:
+    """Give a payment that was made outside Stripe."""
+    return {"at": at, "id": id_, "currency": currency, "amount": amount, "kept": amount, "card": None}
 
 
 def _given_back(truth: Truth, customers: Sequence[str], currency: str | None) -> Iterable[int]:
@@ -353,22 +357,24 @@ def _of_open_invoices(unpaid: Sequence[Payload], charges: Iterable[Payload], cur
 
 
 def _of_card(
-    owner: Payload, payer: Payload | None, main: Payload | None, payments: Sequence[dict[str, Any]]
+    owner: Payload, payer: Payload | None, main: Payload | None, last: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """Tell the card that will be charged: the subscription's, else its customer's, else that of the last payment."""
     charged = None
     if main is not None and payer is not None and not _is_over(main):
         charged = main["default_payment_method"] or main["default_source"] or _default_of(payer)
     charged = charged or _default_of(owner)
-    card = _card(charged) if charged else (payments[-1]["card"] if payments else None)
+    cards = [_told_of(_card(charged))] if charged else [_told_of(payment["card"]) for payment in last]
+    names = ("card_brand", "card_last4", "card_expires_at")
+    return {name: OneOf(tuple(card[place] for card in cards)) if cards else None for place, name in enumerate(names)}
+
+
+def _told_of(card: Any) -> tuple[Any, Any, Any]:
+    """Tell a card's brand, last digits, and the second in which its last month is over."""
     if card is None:
-        return dict.fromkeys(("card_brand", "card_last4", "card_expires_at"))
+        return None, None, None
     year, month = divmod(card["exp_year"] * 12 + card["exp_month"], 12)
-    return {
-        "card_brand": card["brand"].lower(),
-        "card_last4": card["last4"],
-        "card_expires_at": int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()),
-    }
+    return card["brand"].lower(), card["last4"], int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp())
 
 
 def _default_of(customer: Payload) -> Any:

@@ -14,6 +14,7 @@ from stripe_cio_pipeline.errors import (
     CustomerioCredentialsError,
     CustomerioError,
     CustomerioRegionError,
+    CustomerioUnavailable,
 )
 
 #: Statuses below 500 after which the same call may succeed. Any from 500 on may pass too: a repeat does no harm.
@@ -129,9 +130,10 @@ def judge_read(answer: Answer) -> Outcome:
     if status in _PASSING or status >= 500:
         return _later(answer)
     return Stop(
-        CustomerioError(
-            f"Customer.io answered {status} to a read.",
-            "This is a defect here, or the workspace has that kind of identifier switched off; report it.",
+        CustomerioUnavailable(
+            f"Customer.io answered {status} to a read, and nothing was learned from it.",
+            "Look at status.customer.io, then run this again. If it stays so, the workspace has that kind of "
+            "identifier switched off, or this is a defect here; report it.",
         )
     )
 

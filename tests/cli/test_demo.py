@@ -1,15 +1,21 @@
 """The demo proves itself; and its proof finds what is wrong."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from stripe_cio_pipeline.cli.demo import show_proof
-from stripe_cio_pipeline.cli.demo_proof import Difference, Proof, prove
-from stripe_cio_pipeline.cli.demo_truth import Truth, expected_attributes, read_truth
+from stripe_cio_pipeline.cli.demo_proof import Difference, Proof, prove, same
+from stripe_cio_pipeline.cli.demo_truth import OneOf, Truth, expected_attributes, major, read_truth
 from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.extract import extract
+from stripe_cio_pipeline.model import build
+from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.customerio.people import Person
+from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.warehouse import Warehouse
 
 
 def test_the_demo_runs_to_its_proof(cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,9 +48,11 @@ def world() -> tuple[Truth, list[Person], set[str]]:
     for number, (id_, customer) in enumerate(truth.customers.items()):
         email = f"customer-{number}@example.com"
         truth.customers[id_] = {**customer, "email": email}
-        attributes = {
-            name: value for name, value in expected_attributes(truth, [id_], id_).items() if value is not None
+        wanted = {
+            name: value.values[0] if isinstance(value, OneOf) else value
+            for name, value in expected_attributes(truth, [id_], id_).items()
         }
+        attributes = {name: value for name, value in wanted.items() if value is not None}
         phone = attributes.pop("phone", None)
         people.append(Person(f"cio{number}", id_, email, attributes, 0.0, phone))
     outsiders = [replace(person, email=f"lead-{number}@example.net") for number, person in enumerate(alone)]
@@ -117,6 +125,44 @@ def test_differences_are_listed_and_end_with_exit_code_1(world, capsys: pytest.C
 
 def test_nobody_at_all_is_no_proof() -> None:
     assert not Proof().holds
+
+
+def test_of_payments_in_one_second_each_may_be_the_last(world) -> None:
+    truth, people, _ = world
+    paid = next(id_ for id_, charges in truth.charges.items() if any(each["status"] == "succeeded" for each in charges))
+    last = max(
+        (each for each in truth.charges[paid] if each["status"] == "succeeded"), key=lambda each: each["created"]
+    )
+    beside = {**last, "id": "ch_beside", "amount": last["amount"] + 700, "amount_captured": last["amount"] + 700}
+    charges = {**truth.charges, paid: [*truth.charges[paid], beside]}
+    person = next(each for each in people if each.id == paid)
+    both = expected_attributes(replace(truth, charges=charges), [paid], paid)
+    value = person.attributes["last_payment_amount"]
+    assert same(both["last_payment_amount"], value)
+    assert same(both["last_payment_amount"], value + major(700, last["currency"]))
+    assert not same(both["last_payment_amount"], value + major(100, last["currency"]))
+
+
+def test_who_was_deleted_before_the_first_sync_is_nobodys_in_the_proof_as_in_the_pipeline(tmp_path: Path) -> None:
+    with Sandbox(seed=5, customers=0, customerio=CustomerioSwitches.gentle()) as sandbox:
+        stripe = sandbox.stripe
+        gone, owner, later = (stripe.create_customer(email="one@example.com")["id"] for _ in range(3))
+        sandbox.clock.advance(days=1)
+        stripe.delete_customer(gone)
+        sandbox.clock.advance(days=1)
+        installed = sandbox.clock.now()
+        settings = Settings(_env_file=None, **{name.lower(): each for name, each in sandbox.environment().items()})
+        warehouse, policy = Warehouse(tmp_path / "warehouse.duckdb"), Policy()
+        extract(warehouse, settings, policy, run_id="first")
+        stripe.delete_customer(later)
+        sandbox.clock.advance(minutes=2)
+        extract(warehouse, settings, policy, run_id="second")
+        build(warehouse, policy, run_id="second")
+        truth = read_truth(sandbox, since=installed)
+    assert truth.customers.keys() == {owner, later}
+    with warehouse.reading() as connection:
+        found = connection.execute("select person_id, stripe_customer_ids from model.people").fetchall()
+    assert found == [(owner, expected_attributes(truth, [owner, later], owner)["stripe_customer_ids"])]
 
 
 def test_an_address_in_a_difference_is_masked(world) -> None:

@@ -19,7 +19,12 @@ from stripe_cio_pipeline.deliver.outcome import (
     judge,
     judge_read,
 )
-from stripe_cio_pipeline.errors import CustomerioCredentialsError, CustomerioError, CustomerioRegionError
+from stripe_cio_pipeline.errors import (
+    CustomerioCredentialsError,
+    CustomerioError,
+    CustomerioRegionError,
+    CustomerioUnavailable,
+)
 
 
 def answer(status: int | None, body: Any = None, **more: Any) -> Answer:
@@ -156,7 +161,7 @@ def test_a_status_that_nobody_documents_accepts_nothing_and_stops(status: int) -
 def test_a_read_is_answered_by_200_alone(status: int) -> None:
     outcome = judge_read(answer(status, {}))
     assert isinstance(outcome, Stop)
-    assert type(outcome.error) is CustomerioError
+    assert type(outcome.error) is CustomerioUnavailable
 
 
 def test_a_read_counts_where_it_brings_a_json_object() -> None:

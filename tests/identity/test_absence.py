@@ -3,6 +3,7 @@
 import pytest
 
 from stripe_cio_pipeline.errors import GuardStop
+from stripe_cio_pipeline.sandbox import Fault
 from tests.identity.living import MakeWorld, World
 
 ANN = "ann@example.com"
@@ -175,6 +176,21 @@ def test_every_new_link_is_looked_at_once_a_hundred_a_call(world: World) -> None
     assert world.ask(looks) == [(2,)]
     world.sync()
     assert world.ask(looks) == [(2,)]
+
+
+def test_links_wait_while_the_app_api_refuses_without_a_word_and_the_rest_goes_on(world: World) -> None:
+    (bob,) = linked(world, "bob@example.com")
+    ann = world.customer(ANN)
+    world.sync()
+    world.workspace.faults.during(600, Fault.error(400), path="/v1")
+    world.change(bob, name="Bob Other")
+    assert world.sync() == [f"{bob} attributes_changed"]
+    assert "answered 400 to a read" in (world.looked.problem or "")
+    assert world.state(ann) == "linking"
+
+    world.wait(seconds=600)
+    world.sync()
+    assert world.state(ann) == "linked"
 
 
 def test_p5_a_person_whose_email_is_suppressed_is_not_made_and_is_told(world: World) -> None:

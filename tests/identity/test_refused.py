@@ -29,6 +29,18 @@ def test_p10_of_two_who_share_a_phone_the_second_is_linked_without_it(world: Wor
     assert (bob, "phone_refused") in world.ask("select person_id, finding from customerio.verifications")
 
 
+def test_p10_a_lead_whose_customer_shares_a_phone_is_linked_without_it(world: World) -> None:
+    ann = world.customer(ANN, phone="+4915112345678")
+    world.sync()
+    world.workspace.add_person(email=BOB, attributes={"source": "app"})
+    bob = world.customer(BOB, phone="+4915112345678")
+    until_quiet(world)
+    person = world.workspace.person(email=BOB)
+    assert (person.id, person.phone, person.attributes["source"]) == (bob, None, "app")
+    assert world.workspace.person(id=ann).phone == "+4915112345678"
+    assert world.state(bob) == "linked"
+
+
 @pytest.mark.parametrize("phone_claims", [True, False])
 def test_p10_a_phone_in_national_format_or_of_another_system_is_left_out(
     make_world: MakeWorld, phone_claims: bool

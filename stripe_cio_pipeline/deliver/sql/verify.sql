@@ -136,12 +136,17 @@ inner join customerio.people as people on people.person_id = written.person_id
 where
     people.state in ('linking', 'linked')
     -- An id is refused to whoever sent it, and the line names who it was to be given to. An email is refused to the person
-    -- whom the line names: another system may have sent it for somebody else. A link may be refused before there is a person.
+    -- whom the line names: another system may have sent it for somebody else. A link may be refused before there is a person,
+    -- or to the lead who has the email and no id yet.
     and (
         refused.kind = 'id'
         or refused.cio_id = people.cio_id
         or refused.customer_id = people.id
-        or (people.state = 'linking' and refused.cio_id is null and refused.customer_id is null)
+        or (
+            people.state = 'linking'
+            and refused.customer_id is null
+            and (refused.cio_id is null or lower(trim(refused.email)) = lower(trim(people.email)))
+        )
     )
     -- A line is read several times; what it says was left out since.
     and (refused.kind <> 'phone' or (people.attributes ->> '$.phone') = refused.value)
