@@ -36,9 +36,10 @@ def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[
         conflicts = connection.execute(_SQL["count_retried_conflicts"], chosen).fetchone()
         if conflicts is not None and conflicts[0]:
             connection.execute(_SQL["insert_due_conflicts"], {**chosen, "now": moment})
-            # A refused link is forgotten, so that the person is linked anew; a refused email is no longer ours.
-            connection.execute(_SQL["delete_refused_links"], chosen)
-            connection.execute(_SQL["reopen_conflicts"], {**chosen, "seq": next_seq(connection)})
+            # Who was refused a link is linked anew; another id or email that was refused is no longer ours.
+            changed = {**chosen, "seq": next_seq(connection)}
+            connection.execute(_SQL["link_refused_anew"], changed)
+            connection.execute(_SQL["reopen_conflicts"], changed)
             count += int(conflicts[0])
         connection.execute(_SQL["create_left_out"], chosen)
         connection.execute(_SQL["create_sought"], chosen)
@@ -46,7 +47,7 @@ def retry(warehouse: Warehouse, people: Collection[str] = (), *, now: Callable[[
         if again:
             connection.execute(_SQL["insert_due_again"], {"now": moment})
             connection.execute(_SQL["delete_refused_values"])
-            connection.execute(_SQL["link_anew"])
+            connection.execute(_SQL["link_anew"], {"seq": next_seq(connection)})
         connection.execute(_SQL["drop_again"])
         return count + int(again)
 

@@ -27,7 +27,10 @@ Sight = Literal["seen", "without_id", "other_id", "absent"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A person as the ledger has them. `missed_at` is when they were missed first since they were last seen."""
+    """A person as the ledger has them. `missed_at` is when they were missed first since they were last seen.
+
+    `was_linked_anew`: they were found without their id once, and linked again. To do so a third time changes nothing.
+    """
 
     person_id: str
     state: str
@@ -36,12 +39,13 @@ class Known:
     cio_id: str | None
     missed_at: datetime | None
     attributes: dict[str, Any]
+    was_linked_anew: bool = False
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Known":
         """Take a row of `choose_people` or `choose_links`."""
-        person_id, state, id_, email, cio_id, missed_at, attributes = row
-        return cls(person_id, state, id_, email, cio_id, missed_at, orjson.loads(attributes or "{}"))
+        *known, attributes, was_linked_anew = row
+        return cls(*known, orjson.loads(attributes or "{}"), bool(was_linked_anew))
 
     def sight(self, profile: Profile | None) -> Sight:
         """Say whether the person who was found is this one as it was accepted."""
@@ -113,7 +117,7 @@ def mark_conflicts(
         if any(reason in ("email_refused", "phone_refused") for _, reason in found):
             connection.execute(_SQL["keep_refused_values"], {"now": moment})
             connection.execute(_SQL["send_without_refused"], {"now": moment})
-            connection.execute(_SQL["forget_refused_links"])
+            connection.execute(_SQL["link_without_refused"], changed)
             connection.execute(_SQL["forget_refused_changes"], changed)
     connection.execute(_SQL["drop_conflicts"])
     return found

@@ -231,9 +231,10 @@ class _Verification:
         changed = {"seq": next_seq(connection), "run_id": self._run_id}
         connection.register("findings", _findings_table(findings))
         connection.register("seen_people", seen_table(seen))
+        connection.execute(_SQL["mark_unseen_emails"], changed)
         connection.execute(_SQL["forget_drift"], changed)
         connection.execute(_SQL["mark_other_id"], changed)
-        connection.execute(_SQL["forget_unlinked"])
+        connection.execute(_SQL["link_unlinked_anew"], changed)
         connection.execute(_SQL["insert_due_findings"], {"now": in_utc(self._now)})
         connection.unregister("findings")
         connection.unregister("seen_people")
@@ -257,7 +258,7 @@ class _Verification:
         if sight == "absent" and person.state == "linked" and (is_old or removed_at is not None):
             # Told at the end, when it is known how many there are.
             self._gone.append(person.person_id)
-        elif is_old and sight == "without_id":
+        elif is_old and sight == "without_id" and not person.was_linked_anew:
             finding = "not_linked"
         elif is_old and sight == "other_id":
             finding = "other_id"

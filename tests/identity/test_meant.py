@@ -97,6 +97,81 @@ def test_p12_a_retried_email_goes_by_the_internal_id_and_is_right_in_one_round(w
     assert world.verify().conflicts == {}
 
 
+def test_a_retry_while_a_link_is_late_gives_nobody_elses_profile_to_them(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    bob = world.customer(NEW)
+    world.workspace.incident(hours=2)
+    world.sync()
+    assert world.verify().missed == 1
+    world.change(ann, email=NEW)
+    assert world.retry() == 1
+    assert world.sync() == [f"{ann} joined_another_person", f"{bob} linked_by_email"]
+
+    world.wait(hours=2)
+    for _ in range(2):
+        assert world.sync() == [f"{ann} joined_another_person"]
+    assert sorted((person.id, person.email) for person in world.people()) == [(ann, ANN), (bob, NEW)]
+
+
+def test_an_id_that_was_refused_is_tried_again_and_its_person_is_never_forgotten(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    bob = world.customer(ANN)
+    world.workspace.add_person(id=bob)
+    world.change(ann, deleted=True)
+    assert world.sync() == [f"{bob} owner_replaced"]
+    assert world.verify().conflicts == {"id_refused": 1}
+    assert world.retry(bob) == 1
+    assert world.sync() == [f"{bob} id_changed"]
+    assert world.verify().conflicts == {"id_refused": 1}
+
+    world.workspace.delete_person(id=bob)
+    world.retry(bob)
+    world.sync()
+    world.sync()
+    (person,) = world.people()
+    assert (person.id, person.email) == (bob, ANN)
+    assert world.verify().matched == 1
+
+
+def test_an_email_that_customerio_ignores_is_sent_twice_and_then_held(world: World) -> None:
+    (ann,) = linked(world, ANN)
+    world.workspace.suppress(email=NEW)
+    world.change(ann, email=NEW)
+    for _ in range(2):
+        assert world.sync() == [f"{ann} email_changed"]
+        assert world.verify().drifted_attributes == {"email": 1}
+    world.change(ann, name="Ann Other")
+    world.payment_fails(ann)
+    assert world.sync() == [f"{ann} attributes_changed"]
+    assert world.sync() == [f"{ann} email_unseen"]
+    world.verify()
+    assert world.sync() == [f"{ann} email_unseen"]
+    person = world.workspace.person(id=ann)
+    assert (person.email, person.attributes["name"]) == (ANN, "Ann Other")
+    assert world.events_of(id=ann) == ["invoice.payment_failed"]
+
+    world.workspace.unsuppress(email=NEW)
+    world.retry(ann)
+    world.sync()
+    assert world.workspace.person(id=ann).email == NEW
+    assert world.verify().matched == 1
+
+
+def test_a_link_that_customerio_ignores_is_made_anew_once_and_then_told_as_unseen(world: World) -> None:
+    world.workspace.write({"action": "suppress", "identifiers": {"phone": "+491511234567"}})
+    world.workspace.add_person(email=ANN)
+    ann = world.customer(ANN, phone="+491511234567")
+    world.sync()
+    planned = []
+    for _ in range(4):
+        world.verify()
+        world.wait(hours=7)
+        planned.append(world.sync())
+    assert planned[-1] == [f"{ann} link_unseen"]
+    assert sum(f"{ann} linked_by_email" in each for each in planned) == 1
+    assert [(person.id, person.email) for person in world.people()] == [(None, ANN)]
+
+
 @pytest.mark.parametrize("strategy", ["stripe_id", "email"])
 def test_p9_nobody_is_made_with_the_email_of_somebody_who_was_forgotten(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, strategy: str

@@ -121,11 +121,15 @@ where
 delete from customerio.events
 where state = 'rejected' and event_id in (select event_id from retried)
 
--- name: delete_refused_links
-delete from customerio.people
+-- name: link_refused_anew
+-- Where the internal id is known, it was no link that was refused but another id for somebody who is there.
+update customerio.people
+set
+    state = 'linking', reason = 'anew', email = null, attributes = '{}', missed_at = null, seq = $seq
 where
     reason = 'id_refused'
     and state = 'conflict'
+    and cio_id is null
     and (
         $everybody
         or list_contains($names::varchar[], lower(person_id))
@@ -139,8 +143,9 @@ set
     state = 'linked',
     reason = null,
     -- Customer.io keeps one that we do not know.
-    email = '',
-    attributes = json_merge_patch(attributes, '{"email": null}'),
+    id = if(reason = 'id_refused', null, id),
+    email = if(reason = 'id_refused', email, ''),
+    attributes = json_merge_patch(attributes, if(reason = 'id_refused', '{"id": null}', '{"email": null}')),
     seq = $seq
 where
     state = 'conflict'
@@ -210,7 +215,10 @@ drop table left_out;
 drop table sought
 
 -- name: link_anew
-delete from customerio.people
+-- The row stays: what was accepted may still be applied, so that nobody else's profile passes to them meanwhile.
+update customerio.people
+set
+    state = 'linking', reason = 'anew', email = null, cio_id = null, attributes = '{}', missed_at = null, seq = $seq
 where person_id in (select person_id from sought)
 
 -- name: insert_due_rejections

@@ -3,7 +3,15 @@
 -- name: choose_people
 -- Those whose last change has had time to be applied; whoever had an update skipped comes first, whatever the sample. Who
 -- was missing is looked for again: an operator may have brought them back.
-select person_id, state, id, email, cio_id, missed_at, attributes
+select
+    person_id,
+    state,
+    id,
+    email,
+    cio_id,
+    missed_at,
+    attributes,
+    person_id in (select person_id from customerio.verifications where finding = 'not_linked') as was_linked_anew
 from (
     select
         *,
@@ -27,7 +35,7 @@ with waiting as (
     from customerio.due
     group by person_id
 )
-select people.person_id, people.state, people.id, people.email, people.cio_id, people.missed_at, null as attributes
+select people.person_id, people.state, people.id, people.email, people.cio_id, people.missed_at, null as attributes, null
 from customerio.people as people
 left join waiting on waiting.person_id = people.person_id
 where
@@ -54,8 +62,8 @@ limit $most
 update customerio.people
 set
     state = if(people.state = 'conflict', 'conflict', 'linked'),
-    reason = if(people.state = 'deleted', null, people.reason),
-    email = if(people.state = 'deleted', seen.email, people.email),
+    reason = if(people.state = 'conflict', people.reason, null),
+    email = if(people.state = 'deleted' or people.reason = 'anew', seen.email, people.email),
     cio_id = seen.cio_id,
     missed_at = null,
     seq = if(people.state in ('linking', 'deleted'), $seq, people.seq),
@@ -181,8 +189,10 @@ select person_id, $now::timestamp, reason
 from conflicts
 where reason in ('email_refused', 'phone_refused')
 
--- name: forget_refused_links
-delete from customerio.people
+-- name: link_without_refused
+update customerio.people
+set
+    state = 'linking', reason = 'anew', email = null, attributes = '{}', missed_at = null, seq = $seq, run_id = $run_id
 where
     state = 'linking'
     and cio_id is null
@@ -191,7 +201,9 @@ where
 -- name: forget_refused_changes
 update customerio.people
 set state = 'linked', attributes = '{}', seq = $seq, run_id = $run_id
-where person_id in (select person_id from conflicts where reason in ('email_refused', 'phone_refused'))
+where
+    person_id in (select person_id from conflicts where reason in ('email_refused', 'phone_refused'))
+    and reason is distinct from 'anew'
 
 -- name: mark_conflicts
 -- Of a refused identify nothing was applied, so that nothing of it counts as accepted.
@@ -222,14 +234,53 @@ set
     run_id = $run_id
 where person_id in (select person_id from findings where finding = 'missing')
 
--- name: forget_unlinked
-delete from customerio.people
+-- name: link_unlinked_anew
+update customerio.people
+set
+    state = 'linking',
+    reason = 'anew',
+    email = null,
+    cio_id = null,
+    attributes = '{}',
+    missed_at = null,
+    seq = $seq,
+    run_id = $run_id
 where person_id in (select person_id from findings where finding = 'not_linked')
 
 -- name: mark_other_id
 update customerio.people
 set state = 'conflict', reason = 'id_refused', attributes = '{}', seq = $seq, run_id = $run_id
 where person_id in (select person_id from findings where finding = 'other_id')
+
+-- name: mark_unseen_emails
+-- Whose email was accepted twice and is again the one that it was before: to send it a third time would change nothing.
+update customerio.people
+set state = 'conflict', reason = 'email_unseen', seq = $seq, run_id = $run_id
+where person_id in (
+    with emails as (
+        select
+            person_id,
+            lower(before ->> '$.email') as former,
+            lower(after ->> '$.email') as email,
+            row_number() over (partition by person_id order by sent_at desc) as age
+        from customerio.writes
+        where
+            outcome = 'accepted'
+            and action = 'update'
+            and json_exists(after, '$.email')
+            and person_id in (select person_id from findings where finding = 'drift' and field = 'email')
+    )
+    select emails.person_id
+    from emails
+    inner join seen_people as seen on seen.person_id = emails.person_id
+    inner join customerio.people as known on known.person_id = emails.person_id
+    where
+        emails.age <= 2
+        and emails.former = lower(seen.email)
+        and emails.email = lower(trim(known.email))
+    group by emails.person_id
+    having count(*) = 2
+)
 
 -- name: forget_drift
 -- What drifted does not count as accepted any more, so that exactly that is planned again. An email that somebody else has
@@ -252,7 +303,13 @@ from (
         any_value(seen.email) as email
     from findings
     inner join seen_people as seen on seen.person_id = findings.person_id
-    where findings.finding = 'drift' and findings.field <> 'id'
+    where
+        findings.finding = 'drift'
+        and findings.field <> 'id'
+        and not (
+            findings.field = 'email'
+            and findings.person_id in (select person_id from customerio.people where reason = 'email_unseen')
+        )
     group by findings.person_id
 ) as lost
 where people.person_id = lost.person_id

@@ -5,7 +5,10 @@
 update customerio.people
 set state = 'linked'
 from terms as t
-where not t.links_are_seen and people.state = 'linking' and people.linked_at + to_seconds(t.settle_seconds) <= t.now;
+where not t.links_are_seen
+    and people.state = 'linking'
+    and people.reason is null
+    and people.linked_at + to_seconds(t.settle_seconds) <= t.now;
 
 update customerio.people
 set person_id = s.person_id

@@ -94,23 +94,33 @@ sent as (
     join lately as l on l.position = o.position
 ),
 present as (
-    select distinct
+    select
         person_id,
-        action = 'identify' and reason not in ('id_changed', 'owner_replaced') as is_new
+        bool_or(action in ('delete', 'suppress', 'merge')) as is_removal,
+        bool_or(action = 'identify' and reason in ('id_changed', 'owner_replaced')) as is_reassigned,
+        bool_or(action = 'identify' and reason not in ('id_changed', 'owner_replaced')) as is_new
     from measured
     where action <> 'event'
+    group by person_id
 ),
 beside as (
-    select s.*, p.person_id is not null as is_present
+    select
+        s.action,
+        s.person_id,
+        s.sent_at,
+        s.is_new and not coalesce(p.is_new, false) as is_new,
+        not s.is_new and s.action <> 'event' and coalesce(p.is_new, true) as is_changed,
+        s.is_removal and not coalesce(p.is_removal, false) as is_removal,
+        s.is_reassigned and not coalesce(p.is_reassigned, false) as is_reassigned
     from sent as s
-    left join present as p on p.person_id = s.person_id and p.is_new = s.is_new
+    left join present as p on p.person_id = s.person_id
 )
 select
     w.hours,
-    count(distinct person_id) filter (where is_new and not is_present) as new,
-    count(distinct person_id) filter (where not is_new and action <> 'event' and not is_present) as changed,
-    count(distinct person_id) filter (where is_removal and not is_present) as removed,
-    count(distinct person_id) filter (where is_reassigned and not is_present) as reassigned,
+    count(distinct person_id) filter (where is_new) as new,
+    count(distinct person_id) filter (where is_changed) as changed,
+    count(distinct person_id) filter (where is_removal) as removed,
+    count(distinct person_id) filter (where is_reassigned) as reassigned,
     count(*) filter (where action = 'event') as events
 from (values (1), (24)) as w (hours)
 join beside as b on b.sent_at > (select now from terms) - to_hours(w.hours)

@@ -208,6 +208,8 @@ with known as (
         coalesce(w.deleted, o.deleted, false) as deleted,
         l.state,
         l.reason as conflict,
+        -- To be linked once more: whatever was accepted before may be there, or not.
+        coalesce(l.state = 'linking' and l.reason = 'anew', false) as is_anew,
         l.is_unseen,
         l.former,
         l.id as known_id,
@@ -282,6 +284,8 @@ with options as (
         case
             when f.conflict = 'email_taken' and f.state = 'conflict' and f.email_key is not distinct from f.known_email_key
                 then if(t.merge and f.known_id is not null, 'merge', 'taken')
+            when f.conflict = 'email_unseen' and f.state = 'conflict' and f.email_key is not distinct from f.known_email_key
+                then 'unseen'
             when f.conflict = 'email_locked' and f.state = 'conflict' and f.email_key is not distinct from f.known_email_key
                 then if(f.cio_id is not null, 'set', 'locked')
             when f.email_key is not distinct from f.known_email_key then 'same'
@@ -325,6 +329,7 @@ with decided as (
         case
             when not s.modelled then
                 case
+                    when s.is_anew then {'action': 'keep', 'reason': 'not_modelled'}
                     when s.state = 'linking' then {'action': 'wait', 'reason': 'link_settling'}
                     when s.deleted and t.on_delete <> 'keep' and s.state = 'linked'
                         then {'action': t.on_delete, 'reason': 'deleted_in_stripe'}
@@ -334,7 +339,7 @@ with decided as (
                     else {'action': 'hold', 'reason': 'joined_another_person'}
                 end
             when s.state in ('deleted', 'suppressed') then {'action': 'keep', 'reason': 'removed_in_customerio'}
-            when s.deleted and s.state is null then {'action': 'keep', 'reason': 'deleted_before_linked'}
+            when s.deleted and (s.state is null or s.is_anew) then {'action': 'keep', 'reason': 'deleted_before_linked'}
             when s.deleted and t.on_delete <> 'keep' then
                 case
                     when s.state = 'linking' then {'action': 'wait', 'reason': 'link_settling'}
@@ -343,6 +348,7 @@ with decided as (
                 end
             when s.is_oversize then {'action': 'hold', 'reason': 'value_too_large'}
             when s.state is null
+                or s.is_anew
                 or (s.state = 'conflict' and s.conflict = 'id_refused' and s.email_key is distinct from s.known_email_key)
                 then
                     case
@@ -379,6 +385,7 @@ with decided as (
             when s.email_step = 'in_use' then {'action': 'hold', 'reason': 'email_in_use'}
             when s.email_step = 'suppressed' then {'action': 'hold', 'reason': 'suppressed'}
             when s.email_step = 'taken' then {'action': 'hold', 'reason': 'email_taken'}
+            when s.email_step = 'unseen' then {'action': 'hold', 'reason': 'email_unseen'}
             when s.email_step = 'locked' then {'action': 'hold', 'reason': 'email_locked'}
             when s.email_step = 'missing' then {'action': 'hold', 'reason': 'no_email'}
             when s.email_step = 'needs_cio_id' then {'action': 'hold', 'reason': 'email_needs_cio_id'}

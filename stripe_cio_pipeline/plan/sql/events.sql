@@ -58,9 +58,9 @@ with recipients as (
         case
             when t.links_are_seen and l.cio_id is null then false
             when l.state = 'linking'
-                then not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
+                then not t.links_are_seen and l.reason is null and l.linked_at + to_seconds(t.settle_seconds) <= t.now
             when l.state = 'conflict'
-                then l.reason in ('email_taken', 'email_locked') and l.attributes::varchar <> '{}'
+                then l.reason in ('email_taken', 'email_locked', 'email_unseen') and l.attributes::varchar <> '{}'
             else l.state = 'linked'
         end as is_settled
     from customerio.people as l

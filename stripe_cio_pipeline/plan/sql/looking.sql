@@ -162,7 +162,7 @@ select
     coalesce(s.person_id, l.person_id) as person_id,
     s.former,
     case
-        when l.state = 'linking' and not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
+        when l.state = 'linking' and l.reason is null and not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
             then 'linked'
         else l.state
     end as state,
