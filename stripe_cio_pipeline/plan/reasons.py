@@ -57,9 +57,9 @@ REASONS: Final[dict[str, str]] = {
     "nothing then.",
     "suppressed": "Somebody with this email or id was suppressed or forgotten. Nothing is sent for them again, whoever "
     "has it now.",
-    "link_unseen": "Customer.io accepted this person hours ago and does not show them. Perhaps their email, id or "
-    "phone is suppressed there, and what is sent for them is ignored. Nothing more is sent before they are seen; look there, "
-    "and then stripe-cio retry.",
+    "link_unseen": "Customer.io accepted this person hours ago and does not show them. Perhaps their email, id or phone "
+    "is suppressed there, and what is sent for them is ignored. Nothing more is sent before they are seen; look "
+    "there, and then stripe-cio retry.",
     "no_email": "The customer has no usable email, and the policy sends nobody without one.",
     # keep, wait
     "unchanged": "Customer.io has everything already.",

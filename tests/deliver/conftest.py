@@ -194,12 +194,13 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture
 def make_world(warehouse: Warehouse) -> Iterator[MakeWorld]:
-    """Make a world whose Customer.io is harsh, unless `gentle`, with these switches."""
+    """Make a world whose Customer.io is awkward, unless `gentle`, with these switches; nobody is late by chance."""
     running: list[Sandbox] = []
 
     def made(*, gentle: bool = False, policy: Policy = POLICY, **switches: Any) -> World:
-        chosen = CustomerioSwitches.gentle() if gentle else CustomerioSwitches()
-        for name, value in {"requests_per_second": None, "app_requests_per_second": None, **switches}.items():
+        chosen = CustomerioSwitches.gentle() if gentle else CustomerioSwitches.awkward()
+        told = {"lagging_share": 0.0, "left_out_share": 0.0, "requests_per_second": None, "app_requests_per_second": None}
+        for name, value in {**told, **switches}.items():
             setattr(chosen, name, value)
         sandbox = Sandbox(customers=0, leads=0, customerio=chosen).start()
         running.append(sandbox)

@@ -42,18 +42,24 @@ class Neighbours:
         self._kinds = kinds
         self._number = 0
         self._acted = workspace.clock.now()
+        self._lives = False
         self.deeds: list[Deed] = []
 
     def live(self, *, hours: float) -> None:
         """Do one thing for so many hours of the clock, whenever it is moved from now on."""
         self._acted = self._workspace.clock.now()
+        self._lives = True
 
         def moved(moment: float) -> None:
-            while moment - self._acted >= hours * 3600:
+            while self._lives and moment - self._acted >= hours * 3600:
                 self._acted += hours * 3600
                 self.act()
 
         self._workspace.clock.on_move(moved)
+
+    def rest(self) -> None:
+        """Do nothing more when the clock is moved."""
+        self._lives = False
 
     def act(self) -> Deed | None:
         """Do one thing to somebody with an email; none where there is nobody."""
