@@ -65,7 +65,6 @@ def look_at_links(
             _SQL["choose_links"],
             {
                 "settled": in_utc(now, ago=policy.identity.settle_seconds),
-                "since": in_utc(now, ago=policy.identity.missing_after_hours * 3600),
                 "most": _MOST,
             },
         ).fetchall()
@@ -74,7 +73,7 @@ def look_at_links(
     if not rows:
         return LinksReport()
     calls: list[tuple[str, Call]] = []
-    look = _Look(warehouse, run_id, now)
+    look = _Look(warehouse, run_id, now, policy.identity.missing_after_hours)
     problem = None
     client = app_api(
         settings,
@@ -94,8 +93,9 @@ def look_at_links(
 
 
 class _Look:
-    def __init__(self, warehouse: Warehouse, run_id: str, now: Callable[[], float]) -> None:
+    def __init__(self, warehouse: Warehouse, run_id: str, now: Callable[[], float], hours: float) -> None:
         self._warehouse = warehouse
+        self._hours = hours
         self._run_id = run_id
         self._now = now
         self.looked_at = self.seen = self.unseen = 0
@@ -124,7 +124,8 @@ class _Look:
         }
         missed = [person.person_id for person in people if person.person_id not in seen]
         with self._warehouse.transaction() as connection:
-            keep_sight(connection, seen, missed, in_utc(self._now), self._run_id)
+            since = in_utc(self._now, ago=self._hours * 3600)
+            keep_sight(connection, seen, missed, moment=in_utc(self._now), since=since, run_id=self._run_id)
         self.looked_at += len(people)
         self.seen += len(seen)
         self.unseen += len(missed)

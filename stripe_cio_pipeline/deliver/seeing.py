@@ -44,8 +44,9 @@ class Known:
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Known":
         """Take a row of `choose_people` or `choose_links`."""
-        *known, attributes, was_linked_anew = row
-        return cls(*known, orjson.loads(attributes or "{}"), bool(was_linked_anew))
+        person_id, state, id_, email, cio_id, missed_at, attributes, was_linked_anew = row
+        read = orjson.loads(attributes or "{}")
+        return cls(person_id, state, id_, email, cio_id, missed_at, read, bool(was_linked_anew))
 
     def sight(self, profile: Profile | None) -> Sight:
         """Say whether the person who was found is this one as it was accepted."""
@@ -124,15 +125,25 @@ def mark_conflicts(
 
 
 def keep_sight(
-    connection: Connection, seen: Mapping[str, Profile], missed: Iterable[str], moment: datetime, run_id: str
+    connection: Connection,
+    seen: Mapping[str, Profile],
+    missed: Iterable[str],
+    *,
+    moment: datetime,
+    since: datetime,
+    run_id: str,
 ) -> None:
-    """Write down who was seen and who was not, inside the caller's transaction."""
+    """Write down who was seen and who was not, inside the caller's transaction.
+
+    A new link that is missed for the second time, and was before `since`, counts as unseen.
+    """
     if seen:
         connection.register("seen_people", seen_table(seen))
         connection.execute(_SQL["settle_seen"], {"seq": next_seq(connection), "run_id": run_id})
         connection.unregister("seen_people")
     if absent := list(missed):
-        connection.execute(_SQL["note_missed"], {"people": absent, "now": moment, "run_id": run_id})
+        who = {"people": absent, "now": moment, "since": since, "run_id": run_id}
+        connection.execute(_SQL["note_missed"], who)
 
 
 def seen_table(seen: Mapping[str, Profile]) -> pa.Table:

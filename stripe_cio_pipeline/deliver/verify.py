@@ -223,7 +223,8 @@ class _Verification:
             self._attributes.update(names)
             findings += [Finding(person.person_id, "drift", name) for name in names]
         self._keep(connection, findings)
-        keep_sight(connection, seen, missed, in_utc(self._now), self._run_id)
+        since = in_utc(self._now, ago=self._hours * 3600)
+        keep_sight(connection, seen, missed, moment=in_utc(self._now), since=since, run_id=self._run_id)
         if findings:
             self._act(connection, findings, seen)
 

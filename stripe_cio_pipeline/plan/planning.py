@@ -172,7 +172,6 @@ class _Planning:
                 "on_delete": identity.on_delete,
                 "without_email": identity.without_email,
                 "links_are_seen": self._links_are_seen,
-                "missing_after_hours": identity.missing_after_hours,
             },
         )
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})

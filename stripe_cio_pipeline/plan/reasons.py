@@ -39,9 +39,9 @@ REASONS: Final[dict[str, str]] = {
     "identity.merge; everything else about the person is kept up to date.",
     "email_locked": "This workspace does not let an email be changed by id. Set CUSTOMERIO_APP_API_KEY, so that the "
     "person's internal id can be used, or switch on 'Allow updates to email using ID' in Customer.io.",
-    "email_unseen": "Customer.io accepted this email twice, and the person still has the former one. Perhaps the new one is "
-    "suppressed there, or something else sets the former one again. Look there, and then stripe-cio retry; everything "
-    "else about the person is kept up to date.",
+    "email_unseen": "Customer.io accepted this email twice, and the person still has the former one. Perhaps the new "
+    "one is suppressed there, or something else sets the former one again. Look there, and then stripe-cio retry; "
+    "everything else about the person is kept up to date.",
     "email_needs_cio_id": "People are known by email here, and an email can only be changed by Customer.io's internal "
     "id. Set CUSTOMERIO_APP_API_KEY, so that it can be looked up.",
     "email_rejected": "Customer.io turned this email down. The person keeps the former one until it changes in "
@@ -57,9 +57,9 @@ REASONS: Final[dict[str, str]] = {
     "nothing then.",
     "suppressed": "Somebody with this email or id was suppressed or forgotten. Nothing is sent for them again, whoever "
     "has it now.",
-    "link_unseen": "Customer.io accepted this person hours ago and does not show them. Perhaps their email, id or phone "
-    "is suppressed there, and what is sent for them is ignored. Nothing more is sent before they are seen; look "
-    "there, and then stripe-cio retry.",
+    "link_unseen": "Customer.io accepted this person hours ago and does not show them. Perhaps their email, id or "
+    "phone is suppressed there, and what is sent for them is ignored. Nothing more is sent before they are seen; "
+    "look there, and then stripe-cio retry.",
     "no_email": "The customer has no usable email, and the policy sends nobody without one.",
     # keep, wait
     "unchanged": "Customer.io has everything already.",

@@ -199,8 +199,8 @@ def make_world(warehouse: Warehouse) -> Iterator[MakeWorld]:
 
     def made(*, gentle: bool = False, policy: Policy = POLICY, **switches: Any) -> World:
         chosen = CustomerioSwitches.gentle() if gentle else CustomerioSwitches.awkward()
-        told = {"lagging_share": 0.0, "left_out_share": 0.0, "requests_per_second": None, "app_requests_per_second": None}
-        for name, value in {**told, **switches}.items():
+        told = {"lagging_share": 0.0, "left_out_share": 0.0, "requests_per_second": None}
+        for name, value in {**told, "app_requests_per_second": None, **switches}.items():
             setattr(chosen, name, value)
         sandbox = Sandbox(customers=0, leads=0, customerio=chosen).start()
         running.append(sandbox)

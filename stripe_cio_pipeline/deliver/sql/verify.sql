@@ -28,8 +28,8 @@ where $most::bigint is null or place <= $most::bigint
 order by person_id
 
 -- name: choose_links
--- New links, and whom something waits for and nobody has seen. Who was missed for so long that they are held is left to
--- verification: every run would ask for them again.
+-- New links, and whom something waits for and nobody has seen. Who is held because nobody sees them is left to
+-- verification.
 with waiting as (
     select person_id, bool_or(reason = 'missing_in_customerio') as is_missing
     from customerio.due
@@ -44,7 +44,7 @@ where
         (
             people.state = 'linking'
             and people.linked_at <= $settled::timestamp
-            and (people.missed_at is null or people.missed_at > $since::timestamp)
+            and people.reason is distinct from 'unseen'
         )
         or (
             waiting.person_id is not null
@@ -82,9 +82,18 @@ where
     )
 
 -- name: note_missed
+-- A new link that is missed for so long is held from now on, and every run would ask for it again.
 update customerio.people
-set missed_at = $now::timestamp, run_id = $run_id
-where missed_at is null and state in ('linking', 'linked') and list_contains($people::varchar[], person_id)
+set
+    missed_at = coalesce(missed_at, $now::timestamp),
+    reason = if(state = 'linking' and missed_at <= $since::timestamp, 'unseen', reason),
+    run_id = $run_id
+where
+    list_contains($people::varchar[], person_id)
+    and (
+        (missed_at is null and state in ('linking', 'linked'))
+        or (state = 'linking' and reason is null and missed_at <= $since::timestamp)
+    )
 
 -- name: create_conflicts
 -- Refusals that concern what we have written last: the value is the one of the person's newest accepted write of that

@@ -7,7 +7,7 @@ set state = 'linked'
 from terms as t
 where not t.links_are_seen
     and people.state = 'linking'
-    and people.reason is null
+    and people.reason is distinct from 'anew'
     and people.linked_at + to_seconds(t.settle_seconds) <= t.now;
 
 update customerio.people

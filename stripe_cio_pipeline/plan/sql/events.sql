@@ -58,7 +58,7 @@ with recipients as (
         case
             when t.links_are_seen and l.cio_id is null then false
             when l.state = 'linking'
-                then not t.links_are_seen and l.reason is null and l.linked_at + to_seconds(t.settle_seconds) <= t.now
+                then not t.links_are_seen and l.reason is distinct from 'anew' and l.linked_at + to_seconds(t.settle_seconds) <= t.now
             when l.state = 'conflict'
                 then l.reason in ('email_taken', 'email_locked', 'email_unseen') and l.attributes::varchar <> '{}'
             else l.state = 'linked'

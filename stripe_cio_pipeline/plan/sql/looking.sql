@@ -10,8 +10,7 @@ select
     $merge::boolean as merge,
     $on_delete::varchar as on_delete,
     $without_email::varchar as without_email,
-    $links_are_seen::boolean as links_are_seen,
-    $missing_after_hours::double * 3600 as missing_seconds
+    $links_are_seen::boolean as links_are_seen
 
 -- name: wordings
 create or replace temp table wordings as
@@ -162,11 +161,11 @@ select
     coalesce(s.person_id, l.person_id) as person_id,
     s.former,
     case
-        when l.state = 'linking' and l.reason is null and not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
+        when l.state = 'linking' and l.reason is distinct from 'anew' and not t.links_are_seen and l.linked_at + to_seconds(t.settle_seconds) <= t.now
             then 'linked'
         else l.state
     end as state,
-    l.state = 'linking' and t.links_are_seen and l.missed_at + to_seconds(t.missing_seconds) <= t.now as is_unseen,
+    l.state = 'linking' and t.links_are_seen and coalesce(l.reason = 'unseen', false) as is_unseen,
     l.id,
     l.email,
     lower(trim(l.email)) as email_key,
