@@ -169,7 +169,7 @@ def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, 
         "an email and no id. Both are real HTTP servers on loopback."
     )
     before = sandbox.clock.now()
-    demo.sync("1. The first sync: all history, everybody linked or created", recorded=True)
+    demo.sync("1. The first sync: all history; everybody is linked or created", recorded=True)
     demo.installed = (before, sandbox.clock.now())
     demo.settle()
     demo.pass_days(days)
@@ -178,12 +178,12 @@ def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, 
         if not _is_waiting(reports):
             break
         demo.settle()
-        reports = demo.sync("3. A moment later: what waited until new people were surely linked")
+        reports = demo.sync("3. A moment later: events held until new links were confirmed")
     demo.sync("4. Once more, with nothing changed")
     last = demo.runs[-1]["counted"]
     if last["customerio"] == 0:
         session.output.good(
-            f"Nothing changed, so nothing was sent; the look at Stripe cost {many(last['stripe'], 'request')}."
+            f"Nothing changed, so nothing was sent; checking Stripe took {many(last['stripe'], 'request')}."
         )
     return demo.prove(), demo.runs
 
@@ -196,15 +196,15 @@ def _is_waiting(reports: Reports) -> bool:
 def show_proof(output: Output, proof: Proof) -> int:
     """Show what was compared and what differs, and give the exit code: 1 where anything does."""
     output.say()
-    output.console.rule("The proof: Customer.io against Stripe, worked out anew without the pipeline", align="left")
+    output.console.rule("The proof: Customer.io against Stripe, recomputed without the pipeline", align="left")
     output.table(
         "Compared",
         ("what", "number"),
         (
             ("people in Customer.io who are Stripe customers", proof.people),
             ("values compared", proof.values),
-            ("of them leads that were found by email and linked", proof.linked_leads),
-            ("leads who are no customers, left alone", proof.leads_left_alone),
+            ("of these people, leads found by email and linked", proof.linked_leads),
+            ("leads who are not customers, left alone", proof.leads_left_alone),
             ("people held back by the plan, with a reason", len(proof.held)),
             ("events compared", proof.events),
             ("differences", len(proof.differences)),
@@ -215,10 +215,11 @@ def show_proof(output: Output, proof: Proof) -> int:
         output.say(f"  held: {person} ({reason})")
     if proof.holds:
         output.good(
-            "Everybody is there once, no lead was left behind, every value is what Stripe says, every event came once."
+            "Every customer is there exactly once, every lead is linked, every value matches Stripe, and every event "
+            "came once."
         )
         return 0
-    output.bad("Customer.io is not what Stripe says.")
+    output.bad("Customer.io does not match Stripe.")
     output.table(
         "Differences",
         ("person", "what", "Stripe says", "Customer.io has"),
@@ -232,12 +233,12 @@ def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:
         found = connection.execute(_SQL["demo_busiest"]).fetchone()
     person = found[0] if found else "cus_..."
     output.say()
-    output.say("What to look at next", "bold")
+    output.say("Next", "bold")
     output.say(f"  export STRIPE_CIO_HOME={os.path.relpath(home)}")
     program = _program()
     for arguments, what in (
-        (f"explain {person}", "all that happened to one person"),
-        ("status", "what the warehouse of this demo knows"),
+        (f"explain {person}", "the whole history of one person"),
+        ("status", "the state of this demo's warehouse"),
         ("dev", "these runs in the Dagster UI, with lineage"),
         ("lineage mrr", "which Stripe fields feed an attribute"),
         ("dev --sandbox", "the UI on a living sandbox: materialize, switch on the sensor"),

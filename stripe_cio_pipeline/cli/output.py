@@ -87,6 +87,10 @@ class Output:
             print_json(value)
 
 
+#: Unix seconds that are a date which Python can write.
+_YEAR_9999 = 253_402_300_799
+
+
 class _CountColumn(MofNCompleteColumn):
     """`12/80`, and nothing where there is nothing to count."""
 
@@ -153,11 +157,16 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def attribute(value: object) -> str:
-    """Write an attribute's value as Customer.io has it: no separators, because many numbers are ids or moments."""
+def attribute(value: object, name: str = "") -> str:
+    """Write an attribute's value as Customer.io has it: no separators, because many numbers are ids.
+
+    A number of an attribute whose `name` ends with `_at` or `_since` is unix seconds, and its date stands beside it.
+    """
     match value:
         case None:
             return "–"
+        case int() | float() if name.endswith(("_at", "_since")) and 0 < value < _YEAR_9999:
+            return f"{value} ({datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC)"
         case str():
             return visible(value)
     return visible(orjson.dumps(plain(value)).decode())

@@ -12,6 +12,10 @@ from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
 from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.plan import REASONS, SKIPPED, Plan, Preview, PreviewRow
 
+#: A summary fits on a screen: so many lines of a table of counts, so many attributes of one person.
+_MOST_COUNTS = 10
+_MOST_ATTRIBUTES = 8
+
 
 @dataclass(slots=True)
 class Reports:
@@ -53,7 +57,7 @@ class Reports:
             found += [f"{unread.what} {unread.advice}" for unread in self.extract.unread]
         if self.delivery is not None and self.delivery.due:
             found.append(
-                f"{self.delivery.due:,} items are still due. {self.delivery.problem or ''} Run stripe-cio sync again."
+                f"{self.delivery.due:,} items are pending. {self.delivery.problem or ''} Run stripe-cio sync again."
             )
         return found
 
@@ -133,24 +137,25 @@ def show_extract(output: Output, report: ExtractReport) -> None:
             numbers=("read", "added", "changed", "deleted", "stored", "requests"),
         )
     else:
-        output.say(f"{title}; nothing has changed")
+        output.say(f"{title}; nothing changed")
     for warning in report.warnings:
         output.say(f"! {warning}", "yellow")
 
 
 def show_model(output: Output, report: ModelReport) -> None:
-    """Show what was modelled, and which limits of Customer.io were met."""
-    scope = "everybody" if report.full else f"{report.customers_changed:,} changed customers"
+    """Show how many people were computed, and which limits of Customer.io were met."""
+    scope = "everybody" if report.full else many(report.customers_changed, "changed customer")
     output.say(
-        f"Modelled: {report.people:,} people, {report.changed:,} computed anew ({scope}), {duration(report.seconds)}"
+        f"Computed: {report.changed:,} of {report.people:,} people were recomputed ({scope}), "
+        f"{duration(report.seconds)}"
     )
     if report.day_turned:
         output.say(
-            f"The day has turned (UTC), and {' and '.join(report.dated)} asks for it: {report.written:,} people come "
-            "out otherwise. That many updates are sent for it every day."
+            f"A new day (UTC) has begun, and {' and '.join(report.dated)} uses the date: {report.written:,} people "
+            "have other values than yesterday. Expect as many updates every day."
         )
     elif report.dated:
-        output.say(f"{' and '.join(report.dated)} asks for the day: everybody is computed anew when it turns (UTC).")
+        output.say(f"{' and '.join(report.dated)} uses the date: everybody is recomputed once a day (UTC).")
     for finding in report.findings:
         output.say(
             f"! {finding.column}: {finding.limit}, {finding.action} for {finding.people:,} people. {finding.advice}",
@@ -161,24 +166,29 @@ def show_model(output: Output, report: ModelReport) -> None:
 def show_plan(output: Output, plan: Plan) -> None:
     """Show what is planned, and whether a guard stops it."""
     counts = plan.counts
-    output.table(
-        f"Planned, {duration(plan.seconds)}",
-        ("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
-        [
-            (
-                counts.identify,
-                counts.update,
-                counts.delete,
-                counts.suppress,
-                counts.merge,
-                counts.event,
-                counts.hold,
-                counts.waiting,
-                counts.keep,
-            )
-        ],
-        numbers=("identify", "update", "delete", "suppress", "merge", "events", "hold", "waiting", "unchanged"),
-    )
+    work = [
+        f"{number:,} to {verb}"
+        for verb, number in (
+            ("identify", counts.identify),
+            ("update", counts.update),
+            ("delete", counts.delete),
+            ("suppress", counts.suppress),
+            ("merge", counts.merge),
+        )
+        if number
+    ]
+    people = f"people: {', '.join(work)}" if work else "no people to write"
+    rest = [
+        f"{number:,} {what}"
+        for what, number in (
+            ("held back", counts.hold),
+            ("waiting until their link is confirmed", counts.waiting),
+            ("unchanged", counts.keep),
+        )
+        if number
+    ]
+    beside = f" ({', '.join(rest)})" if rest else ""
+    output.say(f"Planned: {people}{beside}; {many(counts.event, 'event')} to send, {duration(plan.seconds)}")
     for reason in SKIPPED if counts.skipped_events else ():
         if number := plan.by_reason.get(reason):
             output.say(f"{many(number, 'event')} not forwarded ({reason}): {REASONS[reason]}", "dim")
@@ -187,25 +197,49 @@ def show_plan(output: Output, plan: Plan) -> None:
         output.say(f"! guard {finding.rule}: {finding.message}{approved}", "yellow")
 
 
+def show_preview(output: Output, found: Preview) -> None:
+    """Show what would be sent: the counts, why, which attributes, and then some people and events one by one."""
+    show_plan(output, found.plan)
+    _show_counts(output, "Why", "items", found.plan.by_reason)
+    _show_counts(output, "Changed attributes", "people", found.plan.by_attribute)
+    if found.rows:
+        output.say()
+        output.say(f"{many(len(found.rows), 'example')} (--limit N shows more; --json shows them whole)", "bold")
+    show_rows(output, found.rows)
+
+
+def _show_counts(output: Output, title: str, unit: str, counts: dict[str, int]) -> None:
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    if not ranked:
+        return
+    shown = ranked[:_MOST_COUNTS]
+    if more := len(ranked) - len(shown):
+        shown.append((f"and {more:,} more", sum(number for _, number in ranked[_MOST_COUNTS:])))
+    output.table(title, ("", unit), shown, numbers=(unit,))
+
+
 def show_delivery(output: Output, report: DeliveryReport) -> None:
     """Show what Customer.io took."""
     output.say(
-        f"Sent to Customer.io: {many(report.requests, 'request')}, {report.accepted:,} accepted "
-        f"(of them {report.events_accepted:,} events), {report.rejected:,} rejected, {report.held:,} held, "
-        f"{report.due:,} still due, {duration(report.seconds)}"
+        f"Sent to Customer.io in {many(report.requests, 'request')}: {report.accepted:,} accepted "
+        f"({report.events_accepted:,} of them events), {report.rejected:,} rejected, {report.held:,} held back, "
+        f"{report.due:,} pending, {duration(report.seconds)}"
     )
     for reason, count in report.rejections_by_reason.items():
         output.say(f"! rejected: {count:,} × {reason}. stripe-cio status names the people.", "yellow")
 
 
 def show_rows(output: Output, rows: Iterable[PreviewRow]) -> None:
-    """Show single operations: each attribute before and after, and why."""
+    """Show single operations: why, and of each the first attributes before and after."""
     for row in rows:
         output.say(f"{row.action}  {row.person_id or row.event_id}  ({row.reason})", "bold")
         if row.explanation:
             output.say(f"  {row.explanation}")
-        for name in sorted({*row.before, *row.after}):
-            output.say(f"  {name}: {attribute(row.before.get(name))} → {attribute(row.after.get(name))}")
+        names = sorted({*row.before, *row.after})
+        for name in names[:_MOST_ATTRIBUTES]:
+            output.say(f"  {name}: {attribute(row.before.get(name), name)} → {attribute(row.after.get(name), name)}")
+        if (more := len(names) - _MOST_ATTRIBUTES) > 0:
+            output.say(f"  and {many(more, 'more attribute')}", "dim")
 
 
 def show(output: Output, report: Any) -> None:
@@ -216,10 +250,9 @@ def show(output: Output, report: Any) -> None:
         case ModelReport():
             show_model(output, report)
         case LinksReport(problem=str(problem)):
-            output.say(f"! New links could not be looked at, and wait: {problem}", "yellow")
+            output.say(f"! New links could not be checked, so they wait: {problem}", "yellow")
         case Preview():
-            show_plan(output, report.plan)
-            show_rows(output, report.rows)
+            show_preview(output, report)
         case Plan():
             show_plan(output, report)
         case DeliveryReport():

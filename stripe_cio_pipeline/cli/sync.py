@@ -1,4 +1,4 @@
-"""`sync` and `plan`: the tick, and what it would send."""
+"""`sync` and `plan`: one run, and what it would send."""
 
 import os
 import time
@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import typer
 
-from stripe_cio_pipeline.cli.output import Output, duration
-from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_model, show_plan, show_rows
+from stripe_cio_pipeline.cli.output import duration
+from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_model, show_preview
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
@@ -28,25 +28,26 @@ if TYPE_CHECKING:
 def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, model and plan, but send nothing.")] = False,
     approve: Annotated[
-        bool, typer.Option("--approve", help="Let this run's plan through even where a guard stops it.")
+        bool, typer.Option("--approve", help="Approve this run's plan, even where the guard would stop it.")
     ] = False,
     approve_plan: Annotated[
         str | None,
         typer.Option(
             "--approve-plan",
             metavar="PLAN",
-            help="Let exactly this plan through, by the id that the guard gave; what came since asks again.",
+            help="Approve exactly this plan, by the id that the guard gave. Later changes need a new approval.",
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Compute and compare everybody anew.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Recompute and compare everybody.")] = False,
+    limit: Limit = 3,
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Run one full tick: read Stripe, model, plan, deliver. The schedule in Dagster runs the same."""
+    """Run the pipeline once: read Stripe, compute people, plan, send. Dagster's schedule runs the same."""
     session = open_session(as_json=as_json, wait=wait)
     if approve_plan is not None:
         approve_one(session.warehouse, approve_plan)
-    reports, outcome = run_and_show(session, approve=approve, dry_run=dry_run, full=full)
+    reports, outcome = run_and_show(session, approve=approve, dry_run=dry_run, full=full, limit=limit)
     exit_code = int(outcome["exit_code"])
     output = session.output
     told_below = reports.extract is not None and reports.extract.failures
@@ -63,7 +64,13 @@ def sync(
 
 
 def run_and_show(
-    session: Session, *, approve: bool = False, dry_run: bool = False, full: bool = False, recorded: bool = True
+    session: Session,
+    *,
+    approve: bool = False,
+    dry_run: bool = False,
+    full: bool = False,
+    limit: int = 3,
+    recorded: bool = True,
 ) -> tuple[Reports, dict[str, Any]]:
     """Run the job, show each room's report as it comes, and give all of them with run id, seconds and exit code.
 
@@ -90,6 +97,7 @@ def run_and_show(
                     approve=approve,
                     dry_run=dry_run,
                     full=full,
+                    preview_rows=limit,
                     warehouse=session.warehouse,
                     progress=bars.note,
                     on_report=take,
@@ -126,8 +134,8 @@ def _instance(settings: Settings, tell: Callable[[str], object]) -> Iterator["Da
         yield instance
 
 
-def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
-    """Show what the next delivery would send, person by person, and why. Reads the warehouse; calls nobody."""
+def plan(limit: Limit = 3, as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
+    """Show what the next sync would send and why, with examples. Reads only the warehouse."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # where nothing was ever synced, say so and make no file
@@ -138,16 +146,7 @@ def plan(limit: Limit = 20, as_json: Json = False, wait: Wait = LOCK_WAIT_SECOND
     found = preview(session.warehouse, session.policy, limit=limit, now=time.time, links_are_seen=seen)
     output = session.output
     show_model(output, model)
-    show_plan(output, found.plan)
-    _show_counts(output, "Why", found.plan.by_reason)
-    _show_counts(output, "Changed attributes", found.plan.by_attribute)
-    show_rows(output, found.rows)
+    show_preview(output, found)
     if found.plan.guard.stopped:
         output.say(f"! A guard stops this plan. {remedy(found.plan)}", "yellow")
     output.result(found)
-
-
-def _show_counts(output: Output, title: str, counts: dict[str, int]) -> None:
-    if counts:
-        rows = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        output.table(title, ("", "people"), rows, numbers=("people",))

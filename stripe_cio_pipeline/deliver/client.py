@@ -253,5 +253,5 @@ def unavailable(outcome: Again, what: str) -> CustomerioUnavailable:
     """Give the error for a call that found no usable answer."""
     return CustomerioUnavailable(
         f"Customer.io gave no usable answer for {what}: {outcome.what}, after all retries.",
-        "Look at status.customer.io and the network, then run this again; what was not accepted is still due.",
+        "Look at status.customer.io and the network, then run this again; what was not accepted is still pending.",
     )

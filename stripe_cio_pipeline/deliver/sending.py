@@ -217,7 +217,7 @@ class Sending:
             self.stopped_by = self.stopped_by or CustomerioUnavailable(
                 f"Customer.io refuses whatever is sent and does not say why: {_SAMPLE} items of one call were refused "
                 "alone too.",
-                "Look at status.customer.io, then run this again; nothing was rejected, and all of it is still due.",
+                "Look at status.customer.io, then run this again; nothing was rejected, all of it is still pending.",
             )
         others = batch.pick([index for index in range(len(batch)) if index not in places])
         return [*(_first_last(others) if len(others) > 1 else [others]), *reversed(again)]

@@ -98,7 +98,7 @@ def _reason_to_sync(opened: Opened) -> tuple[str, bool]:
     if seen.changed or seen.history_pending:
         return seen.reason, True
     if due := _count(opened, "items_left_due"):
-        return f"{due} items are still due in Customer.io.", True
+        return f"{due} items are pending for Customer.io.", True
     waiting = _count(opened, "links_that_settled", settle_seconds=opened.policy.identity.settle_seconds)
     if waiting:
         return f"{waiting} people are linked by now and can get what waited for it.", True

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stripe_cio_pipeline.cli.output import Output
+from stripe_cio_pipeline.cli.output import Output, attribute
 from stripe_cio_pipeline.cli.status import read_status, show_status
 from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.extract.state import HistoryMark, write_mark
@@ -78,8 +78,23 @@ def test_a_plan_shows_before_and_after_and_why_and_asks_nobody(story: Story) -> 
     assert row["reason"]
     assert row["explanation"]
     assert row["after"]["stripe_customer_id"].startswith("cus_")
-    assert " → " in story.answers["plan for people"].out
     assert story.asked["plan for people"] == 0
+
+
+def test_a_plan_for_people_is_a_summary_and_a_few_examples_on_a_screen_and_a_half(story: Story) -> None:
+    said = story.answers["plan for people"].out
+    for title in ("Planned: people: ", "\nWhy\n", "\n3 examples (--limit N shows more"):
+        assert title in said
+    assert len(said.splitlines()) <= 75
+
+
+def test_a_moment_has_its_date_beside_it_and_other_numbers_have_none() -> None:
+    assert attribute(1_772_442_000, "created_at") == "1772442000 (2026-03-02 09:00 UTC)"
+    assert [attribute(1_772_442_000, "phone"), attribute(None, "trial_ends_at"), attribute(-1, "ended_at")] == [
+        "1772442000",
+        "–",
+        "-1",
+    ]
 
 
 def test_the_first_load_is_stopped_by_the_guard_with_exit_code_3(story: Story) -> None:

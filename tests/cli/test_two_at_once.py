@@ -102,7 +102,7 @@ def test_two_syncs_at_once_are_one_after_the_other(cli, sandbox: Sandbox, start,
     assert sorted(each.numbers["events"]["accepted"] for each in both) == [0, events]
     for each in both:
         assert each.numbers["customerio"]["due"] == 0
-        assert "items are still due" not in each.said
+        assert "items are pending" not in each.said
         assert "error" not in each.numbers
     calls = sandbox.customerio.counters.requests
     assert cli("sync").exit_code == 0

@@ -141,7 +141,7 @@ def test_what_an_outage_of_customerio_left_due_is_a_reason_to_run(synced: World)
     synced.sandbox.customerio.faults.clear()
     with dg.DagsterInstance.ephemeral() as instance:
         (request,) = tick(synced, instance).run_requests or []
-        assert "still due" in request.tags["stripe_cio/asked_by"]
+        assert "are pending" in request.tags["stripe_cio/asked_by"]
         run_sync(synced.settings, synced.policy)
         assert tick(synced, instance).run_requests == []
 
