@@ -18,7 +18,8 @@ from stripe_cio_pipeline.settings import load_settings
 
 _CAUSES = {
     "event": ", because of {event}",
-    "models": ", because the models changed, or the day by which they compute",
+    "models": ", because the models changed",
+    "day": ", because the day turned by which the models compute",
     "drift": ", because it was changed in Customer.io",
     "retry": ", because it was tried again",
 }

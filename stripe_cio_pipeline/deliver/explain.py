@@ -22,9 +22,12 @@ class StripeEvent:
     customer_id: str | None
 
 
-#: Why something was sent when it was: a Stripe event; other models, or another day by which they compute; a value that
+#: Why something was sent when it was: a Stripe event; other models; another day by which they compute; a value that
 #: somebody changed in Customer.io; or what was turned down and is tried again.
-Cause = Literal["event", "models", "drift", "retry"]
+Cause = Literal["event", "models", "day", "drift", "retry"]
+
+
+_OTHERWISE: Mapping[str | None, Cause] = {"models": "models", "day": "day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +149,10 @@ def explain(connection: Connection, person: str) -> Explanation:
         return connection.execute(_SQL[statement], who).fetchall()
 
     findings = tuple(Found(*values) for values in rows("explain_findings"))
-    writes = [
-        Write(sent_at, action, reason, _object(before), _object(after), *rest)
-        for sent_at, action, reason, before, after, *rest in rows("explain_writes")
-    ]
+    writes, renewals = [], []
+    for sent_at, action, reason, before, after, *rest, renewed in rows("explain_writes"):
+        writes.append(Write(sent_at, action, reason, _object(before), _object(after), *rest))
+        renewals.append(renewed)
     ledger = connection.execute(_SQL["explain_ledger"], who).fetchone() or (None,) * 7
     return Explanation(
         person_id=person_id,
@@ -164,7 +167,8 @@ def explain(connection: Connection, person: str) -> Explanation:
         stripe_events=tuple(StripeEvent(*values) for values in rows("explain_stripe_events")),
         planned=tuple(Planned(*values) for values in rows("explain_plan")),
         writes=tuple(
-            replace(write, cause=_cause(write, writes[:number], findings)) for number, write in enumerate(writes)
+            replace(write, cause=_cause(write, writes[:number], findings, renewals[number]))
+            for number, write in enumerate(writes)
         ),
         events=tuple(SentEvent(*values) for values in rows("explain_events")),
         rejections=tuple(Rejected(*values) for values in rows("explain_rejections")),
@@ -186,8 +190,11 @@ def _of_nobody(event_id: str, reason: str, told: tuple[StripeEvent, ...]) -> Exp
     )
 
 
-def _cause(write: Write, earlier: list[Write], findings: tuple[Found, ...]) -> Cause | None:
-    """Tell why this was sent then; None where nothing says so. `earlier` is in the order of sending."""
+def _cause(write: Write, earlier: list[Write], findings: tuple[Found, ...], renewed: str | None) -> Cause | None:
+    """Tell why this was sent then; None where nothing says so. `earlier` is in the order of sending.
+
+    `renewed` says by what people were computed otherwise than for the plan before: models, day, nothing, or not known.
+    """
     if write.event_id is not None:
         return "event"
     same = [each for each in earlier if each.action == write.action and each.after == write.after]
@@ -202,10 +209,12 @@ def _cause(write: Write, earlier: list[Write], findings: tuple[Found, ...]) -> C
     if drifted & write.after.keys():
         return "drift"
     if write.source_event_id is None:
-        return None
+        return _OTHERWISE.get(renewed) if earlier else None
     # What the event changed went out with it, but for what follows an identifier that travelled alone.
     told = [each for each in earlier if each.source_event_id == write.source_event_id and each.event_id is None]
-    return "models" if any(each.after.keys() - {"id", "email"} for each in told) else "event"
+    if not any(each.after.keys() - {"id", "email"} for each in told):
+        return "event"
+    return "models" if renewed is None else _OTHERWISE.get(renewed)
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -343,7 +343,7 @@ class _Planning:
                 "run_id": run_id,
                 "first_position": self._start + 1,
                 "planned_at": plan.planned_at,
-                "counts": json.dumps(_summary(plan)),
+                "counts": json.dumps({**_summary(plan), **self._made_by()}),
                 "guard": json.dumps(_verdict(plan.guard)),
                 "approved_at": plan.planned_at if plan.guard.approved else None,
             },
@@ -355,6 +355,11 @@ class _Planning:
         names = json.dumps([name for name in (*self._names, *self._kept) if name not in _IDENTIFIERS])
         if read_cursor(connection, "plan.attributes") != names:
             write_cursor(connection, "plan.attributes", names, run_id)
+
+    def _made_by(self) -> dict[str, str | None]:
+        """Say by which models, and of which day, people were computed: what differs tells `explain` the cause."""
+        ((models, day),) = self._connection.execute(SQL["made_by"]).fetchall()
+        return {"models": models, "day": day}
 
 
 def _basis(policy: Policy, columns: Sequence[Attribute]) -> str:

@@ -97,6 +97,19 @@ def test_d10_a_change_of_the_models_is_not_put_down_to_the_last_event(lived: Wor
     assert causes == [None, "event", "event", None, "models"]
 
 
+def test_d10_the_turn_of_the_day_is_told_from_a_change_of_the_models(lived: World) -> None:
+    made = [("a", "2026-01-01"), ("a", "2026-01-02"), ("b", "2026-01-02"), ("b", "2026-01-02")]
+    for number, (models, day) in enumerate(made):
+        lived.plan({**update(1, {}, days=number), "source_event_id": "evt_1"})
+        with lived.warehouse.transaction() as connection:
+            connection.execute(
+                "update customerio.plans set counts = {'models': ?, 'day': ?}::json where delivered_at is null",
+                [models, day],
+            )
+        lived.deliver()
+    assert [write.cause for write in told(lived, "cus_000001").writes][-3:] == ["day", "models", None]
+
+
 def test_d10_what_follows_an_identifier_that_travelled_alone_is_of_the_same_event(lived: World) -> None:
     alone = {**update(1, {"email": "customer-1@example.com"}, email="new-1@example.com"), "source_event_id": "evt_9"}
     rest = {**update(1, {"plan": "team"}, plan="solo"), "source_event_id": "evt_9"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stripe_cio_pipeline.plan import REASONS
 from stripe_cio_pipeline.plan.planning import SQL
+from stripe_cio_pipeline.warehouse import write_cursor
 from tests.plan.ulids import event_ulid
 
 NOW = 1_800_000_000
@@ -237,6 +238,23 @@ def test_what_was_answered_stays_as_it_was_sent_and_the_rest_gives_way(desk) -> 
     assert desk.last.plan_id != first, "an answer counts for the plan that it was given to, and for no later one"
     assert {row["plan_id"] for row in desk.rows()} == {desk.last.plan_id}
     assert [row["person_id"] for row in desk.rows()] == ["cus_b"]
+
+
+def test_a_plan_says_by_which_models_and_of_which_day_people_were_computed(desk) -> None:
+    def made_by() -> dict[str, str | None]:
+        desk.plan()
+        with desk.warehouse.reading() as connection:
+            ((counts,),) = connection.execute("select counts from customerio.plans").fetchall()
+        return {name: json.loads(counts)[name] for name in ("models", "day")}
+
+    assert made_by() == {"models": None, "day": None}
+    seen = []
+    for name, value in (("model.sql.people", "1"), ("model.day", "2026-01-01"), ("model.sql.events", "2")):
+        with desk.warehouse.transaction() as connection:
+            write_cursor(connection, name, value)
+        seen.append(made_by())
+    assert seen[0]["models"] == seen[1]["models"] == seen[2]["models"] is not None
+    assert [each["day"] for each in seen] == [None, "2026-01-01", "2026-01-01"]
 
 
 def test_a_plan_that_nobody_answered_keeps_its_name(desk) -> None:

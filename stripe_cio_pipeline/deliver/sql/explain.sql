@@ -45,6 +45,18 @@ where person_id = $person_id
 select action, reason, explanation, event_id from customerio.plan where person_id = $person_id order by position
 
 -- name: explain_writes
+-- `renewed` is what people were computed by otherwise than for the plan before: `models`, or the `day`.
+-- Null: it is not known.
+with made as (
+    select
+        plan_id,
+        counts ->> '$.models' as models,
+        counts ->> '$.day' as day,
+        lag(counts ->> '$.models') over in_order as models_before,
+        lag(counts ->> '$.day') over in_order as day_before
+    from customerio.plans
+    window in_order as (order by first_position, planned_at)
+)
 select
     writes.sent_at,
     writes.action,
@@ -58,8 +70,14 @@ select
     writes.run_id,
     writes.plan_id,
     writes.request_id,
-    requests.status
+    requests.status,
+    case
+        when made.models <> made.models_before then 'models'
+        when made.day <> made.day_before then 'day'
+        when made.models = made.models_before then 'nothing'
+    end as renewed
 from customerio.writes as writes
+left join made on made.plan_id = writes.plan_id
 left join customerio.requests as requests on requests.request_id = writes.request_id
 where writes.person_id = $person_id
 order by writes.sent_at, writes.event_id nulls first

@@ -136,6 +136,13 @@ where position > $start
 order by person_id
 limit $rows
 
+-- name: made_by
+-- What the model remembers of its last build of people.
+select
+    md5(string_agg(value, ',' order by name) filter (where starts_with(name, 'model.sql.') and name <> 'model.sql.events')),
+    max(value) filter (where name = 'model.day')
+from pipeline.cursors
+
 -- name: insert_summary
 insert into customerio.plans (plan_id, run_id, first_position, planned_at, counts, guard, approved_at)
 values ($plan_id, $run_id, $first_position, $planned_at, $counts, $guard, $approved_at)
