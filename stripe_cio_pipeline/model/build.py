@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import tables
-from stripe_cio_pipeline.model.check import located
+from stripe_cio_pipeline.model.check import Bounded, located
 from stripe_cio_pipeline.model.columns import hold_to_columns
 from stripe_cio_pipeline.model.events import ingredients, show_events, write_events
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
@@ -65,8 +65,8 @@ def build(
 
 
 def check_models(policy: Policy) -> ModelReport:
-    """Run all models over an empty warehouse in memory. Raises ModelError with file, line and column."""
-    return build(Warehouse(":memory:"), policy, run_id="check")
+    """Run all models over an empty warehouse in memory, a minute at most. Raises ModelError with file and place."""
+    return build(Bounded(":memory:"), policy, run_id="check")
 
 
 def day_of(moment: float) -> str:

@@ -1,6 +1,7 @@
 """Telling where a model's SQL is wrong: file, line and column."""
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ import duckdb
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model.files import ModelFile
 from stripe_cio_pipeline.model.syntax import place
-from stripe_cio_pipeline.warehouse import fault_of
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, fault_of
 
 _PLACE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
@@ -21,6 +22,25 @@ _ABOUT_SQL = (
     duckdb.SyntaxException,
     duckdb.NotImplementedException,
 )
+
+
+#: Over tables without a row every model is done in a second or two.
+CHECK_SECONDS = 60.0
+
+
+class Bounded(Warehouse):
+    """A warehouse whose work is broken off after `CHECK_SECONDS`."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Do everything or nothing, and not for ever."""
+        with super().transaction() as connection:
+            clock = threading.Timer(CHECK_SECONDS, connection.interrupt)
+            clock.start()
+            try:
+                yield connection
+            finally:
+                clock.cancel()
 
 
 @contextmanager
@@ -45,6 +65,11 @@ def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
     advice = (
         "This is a defect of this package: please report it." if file.builtin else "Correct the file; nothing was sent."
     )
+    if isinstance(error, duckdb.InterruptException):
+        return ModelError(
+            f"{file.where} does not come to an end over tables without a row.",
+            "Look for a recursion without an end, or for rows that it makes by itself without bound.",
+        )
     if not isinstance(error, _ABOUT_SQL):
         return ModelError(f"{file.where} cannot run on this data ({type(error).__name__}).", advice)
     reason = message.split("\n", 1)[0].strip().rstrip(".")

@@ -32,6 +32,24 @@ CLOCK = frozenset(
         "localtimestamp", "current_localtimestamp",
     }
 )  # fmt: skip
+#: They give settings, paths and names of whoever runs this, and not what Stripe says.
+_OF_THE_MACHINE = frozenset(
+    {
+        "current_setting",
+        "getvariable",
+        "getenv",
+        "version",
+        "user",
+        "current_user",
+        "session_user",
+        "current_role",
+        "current_catalog",
+        "current_database",
+        "current_schema",
+        "current_schemas",
+        "in_search_path",
+    }
+)
 _TIME_OF_DAY = frozenset({"current_time", "get_current_time", "localtime", "current_localtime"})
 
 #: Functions in `from` that read nothing but what they are given.
@@ -198,6 +216,11 @@ def _forbidden(reading: Reading, volatile: frozenset[str]) -> Iterator[_Problem]
             yield _Problem(
                 f"{function.where}: {function.name} gives another value each time it is asked.",
                 "People would be sent again at every sync: take a value that follows from the rows.",
+            )
+        elif function.name in _OF_THE_MACHINE:
+            yield _Problem(
+                f"{function.where}: {function.name} tells of the database or this machine, and not of the account.",
+                _NOTHING_ELSE,
             )
         elif function.name in _TIME_OF_DAY:
             yield _Problem(

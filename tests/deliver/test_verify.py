@@ -145,7 +145,7 @@ def test_who_is_held_for_want_of_an_internal_id_is_looked_up_once(world: World) 
 
 
 def test_a_skipped_update_is_read_back_whatever_the_sample(make_world: MakeWorld) -> None:
-    world = make_world(stale_logged=True)
+    world = make_world(stale_logged=True, stale_scope="profile")
     world.deliver(*(identify(number) for number in range(1, 30)))
     world.workspace.settle()
     with world.warehouse.transaction() as connection:

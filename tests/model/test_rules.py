@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import build, check_models, copy_models
+from stripe_cio_pipeline.model import build, check, check_models, copy_models
 from stripe_cio_pipeline.model.build import _Build
 from stripe_cio_pipeline.model.files import RAW, load_models
 from stripe_cio_pipeline.model.rules import KEPT, _made_by_builds
@@ -160,6 +160,26 @@ def test_a_value_that_differs_each_time_is_refused(sql: str, models: Path) -> No
     function = sql.partition("(")[0]
 
     assert f"{place_of(file, function)}: {function} gives another value each time" in refusal(models)
+
+
+@pytest.mark.parametrize("sql", ["current_setting('temp_directory')", "version()", "getenv('HOME')"])
+def test_what_tells_of_the_machine_is_refused(sql: str, models: Path) -> None:
+    file = with_attribute(models, sql)
+    function = sql.partition("(")[0]
+
+    told = refusal(models)
+    assert f"{place_of(file, function)}: {function} tells of the database or this machine" in told
+
+
+def test_a_model_without_an_end_is_told_by_check(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So short that it may as well be another file that is broken off: what matters is that it ends, and is told.
+    monkeypatch.setattr(check, "CHECK_SECONDS", 0.5)
+    (models / "steps.sql").write_text(
+        "with recursive steps(n) as (select 1 union all select n + 1 from steps) select count(*) as n from steps"
+    )
+    with_attribute(models, "(select any_value(n) from steps)")
+
+    assert ".sql does not come to an end over tables without a row" in refusal(models)
 
 
 def test_a_sample_is_refused(models: Path) -> None:

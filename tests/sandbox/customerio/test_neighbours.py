@@ -71,6 +71,9 @@ def test_they_live_by_the_clock(inhabited, clock):
     clock.advance(hours=1)
     clock.advance(days=1)
     assert [deed.kind for deed in neighbours.deeds] == ["updated"] * 5
+    neighbours.rest()
+    clock.advance(days=1)
+    assert len(neighbours.deeds) == 5
 
 
 def test_where_nobody_is_nothing_is_done(workspace):
