@@ -2,12 +2,19 @@
 
 import os
 import shutil
+import ssl
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.kept_open import kept_open
 
+#: Whose tests mostly have the warehouse for themselves.
+_ROOMS = {"extract", "model", "plan", "deliver", "identity", "orchestration"}
 _OURS = ("STRIPE_", "CUSTOMERIO_", "DAGSTER_")
 
 
@@ -19,6 +26,23 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
             monkeypatch.delenv(name)
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """Each new client of httpx reads all certificates, which takes 30 ms, and hardly a test speaks TLS."""
+    read = ssl.create_default_context
+
+    @cache
+    def read_once(_named: str | None, *arguments: Any, **options: Any) -> ssl.SSLContext:
+        return read(*arguments, **options)
+
+    def known(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        return read_once(os.environ.get("SSL_CERT_FILE"), *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", known)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +60,16 @@ def _new_warehouses_are_copies(
     """Tests of the warehouse itself make theirs step by step; so does every process that a test starts."""
     if "warehouse" not in request.path.parts[-2:-1]:
         monkeypatch.setattr(Warehouse, "_create", lambda self: shutil.copyfile(empty_warehouse, self.location))
+
+
+@pytest.fixture(autouse=True)
+def _files_are_kept_open(_new_warehouses_are_copies: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where nobody else wants the file. The command line's tests do so for one command (cli/conftest.py)."""
+    if _ROOMS.isdisjoint(request.path.parts) or request.node.get_closest_marker("file_is_shared"):
+        yield
+    else:
+        with kept_open():
+            yield
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from stripe_cio_pipeline.cli.app import run
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from tests.kept_open import kept_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ Cli = Callable[..., Answer]
 def call(*arguments: str) -> Answer:
     """Run `stripe-cio` with these arguments."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), kept_open():
         exit_code = run(arguments)
     answer = Answer(exit_code, out.getvalue(), err.getvalue())
     assert "Traceback" not in answer.words

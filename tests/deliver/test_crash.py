@@ -13,6 +13,8 @@ import pytest
 from stripe_cio_pipeline.sandbox import Fault
 from tests.deliver.conftest import MakeWorld, World, event, identify, update
 
+pytestmark = pytest.mark.file_is_shared
+
 CHILD = """
 import sys
 from stripe_cio_pipeline.deliver import Patience, deliver

@@ -10,6 +10,8 @@ from stripe_cio_pipeline.sandbox import StripeSwitches
 from stripe_cio_pipeline.warehouse import Warehouse
 from tests.extract.stage import Stage
 
+pytestmark = pytest.mark.file_is_shared
+
 WINDOW = 8
 
 #: Kills in each of the two parts (history, changes), how many must come of them in all, customers, seconds that each

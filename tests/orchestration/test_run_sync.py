@@ -90,6 +90,7 @@ def test_a_missing_key_leaves_no_warehouse_behind(run: Run, world: World, monkey
     assert not world.warehouse.exists
 
 
+@pytest.mark.file_is_shared
 def test_a_warehouse_in_use_is_waited_for_and_then_named(run: Run, world: World) -> None:
     impatient = Warehouse(world.settings.warehouse_location, lock_wait_seconds=0)
     with world.warehouse.connect():

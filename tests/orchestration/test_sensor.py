@@ -100,6 +100,7 @@ def test_what_fails_again_and_again_is_asked_for_less_and_less_often(world: Worl
         assert len(tick(world, instance).run_requests or []) == 1
 
 
+@pytest.mark.file_is_shared
 def test_a_warehouse_in_use_is_a_reason_to_wait(synced: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("stripe_cio_pipeline.orchestration.sensors._LOCK_WAIT_SECONDS", 0.0)
     holding = (

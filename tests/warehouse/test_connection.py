@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -192,3 +193,21 @@ def test_a_name_that_a_schema_has_is_refused(warehouse: Warehouse, tmp_path: Pat
     for name in ("main", "temp", "system", "pg_catalog", "stripe_warehouse"):
         with Warehouse(tmp_path / f"{name}.duckdb").transaction() as connection:
             assert next_seq(connection) == 1
+
+
+def test_nothing_is_searched_for_on_the_disk_at_a_parameter(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    class Watcher:
+        def find_spec(self, name: str, *_: object) -> None:
+            searched.append(name)
+
+    with warehouse.connect() as connection:
+        ask = "select ?, ?"
+        asked = ["text", datetime.now(UTC)]
+        connection.execute(ask, asked).fetchall()
+        monkeypatch.setattr(sys, "meta_path", [Watcher(), *sys.meta_path])
+        connection.execute(ask, asked).fetchall()
+    assert searched == []
