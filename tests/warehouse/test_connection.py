@@ -195,6 +195,12 @@ def test_a_name_that_a_schema_has_is_refused(warehouse: Warehouse, tmp_path: Pat
             assert next_seq(connection) == 1
 
 
+def test_every_step_of_the_schema_has_a_number_of_its_own() -> None:
+    numbers = [step.split("_")[0] for step in steps()]
+    assert len(set(numbers)) == len(numbers)
+    assert all(len(number) == 3 and number.isdigit() for number in numbers), "their order is that of their names"
+
+
 def test_nothing_is_searched_for_on_the_disk_at_a_parameter(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
