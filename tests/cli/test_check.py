@@ -119,7 +119,9 @@ def test_without_the_app_key_it_passes_and_says_that_nothing_is_verified(
     monkeypatch.delenv("CUSTOMERIO_APP_API_KEY")
     answer = cli("check", "--json")
     assert answer.exit_code == 0
-    assert looked_at(answer)["Customer.io App API"]["state"] == "skipped"
+    app = looked_at(answer)["Customer.io App API"]
+    assert app["state"] == "skipped"
+    assert "people count as linked once accepted and settled, and nothing is verified" in app["what"]
 
 
 def test_wrong_keys_and_a_wrong_region_are_told_apart(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

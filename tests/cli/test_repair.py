@@ -50,8 +50,11 @@ def test_verify_tells_who_was_removed_by_an_operator(cli, synced: Sandbox) -> No
     assert id_ in after.err
 
 
-def test_verify_without_the_app_key_says_so(cli, synced, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_app_key_verify_and_status_say_so(cli, synced, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = "people count as linked once accepted and settled"
+    assert known not in cli("status").words
     monkeypatch.delenv("CUSTOMERIO_APP_API_KEY")
+    assert known in cli("status").words
     answer = cli("verify")
     assert answer.exit_code == 0
     assert "CUSTOMERIO_APP_API_KEY is not set" in answer.words

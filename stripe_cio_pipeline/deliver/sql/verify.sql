@@ -45,6 +45,7 @@ where
             people.state = 'linking'
             and people.linked_at <= $settled::timestamp
             and people.reason is distinct from 'unseen'
+            and (people.reason is distinct from 'anew' or people.missed_at is null)
         )
         or (
             waiting.person_id is not null
