@@ -113,6 +113,22 @@ def test_a_retry_while_a_link_is_late_gives_nobody_elses_profile_to_them(world: 
     assert sorted((person.id, person.email) for person in world.people()) == [(ann, ANN), (bob, NEW)]
 
 
+def test_who_is_deleted_while_a_link_is_late_is_removed_once_it_is_applied(make_world: MakeWorld) -> None:
+    world = make_world(policy={"identity": {"on_delete": "delete"}})
+    ann = world.customer(ANN)
+    world.workspace.incident(hours=2)
+    world.sync()
+    world.verify()
+    assert world.retry() == 1
+    world.change(ann, deleted=True)
+    assert world.sync() == []
+    world.wait(hours=2)
+    assert [person.id for person in world.people()] == [ann]
+    world.verify()
+    assert world.sync() == [f"{ann} deleted_in_stripe"]
+    assert world.people() == []
+
+
 def test_an_id_that_was_refused_is_tried_again_and_its_person_is_never_forgotten(world: World) -> None:
     (ann,) = linked(world, ANN)
     bob = world.customer(ANN)

@@ -339,7 +339,8 @@ with decided as (
                     else {'action': 'hold', 'reason': 'joined_another_person'}
                 end
             when s.state in ('deleted', 'suppressed') then {'action': 'keep', 'reason': 'removed_in_customerio'}
-            when s.deleted and (s.state is null or s.is_anew) then {'action': 'keep', 'reason': 'deleted_before_linked'}
+            when s.deleted and (s.state is null or (s.is_anew and t.on_delete = 'keep'))
+                then {'action': 'keep', 'reason': 'deleted_before_linked'}
             when s.deleted and t.on_delete <> 'keep' then
                 case
                     when s.state = 'linking' then {'action': 'wait', 'reason': 'link_settling'}
