@@ -221,7 +221,10 @@ class _Verification:
             names = drifted(person.attributes, profile)
             self._counts["drifted" if names else "matched"] += 1
             self._attributes.update(names)
-            findings += [Finding(person.person_id, "drift", name) for name in names]
+            findings += [
+                Finding(person.person_id, "drift", name, None if profile.attributes.get(name) else "absent")
+                for name in names
+            ]
         self._keep(connection, findings)
         since = in_utc(self._now, ago=self._hours * 3600)
         keep_sight(connection, seen, missed, moment=in_utc(self._now), since=since, run_id=self._run_id)
@@ -233,6 +236,7 @@ class _Verification:
         connection.register("findings", _findings_table(findings))
         connection.register("seen_people", seen_table(seen))
         connection.execute(_SQL["mark_unseen_emails"], changed)
+        connection.execute(_SQL["leave_out_unseen_phones"], {"now": in_utc(self._now)})
         connection.execute(_SQL["forget_drift"], changed)
         connection.execute(_SQL["mark_other_id"], changed)
         connection.execute(_SQL["link_unlinked_anew"], changed)

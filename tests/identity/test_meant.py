@@ -173,6 +173,20 @@ def test_an_email_that_customerio_ignores_is_sent_twice_and_then_held(world: Wor
     assert world.verify().matched == 1
 
 
+def test_a_phone_that_customerio_ignores_takes_nothing_else_with_it_for_good(world: World) -> None:
+    world.workspace.write({"action": "suppress", "identifiers": {"phone": "+491511234567"}})
+    (ann,) = linked(world, ANN)
+    world.change(ann, name="Ann Other", phone="+491511234567")
+    for _ in range(2):
+        assert world.sync() == [f"{ann} attributes_changed"]
+        assert world.verify().drifted_attributes == {"name": 1, "phone": 1}
+    assert world.sync() == [f"{ann} attributes_changed"]
+    person = world.workspace.person(id=ann)
+    assert (person.attributes["name"], person.phone) == ("Ann Other", None)
+    assert world.verify().drifted == 0
+    assert world.sync() == []
+
+
 def test_a_link_that_customerio_ignores_is_made_anew_once_and_then_told_as_unseen(world: World) -> None:
     world.workspace.write({"action": "suppress", "identifiers": {"phone": "+491511234567"}})
     world.workspace.add_person(email=ANN)

@@ -292,6 +292,28 @@ where person_id in (
     having count(*) = 2
 )
 
+-- name: leave_out_unseen_phones
+-- Whose phone was accepted twice, and who has none: what it travels with is ignored too, so that it is left out from now on.
+insert into customerio.refused_values (person_id, name, value_hash, refused_at)
+with phones as (
+    select
+        person_id,
+        after ->> '$.phone' as phone,
+        row_number() over (partition by person_id order by sent_at desc) as age
+    from customerio.writes
+    where
+        outcome = 'accepted'
+        and action in ('identify', 'update')
+        and json_exists(after, '$.phone')
+        and person_id in (select person_id from findings where finding = 'drift' and field = 'phone' and detail = 'absent')
+)
+select people.person_id, 'phone', customerio.keyed_hash(people.attributes ->> '$.phone'), $now::timestamp
+from phones
+inner join customerio.people as people on people.person_id = phones.person_id
+where phones.age <= 2 and phones.phone = (people.attributes ->> '$.phone')
+group by people.person_id, people.attributes
+having count(*) = 2
+
 -- name: forget_drift
 -- What drifted does not count as accepted any more, so that exactly that is planned again. An email that somebody else has
 -- changed is known from now on: it is changed from that one.
