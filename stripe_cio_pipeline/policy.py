@@ -185,6 +185,7 @@ class Schedule(Section):
     sync: str = Field("0 * * * *", description="full sync, as a safety net under the sensor")
     reconcile: str = Field("0 3 * * 0", description="full comparison with Stripe")
     verify: str = Field("30 4 * * *", description="read people back from Customer.io")
+    tidy: str = Field("0 2 * * 0", description="take away what retention says has grown old")
 
     @field_validator("*")
     @classmethod
@@ -213,12 +214,23 @@ class Alerts(Section):
 
 
 class Retention(Section):
-    """How long is kept what nothing needs any more. `stripe-cio tidy` takes it away."""
+    """How long is kept what nothing needs any more. `stripe-cio tidy` and the weekly schedule take it away."""
 
     events_days: int = Field(
         90, ge=31, description="days after which the data of Stripe events goes that were sent, or that nobody forwards"
     )
     requests_days: int = Field(90, ge=1, description="days after which the log of calls to Customer.io goes")
+    operations_days: int = Field(
+        365,
+        ge=31,
+        description="days after which former writes go with their answers, but for removals and the last write of each "
+        "attribute; and runs, plans, findings and proofs of completeness but for the last",
+    )
+    dagster_days: int = Field(
+        90,
+        ge=1,
+        description="days after which runs go from Dagster's storage with their events and logs, but for the last",
+    )
 
 
 class Policy(Section):

@@ -151,10 +151,8 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     except duckdb.CatalogException as error:
         if os.environ.get(DEBUG) == "1":
             sys.stderr.write(visible(redact("".join(traceback.format_exception(error))), lines=True))
-        what = "The warehouse lacks something that this release reads: an older release wrote it."
-        return _fail(
-            as_json, "WarehouseError", what, "Run stripe-cio sync once; it brings the warehouse up to date.", 1
-        )
+        what = "The warehouse lacks what this command reads: no sync was whole yet, or an older release wrote it."
+        return _fail(as_json, "WarehouseError", what, "Run stripe-cio sync; it brings the warehouse up to date.", 1)
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
         if was_stopped():
             return _interrupted(as_json)  # whatever it was in the middle of

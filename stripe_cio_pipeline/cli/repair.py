@@ -1,14 +1,16 @@
 """The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`, `tidy`."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
 from stripe_cio_pipeline import deliver, extract
-from stripe_cio_pipeline.cli.output import Output, duration, many
+from stripe_cio_pipeline.cli.output import Output, duration, many, plain
 from stripe_cio_pipeline.cli.reports import ProgressBars
-from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Session, Wait, open_session
 from stripe_cio_pipeline.warehouse import Turn
 
 
@@ -160,9 +162,14 @@ def forget(
     # A delivery under way could still send what it had planned for this person.
     with Turn(session.warehouse, "stripe-cio forget", tell=session.output.say):
         report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
+    there = (
+        "is deleted and suppressed in Customer.io"
+        if report.suppressed
+        else "was never told to Customer.io, so nothing was sent there"
+    )
     session.output.good(
-        f"{report.person_id} is deleted and suppressed in Customer.io, and {report.writes:,} former writes are "
-        "emptied here. What Stripe has stays there: delete the customer in Stripe."
+        f"{report.person_id} {there}. {report.writes:,} former writes and all else that was kept here are emptied. "
+        "What Stripe has stays there: delete the customer in Stripe."
     )
     session.output.result(report)
 
@@ -174,9 +181,24 @@ def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
         pass  # nothing is kept before the first sync
     with Turn(session.warehouse, "stripe-cio tidy", tell=session.output.say):
         report = deliver.tidy(session.warehouse, session.policy)
+    taken, runs = report.taken, _tidy_dagster(session)
     session.output.good(
-        f"{report.requests:,} requests and {report.events_deleted:,} events are gone, and {report.events_emptied:,} "
-        f"events that were sent lost their data. The warehouse has {report.bytes_after / 1e6:,.1f} MB, and had "
-        f"{report.bytes_before / 1e6:,.1f} MB."
+        f"{taken.operations:,} former writes, {taken.requests:,} calls, {taken.events_deleted:,} events and {runs:,} "
+        f"runs of Dagster's are gone, and {taken.events_emptied:,} events that were sent lost their data. The "
+        f"warehouse has {report.bytes_after / 1e6:,.1f} MB, and had {report.bytes_before / 1e6:,.1f} MB."
     )
-    session.output.result(report)
+    session.output.result({**plain(report), "dagster_runs": runs})
+
+
+def _tidy_dagster(session: Session) -> int:
+    """Delete old runs of Dagster's, where it has recorded any here, and give their number."""
+    home = Path(os.environ.get("DAGSTER_HOME") or session.settings.home.absolute() / "dagster")
+    if not (home / "dagster.yaml").exists():
+        return 0
+    from stripe_cio_pipeline.orchestration.names import Names
+    from stripe_cio_pipeline.orchestration.run import recorder
+    from stripe_cio_pipeline.orchestration.tidying import tidy_runs
+
+    with recorder(home, session.output.say) as instance:
+        days = session.policy.retention.dagster_days
+        return 0 if instance is None else tidy_runs(instance, Names(), days)

@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from stripe_cio_pipeline.cli.app import run
 
         code = run(list(sys.argv[1:] if arguments is None else arguments), was_stopped=lambda: bool(stopped))
+        # All is done. Python gives up its handlers before it ends, and a signal would then end it as if it were not.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt:
         sys.stderr.write(_WORDS)
     if not stopped:

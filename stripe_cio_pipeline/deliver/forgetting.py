@@ -11,7 +11,7 @@ from functools import partial
 from ulid import ULID
 
 from stripe_cio_pipeline.deliver.client import Api, Call, Patience, track_address, track_api, unavailable
-from stripe_cio_pipeline.deliver.erasing import erase_model, erase_objects
+from stripe_cio_pipeline.deliver.erasing import Subject, erase_model, erase_objects
 from stripe_cio_pipeline.deliver.explain import explain
 from stripe_cio_pipeline.deliver.outcome import Accepted, Again, Stop, judge
 from stripe_cio_pipeline.deliver.pace import Pace
@@ -22,14 +22,29 @@ from stripe_cio_pipeline.errors import CustomerioError, PipelineError
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq, rewrite
+from stripe_cio_pipeline.warehouse import (
+    Connection,
+    Statements,
+    Warehouse,
+    next_seq,
+    read_cursor,
+    rewrite,
+    write_cursor,
+)
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 
 
+#: Set while the model or the file may still hold what was emptied.
+_UNFINISHED = "forget.unfinished"
+
+
 @dataclass(frozen=True, slots=True)
 class ForgetReport:
-    """Who was forgotten. `writes` is the number of former writes whose content was emptied."""
+    """Who was forgotten. `writes` is the number of former writes whose content was emptied.
+
+    `suppressed` is False where Customer.io has nothing by which to name them, so that nothing was sent there.
+    """
 
     person_id: str
     suppressed: bool
@@ -48,79 +63,108 @@ def forget(
 ) -> ForgetReport:
     """Suppress a person: Customer.io deletes the profile and ignores its identifiers from then on.
 
-    The ledger keeps the id as the proof, and a hash of the email, so that nothing is sent for whoever has it later.
+    `person` is a customer, whether Customer.io has accepted anything of them or not, or the email of a guest. The
+    ledger keeps the id as the proof, and a hash of the email, so that nothing is sent for whoever has it later.
     Everything else about the person is emptied: former writes, Stripe's objects and events, what the model made of
     them. The file is written anew, because DuckDB leaves the bytes of what is deleted. What Stripe itself has stays,
     and is emptied when it comes again: delete it there. The caller has the turn. Raises PipelineError where nobody is
     known by that name.
     """
     with warehouse.connect() as connection:
-        found = explain(connection, person)
-        row = connection.execute(_SQL["address_of_person"], {"person_id": found.person_id}).fetchone()
-    customers = sorted({found.person_id, *found.customers})
-    if row is None:
-        raise PipelineError(
-            "Nothing about this person was ever accepted by Customer.io, so there is nothing to forget.",
-            "Delete the customer in Stripe.",
-        )
-    kind, name = row
-    operation = json.dumps({"type": "person", "identifiers": {kind: name}, "action": "suppress"})
+        connection.execute(_SQL["create_mentions"])
+        subject, address = _find(connection, policy, person)
     calls: list[Call] = []
-    asyncio.run(_suppress(warehouse, settings, policy, operation, patience or Patience(), now, calls))
+    if address is not None:
+        kind, name = address
+        operation = json.dumps({"type": "person", "identifiers": {kind: name}, "action": "suppress"})
+        asyncio.run(_suppress(warehouse, settings, policy, operation, patience or Patience(), now, calls))
     with warehouse.transaction() as connection:
-        who = {"person_id": found.person_id}
-        call = calls[-1]
-        connection.execute(_SQL["remember_suppressed"], {**who, "sent_at": call.sent_at})
+        who = {"person_id": subject.person_id}
+        sent_at = calls[-1].sent_at if calls else now()
+        connection.execute(_SQL["remember_suppressed"], {**who, "emails": list(subject.emails), "sent_at": sent_at})
         connection.execute(_SQL["forget_refused_values"], who)
-        connection.execute(_SQL["forget_plan"], who)
         connection.execute(_SQL["forget_next_people"], who)
-        count = connection.execute(_SQL["forget_writes"], who).fetchone()
-        request_id = str(ULID())
-        # It belongs to no plan, and stands beside what does.
-        place = {
-            "plan_id": f"forget-{request_id}",
-            "position": connection.execute(_SQL["next_position"]).fetchall()[0][0],
-        }
-        connection.execute(_SQL["insert_forgetting"], {**who, **place})
-        connection.execute(
-            _SQL["insert_forgetting_answer"],
-            {**place, "sent_at": call.sent_at, "run_id": run_id, "request_id": request_id},
-        )
+        count = _empty_operations(connection, subject)
+        if calls:
+            _note_suppression(connection, subject, sent_at, run_id)
         connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
-        erase_objects(connection, found.person_id, customers, run_id)
-    _renew(warehouse, policy, customers, run_id=run_id, now=now)
-    return ForgetReport(found.person_id, True, int(count[0]) if count else 0)
+        _erase(connection, subject, run_id)
+    _renew(warehouse, policy, run_id=run_id, now=now)
+    return ForgetReport(subject.person_id, bool(calls), count)
 
 
 def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Callable[[], float] = time.time) -> int:
-    """Empty what is kept of people whom Stripe deleted and Customer.io has removed for it, and give their number.
+    """Empty what is kept of people whom Stripe deleted and Customer.io does not have (any more), and give their number.
 
-    As `forget` does, without a call: `identity.on_delete` has said what becomes of them there. The caller has the turn.
+    As `forget` does, without a call: `identity.on_delete` has said what becomes of them there. A `forget` that was
+    interrupted is brought to its end. The caller has the turn.
     """
     with warehouse.transaction() as connection:
         if not connection.execute(_SQL["has_members"]).fetchall():
             return 0  # nothing was ever modelled, so nobody was removed for it
-        settled = now() - policy.identity.settle_seconds
-        removed = connection.execute(_SQL["removed_people"], {"settled": settled}).fetchall()
-        for person_id, customers in removed:
-            connection.execute(_SQL["forget_plan"], {"person_id": person_id})
-            connection.execute(_SQL["forget_writes"], {"person_id": person_id})
-            erase_objects(connection, person_id, customers, run_id)
-    if removed:
-        _renew(
-            warehouse, policy, sorted({id_ for _, customers in removed for id_ in customers}), run_id=run_id, now=now
-        )
+        terms = {
+            "settled": now() - policy.identity.settle_seconds,
+            "removes": policy.identity.on_delete in ("delete", "suppress"),
+        }
+        removed = connection.execute(_SQL["removed_people"], terms).fetchall()
+        for person_id, customers, emails in removed:
+            subject = Subject(str(person_id), tuple(customers), tuple(emails or ()))
+            _empty_operations(connection, subject)
+            _erase(connection, subject, run_id)
+        is_unfinished = read_cursor(connection, _UNFINISHED) == "yes"
+    if is_unfinished:
+        _renew(warehouse, policy, run_id=run_id, now=now)
     return len(removed)
 
 
-def _renew(
-    warehouse: Warehouse, policy: Policy, customers: list[str], *, run_id: str, now: Callable[[], float] = time.time
-) -> None:
+def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject, tuple[str, str] | None]:
+    """Say who is meant, and by what Customer.io knows them: kind and identifier."""
+    try:
+        found = explain(connection, person)
+    except PipelineError:
+        email = person.strip().lower()
+        if "@" not in email or not connection.execute(_SQL["is_guest"], {"email": email}).fetchall()[0][0]:
+            raise
+        name = str(connection.execute(_SQL["name_guest"], {"email": email}).fetchall()[0][0])
+        return Subject(name, (), (email,)), ("email", email)
+    who = {"person_id": found.person_id}
+    emails = connection.execute(_SQL["emails_of_person"], who).fetchall()
+    known = connection.execute(_SQL["address_of_person"], {**who, "strategy": policy.identity.strategy}).fetchall()
+    customers = tuple(sorted({found.person_id, *found.customers}))
+    subject = Subject(found.person_id, customers, tuple(str(email) for (email,) in emails))
+    return subject, (str(known[0][0]), str(known[0][1])) if known else None
+
+
+def _note_suppression(connection: Connection, subject: Subject, sent_at: float, run_id: str) -> None:
+    """Note what Customer.io was told. It belongs to no plan, and stands beside what does."""
+    request_id = str(ULID())
+    position = connection.execute(_SQL["next_position"]).fetchall()[0][0]
+    place = {"plan_id": f"forget-{request_id}", "position": position}
+    connection.execute(_SQL["insert_forgetting"], {"person_id": subject.person_id, **place})
+    answer = {"sent_at": sent_at, "run_id": run_id, "request_id": request_id}
+    connection.execute(_SQL["insert_forgetting_answer"], {**place, **answer})
+
+
+def _empty_operations(connection: Connection, subject: Subject) -> int:
+    connection.execute(_SQL["forget_plan"], {"person_id": subject.person_id})
+    count = connection.execute(_SQL["forget_writes"], {"person_id": subject.person_id}).fetchall()
+    return int(count[0][0]) if count else 0
+
+
+def _erase(connection: Connection, subject: Subject, run_id: str) -> None:
+    connection.execute(_SQL["create_mentions"])
+    erase_objects(connection, subject, run_id)
+    write_cursor(connection, _UNFINISHED, "yes", run_id)
+
+
+def _renew(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Callable[[], float] = time.time) -> None:
     """Compute the model without what was emptied, and write the file without what was deleted."""
     build(warehouse, policy, run_id=run_id, now=now)
     with warehouse.transaction() as connection:
-        erase_model(connection, customers)
+        erase_model(connection)
     rewrite(warehouse)
+    with warehouse.transaction() as connection:
+        write_cursor(connection, _UNFINISHED, "no", run_id)
 
 
 async def _suppress(

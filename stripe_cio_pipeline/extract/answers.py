@@ -34,7 +34,7 @@ async def row_of_object(session: Session, kind: StripeObject, answer: Answer, ev
 
 def store(session: Session, connection: Connection, kind: StripeObject, arrivals: Iterable[Arrival], seq: int) -> Tally:
     """Write rows in the caller's transaction, and count them. A field that an answer lacks keeps its stored value."""
-    whole = keep_absent_fields(connection, kind, arrivals)
+    whole = session.forgotten.emptied(connection, keep_absent_fields(connection, kind, arrivals))
     tally = write_rows(connection, kind, whole, seq=seq, run_id=session.run_id)
     session.tally(kind.name, tally)
     session.shapes.save(connection, session.run_id)

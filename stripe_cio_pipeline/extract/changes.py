@@ -164,6 +164,7 @@ def _settle_without_reading(session: Session, kind: StripeObject, unread: list[s
         if settled:
             with transaction(connection):
                 seq = next_seq(connection)
+                rows = session.forgotten.emptied(connection, rows)
                 session.tally(kind.name, write_rows(connection, kind, rows, seq=seq, run_id=session.run_id))
                 of_settled = ((object_id, signal.event_id) for object_id in settled for signal in signals[object_id])
                 _settle(connection, kind, of_settled)

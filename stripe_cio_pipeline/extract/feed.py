@@ -209,7 +209,7 @@ class FeedBook(ListBook[ReadEvent]):
         known = known_events(connection, list(latest)) if latest else set()
         new = [event for event in latest.values() if event.row.id not in known]
         if new:
-            rows = [event.row for event in new]
+            rows = self._session.forgotten.emptied(connection, [event.row for event in new])
             same = {"run_id": self._session.run_id, "seq": seq}
             insert(connection, _SQL["insert_events"], EventRow._fields, rows, same)
             self._session.tally("events", Tally(added=len(new)))

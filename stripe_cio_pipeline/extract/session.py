@@ -18,6 +18,7 @@ from stripe_cio_pipeline.errors import (
     WarehouseError,
 )
 from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, Budget, Meter
+from stripe_cio_pipeline.extract.forgotten import Forgotten
 from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, EVENTS_PATH, OBJECTS, StripeObject
 from stripe_cio_pipeline.extract.payloads import Shapes
 from stripe_cio_pipeline.extract.reports import ObjectFailure, Progress, ProgressNote, Stage
@@ -58,6 +59,7 @@ class Session:
     policy: Policy
     run_id: str
     livemode: bool
+    forgotten: Forgotten
     #: The account to which the warehouse belongs, and whether it is a connected one (STRIPE_ACCOUNT).
     account: str = ""
     connected: bool = False
@@ -146,6 +148,7 @@ async def open_session(
             policy,
             run_id,
             livemode,
+            state.forgotten,
             connected=settings.stripe_account is not None,
             progress=progress,
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,6 +10,7 @@ import orjson
 
 from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
+from stripe_cio_pipeline.extract.forgotten import Forgotten, read_forgotten
 from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import OBJECTS, StripeObject
 from stripe_cio_pipeline.policy import Policy
@@ -155,8 +156,7 @@ class State:
     #: Object types that the key could not read at the last try.
     refused: frozenset[str]
     budget: ReadBudget
-    #: Ids of Stripe objects of people who were forgotten.
-    forgotten: frozenset[str] = frozenset()
+    forgotten: Forgotten = field(default_factory=Forgotten)
 
     def floor(self, overlap: int) -> int:
         """Give the moment from which the feed is read on, `overlap` seconds before what is known.
@@ -207,7 +207,7 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
         waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
         refused=frozenset(name for name, _ in read_not_granted(connection)),
         budget=read_budget(connection, policy, now),
-        forgotten=frozenset(id_ for (id_,) in connection.execute(_SQL["forgotten"]).fetchall()),
+        forgotten=Forgotten(read_forgotten(connection)),
     )
 
 

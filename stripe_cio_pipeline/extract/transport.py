@@ -31,8 +31,9 @@ from stripe_cio_pipeline.errors import (
     StripeUnavailable,
 )
 from stripe_cio_pipeline.extract.budget import Budget
+from stripe_cio_pipeline.extract.forgotten import Forgotten
 from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, PAGE_ROWS, PINNED_VERSION
-from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub, withhold
+from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub
 from stripe_cio_pipeline.extract.wire import RawHeaders, TooLargeError, WireClient
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import permission_name
@@ -159,7 +160,7 @@ class Transport:
         patience: Patience | None = None,
         now: float | None = None,
         clock: Callable[[], int] = moment,
-        forgotten: frozenset[str] = frozenset(),
+        forgotten: Forgotten | None = None,
     ) -> None:
         # The SDK reads this switch from its module at every request; there is no other.
         stripe.enable_telemetry = False
@@ -176,8 +177,8 @@ class Transport:
         self._host = f"{address.host}:{address.port}" if address.port else address.host
         self._patience = patience or Patience()
         self._clock = clock
-        #: Ids of objects that are emptied before anybody sees them.
-        self._forgotten = forgotten
+        #: Whose objects are emptied before anybody sees them.
+        self._forgotten = forgotten or Forgotten()
         self.budget = budget
         #: The newest `Date` of any answer, refusals included: Stripe's clock. Until the first answer, the machine's.
         self.stripe_now: float = time.time() if now is None else now
@@ -277,8 +278,7 @@ class Transport:
                 scrub(body)
             except RecursionError:
                 raise _UnreadableError("an answer that is nested too deep") from None
-        if self._forgotten:
-            withhold(body, self._forgotten)
+        self._forgotten.withhold(body)
         date = _date_of(headers)
         told = int(self.stripe_now) if date is None else date
         return Answer(body, told, headers.get("stripe-version"), asked_at)

@@ -129,8 +129,8 @@ def recorder(home: Path, tell: Callable[[str], object]) -> Iterator[dg.DagsterIn
         except Exception as damaged:  # whatever its databases raise: errors of sqlalchemy, sqlite, alembic and Dagster
             instance = None
             tell(
-                f"! Dagster's storage in {home} cannot be used ({type(damaged).__name__}), so this run is not "
-                f"recorded. No data is in it: move {home}/storage away, and Dagster begins a new history."
+                f"! Dagster's storage in {home} cannot be used ({type(damaged).__name__}), so nothing is recorded "
+                f"there. No data is in it: move {home}/storage away, and Dagster begins a new history."
             )
         yield instance
 

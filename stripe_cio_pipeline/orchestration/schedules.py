@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from stripe_cio_pipeline.orchestration.layout import Layout
+from stripe_cio_pipeline.orchestration.tidying import build_tidy_job
 
 if TYPE_CHECKING:
     # What define_asset_job returns has no public name; it is wanted for types only.
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 _LONG = {"dagster/max_runtime": str(6 * 3600)}
 
 
-def build_jobs(layout: Layout) -> "tuple[UnresolvedAssetJobDefinition, ...]":
-    """Build the three jobs: `sync`, `reconcile`, `verify`."""
+def build_jobs(layout: Layout) -> "tuple[UnresolvedAssetJobDefinition | dg.JobDefinition, ...]":
+    """Build the jobs: `sync`, `reconcile`, `verify` over assets, and `tidy`."""
     names = layout.names
     reconciliation = dg.AssetSelection.assets(names.asset("stripe", "reconciliation"))
     verification = dg.AssetSelection.assets(names.asset("customerio", "verification"))
@@ -41,11 +42,12 @@ def build_jobs(layout: Layout) -> "tuple[UnresolvedAssetJobDefinition, ...]":
             description="Read people back from Customer.io and compare them with what it has accepted.",
             tags={**layout.tags, **_LONG},
         ),
+        build_tidy_job(layout),
     )
 
 
 def build_schedules(
-    layout: Layout, jobs: "tuple[UnresolvedAssetJobDefinition, ...]"
+    layout: Layout, jobs: "tuple[UnresolvedAssetJobDefinition | dg.JobDefinition, ...]"
 ) -> tuple[dg.ScheduleDefinition, ...]:
     """Build a schedule for each job, in UTC. They are stopped until somebody starts them: the first sync sends."""
     cron = layout.policy.schedule
@@ -53,6 +55,7 @@ def build_schedules(
         "sync": (cron.sync, "The safety net under the sensor: a sync even where no event told of a change."),
         "reconcile": (cron.reconcile, "The full comparison with Stripe."),
         "verify": (cron.verify, "Reading back from Customer.io."),
+        "tidy": (cron.tidy, "What has grown old goes."),
     }
     status = dg.DefaultScheduleStatus.RUNNING if layout.running else dg.DefaultScheduleStatus.STOPPED
     return tuple(

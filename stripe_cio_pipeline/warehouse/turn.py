@@ -18,6 +18,7 @@ from typing import Self
 
 from stripe_cio_pipeline.errors import WarehouseBusy, WarehouseError
 from stripe_cio_pipeline.warehouse.connection import Warehouse
+from stripe_cio_pipeline.warehouse.faults import fault_of
 
 #: Waits below this are not worth a line.
 _LONG_WAIT_SECONDS = 1.0
@@ -53,10 +54,17 @@ class Turn:
         except BaseException:
             os.close(file)
             raise
-        note = {"pid": os.getpid(), "command": self._command, "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
-        os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(note).encode(), 0)
+        self._sign(file)
         self._file = file
+
+    def _sign(self, file: int) -> None:
+        note = {"pid": os.getpid(), "command": self._command, "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+        try:
+            os.ftruncate(file, 0)
+            os.pwrite(file, json.dumps(note).encode(), 0)
+        except OSError as refused:
+            os.close(file)
+            raise self._unusable(refused) from None
 
     def give_back(self) -> None:
         """Let the next one go on. Giving back what is not held changes nothing."""
@@ -109,7 +117,7 @@ class Turn:
         return "another process"
 
     def _unusable(self, refused: OSError) -> WarehouseError:
-        return WarehouseError(
+        return fault_of(refused, self._warehouse.location) or WarehouseError(
             f"The lock file {self.path} cannot be used ({refused.strerror}).",
             "The folder of the warehouse must be writable and on a local disk.",
         )

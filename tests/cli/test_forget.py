@@ -1,12 +1,12 @@
 """After `forget`, no byte of a person stands under the home folder, and nothing that Stripe tells brings one back."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from stripe_cio_pipeline.sandbox import Sandbox
+from tests.traces import traces
 
 HOME = Path(".stripe_cio")
 #: Whatever tells who somebody is, each with a word that stands nowhere else.
@@ -19,29 +19,6 @@ TOLD = {
     "metadata": {"nickname": "Picklebarrel"},
 }
 WORDS = ("zanzibar-7", "Quetzal", "Wunderlich", "8675309", "dachshund", "Mulberry", "Gloucesterville", "Picklebarrel")
-
-
-def bytes_under(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path, path.read_bytes()
-
-
-def traces() -> list[str]:
-    """Where a word of the person's stands: in a file's bytes, or in a value of the warehouse, which compresses them."""
-    found = [f"{path}: {word}" for path, content in bytes_under(HOME) for word in WORDS if word.encode() in content]
-    with duckdb.connect(str(HOME / "warehouse.duckdb"), read_only=True) as connection:
-        columns = connection.execute(
-            "select schema_name, table_name, column_name from duckdb_columns() where not internal"
-        ).fetchall()
-        for schema, table, column in columns:
-            for word in WORDS:
-                (count,) = connection.execute(
-                    f'select count(*) from {schema}.{table} where contains("{column}"::varchar, ?)', [word]
-                ).fetchone() or (0,)
-                if count:
-                    found.append(f"{schema}.{table}.{column}: {word}")
-    return found
 
 
 @pytest.fixture
@@ -68,7 +45,7 @@ def lived(cli, sandbox: Sandbox, policy_file: None) -> str:
     assert cli("sync").exit_code == 0
     (recorded / "dagster.yaml").unlink()
     assert cli("verify").exit_code == 0
-    assert traces()
+    assert traces(HOME, WORDS)
     return str(customer)
 
 
@@ -80,13 +57,13 @@ def test_no_byte_stays_and_none_comes_back(cli, sandbox: Sandbox, lived: str) ->
     answer = cli("forget", lived, "--yes")
 
     assert answer.exit_code == 0, answer.words
-    assert traces() == []
+    assert traces(HOME, WORDS) == []
     # Stripe tells of them again: by an event, by a comparison, by everything read anew.
     sandbox.stripe.update_customer(lived, name="Quetzal Wunderlich", phone=TOLD["phone"])
     sandbox.clock.advance(hours=1)
     for command in (("sync",), ("reconcile",), ("sync", "--full"), ("verify",)):
         assert cli(*command).exit_code == 0, command
-        assert traces() == [], command
+        assert traces(HOME, WORDS) == [], command
     assert sandbox.customerio.person(id=lived) is None
     assert sandbox.customerio.person(id=other) is not None
     assert cli("status", "--json").json is not None
@@ -102,7 +79,7 @@ def test_a_deletion_in_stripe_leaves_no_byte_either(cli, sandbox: Sandbox, lived
     for command in (("sync",), ("sync",), ("reconcile",), ("sync",)):
         assert cli(*command).exit_code == 0, command
 
-    assert traces() == []
+    assert traces(HOME, WORDS) == []
     assert sandbox.customerio.person(id=lived) is None
     assert cli("explain", lived, "--json").json["state"] == ("deleted" if on_delete == "delete" else "suppressed")
 

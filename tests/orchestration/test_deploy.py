@@ -1,13 +1,17 @@
 """The files in deploy/ say the same as the ones at the root, as far as can be shown without a cluster."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -152,9 +156,116 @@ def test_what_a_unit_writes_is_private() -> None:
 
 def test_containers_have_no_privileges_that_they_do_not_need() -> None:
     for name, service in load(DEPLOY / "compose" / "compose.yaml")["services"].items():
+        assert service["read_only"], name
+        assert "/tmp" in service["tmpfs"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert ("cap_add" in service) == (name == "postgres")
-    (deployment,) = load(DEPLOY / "kubernetes" / "values.yaml")["dagster-user-deployments"]["deployments"]
-    assert deployment["podSecurityContext"]["runAsNonRoot"]
-    assert deployment["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        assert not service.keys() & {"privileged", "user", "network_mode", "pid", "ipc"}
+    for part in pods():
+        assert part["podSecurityContext"]["runAsNonRoot"]
+        assert part["podSecurityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert part["securityContext"] == {
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def pods() -> list[dict[str, Any]]:
+    """What the chart makes a pod of and we say something about."""
+    values = load(DEPLOY / "kubernetes" / "values.yaml")
+    return [*values["dagster-user-deployments"]["deployments"], values["dagsterWebserver"], values["dagsterDaemon"]]
+
+
+def test_what_is_written_has_a_place_where_the_root_is_read_only() -> None:
+    """The image's own folders for it: the warehouse, Dagster's logs, and what is gone when it stops."""
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    for part in pods():
+        places = {mount["name"]: mount["mountPath"] for mount in part["volumeMounts"]}
+        assert places.keys() == {volume["name"] for volume in part["volumes"]}
+        assert {"/tmp", "/opt/dagster/dagster_home/storage"} <= set(places.values())
+        assert all(place == "/tmp" or place in image for place in places.values())
+    for name, service in load(DEPLOY / "compose" / "compose.yaml")["services"].items():
+        if name != "postgres":
+            assert "logs:/opt/dagster/dagster_home/storage" in service["volumes"], name
+
+
+def test_the_image_runs_as_the_user_who_owns_what_is_written() -> None:
+    lines = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    (user,) = [line.removeprefix("USER ") for line in lines if line.startswith("USER ")]
+    assert user == "1000:1000"
+    for part in pods():
+        context = part["podSecurityContext"]
+        assert f"{context['runAsUser']}:{context['runAsGroup']}" == user
+        assert part["image"] == pods()[0]["image"]
+
+
+#: What Dagster's chart 1.13 knows of these parts (helm/dagster/values.schema.json). Some of them refuse any other key.
+CHART = {
+    "": (
+        "dagsterWebserver dagster-user-deployments postgresql generatePostgresqlPasswordSecret "
+        "generateCeleryConfigSecret rabbitmq redis flower ingress imagePullSecrets computeLogManager "
+        "scheduler runLauncher pythonLogs dagsterDaemon busybox migrate telemetry serviceAccount global "
+        "retention additionalInstanceConfig"
+    ),
+    "dagsterDaemon": (
+        "enabled image runCoordinator heartbeatTolerance env envConfigMaps envSecrets deploymentLabels labels "
+        "nodeSelector affinity tolerations podSecurityContext securityContext resources livenessProbe "
+        "readinessProbe startupProbe annotations runMonitoring runRetries sensors schedules schedulerName "
+        "volumeMounts volumes initContainerResources"
+    ),
+    "dagsterDaemon.runCoordinator": ("enabled type config"),
+    "dagsterDaemon.runCoordinator.config.queuedRunCoordinator": (
+        "maxConcurrentRuns tagConcurrencyLimits dequeueIntervalSeconds dequeueNumWorkers dequeueUseThreads "
+        "blockOpConcurrencyLimitedRuns"
+    ),
+    "dagster-user-deployments.deployments.0": (
+        "name image dagsterApiGrpcArgs codeServerArgs includeConfigInLaunchedRuns port env envConfigMaps "
+        "envSecrets annotations nodeSelector affinity tolerations podSecurityContext securityContext "
+        "resources livenessProbe readinessProbe startupProbe labels volumeMounts volumes schedulerName "
+        "initContainers sidecarContainers"
+    ),
+    "runLauncher": ("type config"),
+    "telemetry": ("enabled"),
+}
+
+
+@pytest.mark.parametrize("place", CHART)
+def test_the_chart_knows_every_key(place: str) -> None:
+    part = load(DEPLOY / "kubernetes" / "values.yaml")
+    for step in filter(None, place.split(".")):
+        part = part[int(step)] if step.isdigit() else part[step]
+    assert set(part) <= set(CHART[place].split())
+
+
+def of_a_part(schema: Any) -> Any:
+    """A schema for values that the chart's own complete, without what Kubernetes defines elsewhere."""
+    if isinstance(schema, list):
+        return [of_a_part(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: part for name, part in schema.items() if not str(part).startswith("https:")}
+    return {name: of_a_part(part) for name, part in kept.items() if not isinstance(part, list) or name != "required"}
+
+
+@pytest.mark.skipif(
+    "DAGSTER_CHART_SCHEMA" not in os.environ, reason="DAGSTER_CHART_SCHEMA names no schema of the chart"
+)
+def test_the_values_fit_the_charts_own_schema() -> None:
+    """`helm pull dagster/dagster --untar` gives dagster/values.schema.json."""
+    schema = json.loads(Path(os.environ["DAGSTER_CHART_SCHEMA"]).read_text(encoding="utf-8"))
+    jsonschema.validate(load(DEPLOY / "kubernetes" / "values.yaml"), of_a_part(schema))
+
+
+def test_compose_fits_the_schema_of_compose() -> None:
+    schema = files("check_jsonschema.builtin_schemas.vendor").joinpath("compose-spec.json").read_text(encoding="utf-8")
+    jsonschema.validate(load(DEPLOY / "compose" / "compose.yaml"), json.loads(schema))
+
+
+def test_the_recipe_of_the_image_breaks_no_rule_of_hadolint() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("hadolint is not installed here")
+    found = subprocess.run([hadolint, "--no-color", DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")

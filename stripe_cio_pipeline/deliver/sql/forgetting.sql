@@ -1,11 +1,55 @@
 -- Suppressing a person and emptying what is kept of them.
 
+-- name: emails_of_person
+-- Compared as members.sql compares them.
+select distinct lower(trim(email))
+from (
+    select email from customerio.people where person_id = $person_id
+    union all
+    select email_key from model.members where person_id = $person_id
+)
+where email <> ''
+
+-- name: is_guest
+-- Whether somebody who is no customer has paid with this email.
+select exists (select 1 from customerio.guests where email_key = $email)
+    or exists (select 1 from model.events where guest_email = $email)
+    or exists (
+        select 1 from stripe.charges where customer_id is null and mentions(lower(payload::varchar), [$email::varchar])
+    )
+    or exists (
+        select 1 from stripe.events where customer_id is null and mentions(lower(payload::varchar), [$email::varchar])
+    )
+
+-- name: name_guest
+select 'guest_' || left(customerio.keyed_hash($email), 24)
+
 -- name: address_of_person
-select
-    if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')),
-    coalesce(id, cio_id, email)
-from customerio.people
-where person_id = $person_id and coalesce(id, cio_id, email) is not null
+-- As Customer.io knows them. Where it has accepted nothing, as the plan would name them: the answer to a call may have been
+-- lost. An email that somebody else has there is nobody's to remove.
+select kind, name
+from (
+    select
+        if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')) as kind,
+        coalesce(id, cio_id, nullif(email, '')) as name
+    from customerio.people
+    where person_id = $person_id
+    union all
+    select
+        if(is_by_email, 'email', 'id'),
+        if(is_by_email, email, if($strategy::varchar <> 'email', id, null))
+    from (
+        select
+            id,
+            email,
+            $strategy::varchar <> 'metadata'
+            and email is not null
+            and lower(email) not in (select lower(trim(email)) from customerio.people where email is not null) as is_by_email
+        from model.people
+        where person_id = $person_id and person_id not in (select person_id from customerio.people)
+    )
+)
+where name is not null
 
 -- name: next_position
 select coalesce(max(position), 0) + 1
@@ -28,15 +72,9 @@ set
 where person_id = $person_id
 
 -- name: remember_suppressed
--- The person's emails, as the ledger and Stripe have them.
 insert into customerio.suppressed (email_hash, person_id, suppressed_at)
 select distinct customerio.keyed_hash(email), $person_id, make_timestamp(($sent_at::double * 1e6)::bigint)
-from (
-    select email from customerio.people where person_id = $person_id
-    union all
-    select email_key from model.members where person_id = $person_id
-) as emails
-where email <> ''
+from (select unnest($emails::varchar[]) as email)
 
 -- name: forget_refused_values
 delete from customerio.refused_values

@@ -11,7 +11,7 @@ from (
     union all
     select finished_at
     from pipeline.runs
-    where outcome is not null
+    where outcome is not null and kind in ('sync', 'reconcile')
 )
 
 -- name: people_in_conflict

@@ -33,7 +33,11 @@ create or replace temp macro one_attribute(name, value) as
 
 -- name: count_settled
 -- Grows with every plan that was delivered and every answer, so that no later plan has the name of one that was answered.
-select (select count(*) from customerio.plans where delivered_at is not null) + (select count(*) from customerio.answers)
+-- What was taken away since is counted on.
+select
+    (select count(*) from customerio.plans where delivered_at is not null)
+    + (select count(*) from customerio.answers)
+    + coalesce((select value::bigint from pipeline.cursors where name = 'tidy.settled'), 0)
 
 -- name: hash_plan
 -- What the plan holds, told by what its operations are made of: a sum over the rows, the same in whatever order they are
