@@ -12,7 +12,7 @@ TEST_WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test lint types lock lock-check gauntlet mutants bench clean
+.PHONY: help .venv demo test lint types lock lock-check gauntlet release mutants bench clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -58,8 +58,12 @@ lock-check: .venv ## fail where requirements.lock does not follow from pyproject
 	@$(BIN)/$(COMPILE) --extra dev -o $(VENV)/requirements.check pyproject.toml
 	@diff -u requirements.lock $(VENV)/requirements.check || { echo "requirements.lock is out of date: run make lock"; exit 1; }
 
-gauntlet: .venv ## the long kill and fault runs
+gauntlet: .venv ## the attacks: kills, stops, faults, full disks, damage, two at once, a soak of 300 ticks
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) -m gauntlet --timeout 1800
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) tests/cli/test_faults.py tests/warehouse/test_faults.py tests/cli/test_two_at_once.py tests/extract/test_overtaken.py
+
+release: .venv ## a wheel and an sdist, what is in the image (SBOM) under which licences, and what is known of it
+	@$(BIN)/python deploy/release.py
 
 mutants: .venv ## break the code that decides, line by line, and name what no test notices
 	@rm -rf mutants
@@ -72,4 +76,4 @@ bench: .venv ## every benchmark, in its small form
 	done
 
 clean: ## remove what was installed and written here
-	@rm -rf $(VENV) .venv-duckdb2 .stripe_cio .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
+	@rm -rf $(VENV) .venv-duckdb2 .venv-release dist build .stripe_cio .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -17,7 +17,7 @@
     ├── WarehouseError                exit 1   the DuckDB warehouse cannot be used
     │   ├── WarehouseLocked           exit 1   another process holds it
     │   ├── WarehouseBusy             exit 1   another process is building, planning or delivering
-    │   ├── WarehouseMissing          exit 1   nothing has been synced yet
+    │   ├── WarehouseMissing          exit 1   nothing has been synced yet, or its file is gone
     │   ├── WarehouseFull             exit 1   its disk is full
     │   ├── WarehouseDamaged          exit 1   its file is damaged or not whole
     │   └── WarehouseVersionError     exit 2   it was written by a newer release
@@ -122,7 +122,7 @@ class WarehouseBusy(WarehouseError):
 
 
 class WarehouseMissing(WarehouseError):
-    """There is no warehouse yet and the command only reads."""
+    """There is no warehouse yet and the command only reads, or it was removed meanwhile."""
 
 
 class WarehouseFull(WarehouseError):

@@ -22,8 +22,8 @@ from stripe_cio_pipeline.errors import (
     WarehouseMissing,
     WarehouseVersionError,
 )
-from stripe_cio_pipeline.warehouse.faults import fault_of
-from stripe_cio_pipeline.warehouse.migrations import migrate
+from stripe_cio_pipeline.warehouse.faults import LOST, fault_of
+from stripe_cio_pipeline.warehouse.migrations import migrate, refuse_newer
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -71,6 +71,7 @@ class Warehouse:
         self._sleep = sleep
         self._clock = clock
         self._migrated = False
+        self._known = False
 
     def __repr__(self) -> str:
         return f"Warehouse({self.location!r})"
@@ -111,7 +112,7 @@ class Warehouse:
         try:
             if not self._migrated:
                 migrate(connection)
-                self._migrated = True
+                self._migrated = self._known = True
             yield connection
         except (duckdb.Error, OSError, MemoryError) as error:
             raise fault_of(error, self.location) or error from None
@@ -134,6 +135,9 @@ class Warehouse:
             )
         connection = self._open(read_only=True)
         try:
+            if not self._known:
+                refuse_newer(connection)
+                self._known = True
             yield connection
         except (duckdb.Error, OSError, MemoryError) as error:
             raise fault_of(error, self.location) or error from None
@@ -153,6 +157,9 @@ class Warehouse:
 
     def _connect_once(self, *, read_only: bool) -> Connection:
         if not read_only and not self.exists and self.location != ":memory:":
+            if self._migrated:
+                # Made anew it would know nobody, in the middle of a run that knows them.
+                raise WarehouseMissing(f"The warehouse {self.location} was there when this began, and is gone.", LOST)
             self._create()
         _spare_searching_for_pandas()
         connection = duckdb.connect(self.location, read_only=read_only, config=_ALONE)

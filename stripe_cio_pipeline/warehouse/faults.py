@@ -9,9 +9,14 @@ import os
 
 import duckdb
 
-from stripe_cio_pipeline.errors import WarehouseDamaged, WarehouseError, WarehouseFull
+from stripe_cio_pipeline.errors import WarehouseDamaged, WarehouseError, WarehouseFull, WarehouseMissing
 
 _SAFE = "What was committed before is safe, and nothing half-written counts."
+#: What to do without the file.
+LOST = (
+    "What Customer.io has is as it was. Restore the file from a backup, with its .wal if there is one. Without a "
+    "backup the next sync reads Stripe anew, knows nobody, and asks before it sends."
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAMAGED = (
     "Corrupt database file",
@@ -52,7 +57,8 @@ def fault_of(error: BaseException, location: str) -> WarehouseError | None:
     if isinstance(error, duckdb.Error) and any(sign in words for sign in _DAMAGED):
         return WarehouseDamaged(
             f"The warehouse file {location} is damaged or not whole.",
-            "What Customer.io has is as it was. Restore the file from a backup, with its .wal if there is one. Without "
-            "a backup, move it away: the next sync reads Stripe anew, knows nobody, and asks before it sends.",
+            f"{LOST} Move what is left of it away before that.",
         )
+    if isinstance(error, duckdb.Error) and os.strerror(errno.ENOENT) in words:
+        return WarehouseMissing(f"The warehouse {location}, or its folder, was removed while this ran.", LOST)
     return None

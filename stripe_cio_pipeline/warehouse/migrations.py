@@ -26,11 +26,8 @@ def applied(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(name) for (name,) in connection.execute(_SQL["applied_migrations"]).fetchall()]
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Bring the schema up to date and name the steps that were taken.
-
-    Raises WarehouseVersionError where the warehouse has seen a step that this release does not know.
-    """
+def refuse_newer(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Name the steps that this warehouse has seen. Raises WarehouseVersionError where one of them is not known."""
     seen = applied(connection)
     unknown = sorted(set(seen) - set(steps()))
     if unknown:
@@ -38,6 +35,15 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
             f"The warehouse was written by a newer release of stripe-cio-pipeline (it has step {unknown[-1]}).",
             "Install that release, or restore a backup from before the upgrade.",
         )
+    return seen
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Bring the schema up to date and name the steps that were taken.
+
+    Raises WarehouseVersionError where the warehouse has seen a step that this release does not know.
+    """
+    seen = refuse_newer(connection)
     missing = [step for step in steps() if step not in seen]
     if missing and not seen:
         connection.execute(_SQL["create_migrations"])

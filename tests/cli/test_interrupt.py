@@ -96,3 +96,20 @@ def test_two_hundred_stops_at_random(number: signal.Signals, cli, history: Sandb
             file.unlink()
         check(interrupted(chance.uniform(0.0, whole * 1.5), number), number)
     is_whole(cli, history)
+
+
+@pytest.mark.gauntlet
+def test_forty_eight_kills_lose_nothing_and_double_nothing(cli, history: Sandbox) -> None:
+    chance = random.Random(48)
+    began = time.time()
+    assert cli("sync").exit_code == 0
+    whole = time.time() - began
+    for _ in range(48):
+        history.clock.advance(hours=chance.uniform(1, 48))
+        ended = interrupted(chance.uniform(0.0, whole * 1.2), signal.SIGKILL)
+        assert ended.returncode in {0, -signal.SIGKILL}, ended.stdout
+    is_whole(cli, history)
+    assert cli("reconcile", "--json").json["clean"]
+    truth = history.customerio.truth()
+    assert truth.repeated == {}
+    assert [person for person in truth.people if truth.of(str(person.id)).mailed_twice] == []

@@ -31,8 +31,8 @@ steps = st.lists(
         st.tuples(st.just("wait"), st.just(""), st.sampled_from((0.01, 1, 40, 200, 400))),
         st.tuples(st.just("tidy"), st.just(""), st.just(0)),
     ),
-    min_size=4,
-    max_size=8,
+    min_size=3,
+    max_size=6,
 )
 
 
@@ -139,10 +139,6 @@ def play(life: list[tuple[str, str, Any]], on_delete: str) -> int:
     for step in [*life, ("wait", "", 400), ("tidy", "", 0)]:
         for desk in desks:
             desk.live(*step)
-        if step[0] == "tidy":
-            compare(whole, tidied)
-    for desk in desks:
-        desk.desk.sync()
     compare(whole, tidied)
     counts = []
     for desk in desks:
