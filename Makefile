@@ -69,6 +69,7 @@ mutants: .venv ## break the code that decides, line by line, and name what no te
 	@rm -rf mutants
 	@PYTHONPATH=. $(BIN)/mutmut run
 	@$(BIN)/mutmut results
+	@PYTHONPATH=. $(BIN)/python -m tests.sql_mutants
 
 bench: .venv ## every benchmark, in its small form
 	@for file in $$(grep -l -- --small benchmarks/*.py | grep -v _stage); do \
