@@ -341,6 +341,7 @@ def test_a_field_that_is_missing_from_a_payload_overwrites_nothing(read: Stage) 
     assert any("lack" in warning and "email" in warning for warning in report.warnings)
 
 
+@pytest.mark.file_is_shared
 def test_secrets_are_gone_before_anything_is_stored(read: Stage) -> None:
     read.stripe.switches.late_events_share = 0.0
     read.sandbox.clock.advance(seconds=5)

@@ -338,6 +338,7 @@ def test_only_the_plan_that_stands_can_be_approved(desk) -> None:
         approve(desk.warehouse, "0" * 32)
 
 
+@pytest.mark.file_is_shared
 def test_a_preview_is_the_plan_that_would_be_made_and_writes_nothing(desk_on_disk) -> None:
     desk = desk_on_disk
     desk.customer("cus_a", email="customer-1@example.com")
