@@ -3,6 +3,7 @@
 import json
 from array import array
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,7 @@ class Desk:
     customers: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: Plan | None = None
     _known: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    _modelled: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         with self.warehouse.transaction() as connection:
@@ -116,6 +118,11 @@ class Desk:
         self.at += seconds
 
     def model(self) -> None:
+        """Write what a build would; nothing where nothing has changed since the last one."""
+        present = deepcopy(self.customers), self.policy.identity.strategy
+        if present == self._modelled:
+            return
+        self._modelled = present
         with self.warehouse.transaction() as connection:
             self._write_customers(connection)
             connection.execute("set search_path = 'model'")
