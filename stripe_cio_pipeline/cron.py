@@ -12,9 +12,34 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
     ("day of the week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
 )
-_WORDS = frozenset({"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"})
+#: Words for whole lines, and how often they come due in 30 days.
+_WORDS = {
+    "@hourly": 720.0,
+    "@daily": 30.0,
+    "@midnight": 30.0,
+    "@weekly": 30 / 7,
+    "@monthly": 30 * 12 / 365,
+    "@yearly": 30 / 365,
+    "@annually": 30 / 365,
+}
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PART = re.compile(r"(?P<first>\*|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?")
+
+
+def times_in_30_days(line: str) -> float:
+    """Give how often a cron line comes due in 30 days, on average. It must be one without an `objection`."""
+    if (times := _WORDS.get(line.strip().lower())) is not None:
+        return times
+    fields = line.split()
+    minutes, hours, days, months, weekdays = (
+        {number for part in field.lower().split(",") for number in _read(part, least, greatest, words)}
+        for (_, least, greatest, words), field in zip(_FIELDS, fields, strict=True)
+    )
+    # Sunday is 0 and 7. Where both kinds of days are given, either is enough.
+    by_date, by_weekday = len(days) / 31, len({number % 7 for number in weekdays}) / 7
+    both = fields[2] != "*" and fields[4] != "*"
+    share = by_date + by_weekday - by_date * by_weekday if both else by_date * by_weekday
+    return len(minutes) * len(hours) * 30 * share * len(months) / 12
 
 
 def objection(line: str) -> str:

@@ -142,11 +142,16 @@ class Stripe(Section):
 
     rate_share: float = Field(0.8, gt=0, le=1, description="share of Stripe's limits that may be used")
     limits: StripeLimits = Field(default_factory=StripeLimits)
-    poll_seconds: int = Field(300, ge=1, description="seconds between two looks for new events")
+    poll_seconds: int = Field(300, ge=1, description="seconds between two looks for new events, at least")
     overlap_seconds: int = Field(
         600, ge=0, description="how far back a poll looks again, for events that became visible late"
     )
-    monthly_reads: int = Field(10_000, ge=1, description="GET requests per 30 days that Stripe allots to you")
+    monthly_reads: int = Field(
+        10_000,
+        ge=1,
+        description="GET requests per 30 days that Stripe allots to you; looks take a third of them at most, so 10000 "
+        "make it one every 13 minutes",
+    )
     on_budget: Literal["warn", "pause"] = Field("warn", description="when these are used up: warn, or pause")
 
 

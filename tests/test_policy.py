@@ -9,6 +9,7 @@ import pytest
 from dagster._utils.schedules import is_valid_cron_schedule
 from stripe.params import _webhook_endpoint_create_params as stripes_own
 
+from stripe_cio_pipeline.cron import times_in_30_days
 from stripe_cio_pipeline.errors import PolicyError
 from stripe_cio_pipeline.event_types import known_types, meant
 from stripe_cio_pipeline.extract.objects import PINNED_VERSION
@@ -185,3 +186,21 @@ def test_a_pattern_means_every_type_under_it_and_what_stripe_adds_later() -> Non
     assert "invoice_payment.paid" not in matched("invoice.*")
     assert matched() == set()
     assert matched("default") == matched("default", "invoice.paid") > {"invoice.paid", "charge.refunded"}
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ("0 * * * *", 720),
+        ("*/10 * * * *", 4_320),
+        ("@hourly", 720),
+        ("0 3 * * 0", 30 / 7),
+        ("0 0 * * 0,7", 30 / 7),
+        ("30 4 * * *", 30),
+        ("*/5 0-6 * * mon-fri", 12 * 7 * 30 * 5 / 7),
+        # Either kind of day is enough: the first of the month, and each Monday but where it is the first.
+        ("0 0 1 * mon", 30 * (1 / 31 + 1 / 7 - 1 / 31 / 7)),
+    ],
+)
+def test_how_often_a_line_comes_due_in_30_days(line: str, times: float) -> None:
+    assert times_in_30_days(line) == pytest.approx(times)

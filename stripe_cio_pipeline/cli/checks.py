@@ -298,10 +298,8 @@ def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
         yield Finding.of("warehouse", error)
         return
     yield Finding("warehouse", "ok", f"{warehouse.location} can be written" + ("" if was_there else " (new)"))
-    yield Finding(
-        "read allocation",
-        "ok" if budget.share < 1 else "failed",
-        f"{budget.used_30_days:,} of {budget.allotted:,} reads used in 30 days",
-        budget.warning or "",
-        0 if budget.share < 1 else 1,
-    )
+    used = f"{budget.used_30_days:,} of {budget.allotted:,} reads used in 30 days, {budget.projected:,} in the next 30"
+    if budget.share < 1:
+        yield Finding("read allocation", "ok", used, budget.warning or f"{budget.makeup}. {budget.remedy}")
+    else:
+        yield Finding("read allocation", "failed", used, budget.warning or "", 1)

@@ -82,6 +82,8 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
         output.say(f"! {warning}", "yellow")
     for failure in report.failures:
         output.bad(f"{failure.object}: {failure.what} {failure.advice}".strip())
+    for unread in report.unread:
+        output.bad(f"{unread.what} {unread.advice}")
     if report.whole:
         output.good("The warehouse holds exactly what Stripe lists.")
     elif report.dry_run:
@@ -91,7 +93,7 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
 
 
 def _plain(report: extract.ReconcileReport) -> dict[str, object]:
-    names = ("objects", "requests", "seconds", "dry_run", "clean", "whole", "warnings", "failures")
+    names = ("objects", "requests", "seconds", "dry_run", "clean", "whole", "warnings", "failures", "unread")
     return {name: getattr(report, name) for name in names}
 
 

@@ -59,7 +59,7 @@ def _policy(settings: Settings, home: Path) -> dict[str, str]:
     file.write_text(
         "guard: {first_load: send, max_changed_share: 1.0}\n"
         "identity: {settle_seconds: 5}\n"
-        "stripe: {poll_seconds: 15}\n",
+        "stripe: {poll_seconds: 15, monthly_reads: 1000000}\n",
         encoding="utf-8",
     )
     return {"STRIPE_CIO_CONFIG": str(file)}

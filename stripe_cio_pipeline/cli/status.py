@@ -94,7 +94,8 @@ def show_status(output: Output, found: Status) -> None:
         output.say(f"Last look at Stripe: {duration(found.seconds_since_look)} ago.")
     reads = found.reads
     output.say(
-        f"Read allocation: {reads.used_30_days:,} of {reads.allotted:,} in 30 days, {reads.projected:,} projected."
+        f"Read allocation: {reads.used_30_days:,} of {reads.allotted:,} used in 30 days. The next 30 days take "
+        f"{reads.projected:,}: {reads.makeup}."
     )
     if reads.warning:
         output.say(f"! {reads.warning}", "yellow")

@@ -51,6 +51,7 @@ def erase_objects(connection: Connection, subject: Subject, run_id: str) -> None
     for id_, payload in connection.execute(_SQL["events_of_person"], {**who, "events": events}).fetchall():
         text, digest = emptied(orjson.loads(payload))
         connection.execute(_SQL["empty_event"], {"id": id_, "payload": text, "hash": digest})
+    connection.execute(_SQL["erase_handed_page"])
     connection.execute(_SQL["note_forgotten"], {"person_id": subject.person_id, "ids": list(ids)})
     connection.execute(_SQL["suppress_customers"], {"customers": customers, "run_id": run_id, "seq": seq})
     for statement in _parts("erase_said"):

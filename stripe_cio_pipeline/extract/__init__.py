@@ -1,6 +1,6 @@
 """The room that reads Stripe: history by listing, then changes by events. Knows nothing of what is done with it."""
 
-from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
+from stripe_cio_pipeline.extract.budget import ReadBudget, poll_seconds, read_budget
 from stripe_cio_pipeline.extract.comparing import latest_proof
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.extract.payloads import ShapeFinding, emptied, shape_findings
@@ -46,6 +46,7 @@ __all__ = [
     "fetch_older_events",
     "latest_proof",
     "peek",
+    "poll_seconds",
     "probe",
     "read_budget",
     "read_mark",

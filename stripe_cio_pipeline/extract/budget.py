@@ -17,7 +17,9 @@ from datetime import UTC, date, datetime
 
 from aiolimiter import AsyncLimiter
 
+from stripe_cio_pipeline.cron import times_in_30_days
 from stripe_cio_pipeline.errors import ReadBudgetSpent
+from stripe_cio_pipeline.extract.objects import PAGE_ROWS
 from stripe_cio_pipeline.policy import Policy, Stripe
 from stripe_cio_pipeline.warehouse import Connection, Statements, replace
 
@@ -26,38 +28,81 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 WINDOW_DAYS = 30
 WARN_SHARE = 0.8
 
+#: Looks for changes may take this share of the reads. With the hourly sync they leave more than half of the 10,000 that
+#: Stripe allots at least: 10,000 / 3 + 720 = 4,053.
+LOOKS_SHARE = 1 / 3
+#: What changes have cost lately says what they will cost.
+_LATELY_DAYS = 7
+#: Slices end in partly filled pages: measured, a list takes about so much more than its rows / 100.
+PARTIAL_PAGES = 1.1
+
+
+def poll_seconds(policy: Stripe) -> int:
+    """Give the seconds between two looks for changes: as they are set, or longer where few reads are allotted."""
+    return max(policy.poll_seconds, math.ceil(WINDOW_DAYS * 86_400 / (policy.monthly_reads * LOOKS_SHARE)))
+
+
+def list_requests(rows: int) -> int:
+    """Estimate the requests that listing so many objects takes."""
+    return math.ceil(rows / PAGE_ROWS * PARTIAL_PAGES) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class ReadBudget:
-    """GET requests in the last 30 days, by Stripe's clock.
+    """GET requests in the last 30 days, by Stripe's clock, and what the next 30 will take.
 
-    `projected` is what the present pace comes to in 30 days, not counting the single most expensive day, which is the
-    history load's; it is `used_30_days` while fewer than two days are known. `share` is used / allotted.
+    `looking`: the sensor's looks and the schedule's syncs, as they are set. `comparing`: the scheduled comparisons of
+    what is stored. `changes`: reads of single objects at the pace of the last week; not known on the first day, which
+    is the history load's. `projected` is their sum. `share` is used / allotted, `every_seconds` the time between looks.
     """
 
     used_30_days: int
     allotted: int
-    projected: int
+    looking: int
+    comparing: int
+    changes: int
     share: float
     days: int
     by_endpoint: tuple[tuple[str, int], ...]
     on_budget: str
+    every_seconds: int
+
+    @property
+    def projected(self) -> int:
+        """What the next 30 days will take at this pace."""
+        return self.looking + self.comparing + self.changes
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user, from 80 % on."""
+        """What to tell the user: from 80 % used on, or where the pace leads beyond."""
+        used = f"{self.used_30_days:,} of {self.allotted:,} GET requests in 30 days"
         if self.share >= 1:
-            return (
-                f"The month's read allocation is used up: {self.used_30_days:,} of {self.allotted:,} GET "
-                "requests in 30 days. Raise stripe.monthly_reads if Stripe allots you more (500 for each "
-                "transaction), or poll less often (stripe.poll_seconds)."
-            )
+            return f"The month's read allocation is used up: {used}. {self.remedy}"
         if self.share >= WARN_SHARE:
+            return f"{self.share:.0%} of the month's read allocation is used: {used}. {self.remedy}"
+        if self.projected > self.allotted:
             return (
-                f"{self.share:.0%} of the month's read allocation is used: {self.used_30_days:,} of "
-                f"{self.allotted:,} GET requests in 30 days."
+                f"At this pace {self.projected:,} of {self.allotted:,} reads are used in 30 days ({self.makeup}). "
+                f"{self.remedy}"
             )
         return None
+
+    @property
+    def makeup(self) -> str:
+        """What the projection is made of."""
+        return (
+            f"{self.looking:,} for a look every {self.every_seconds:,} s and the scheduled syncs, {self.changes:,} for "
+            f"changes as in the last week, {self.comparing:,} for the scheduled comparisons"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """How to have more reads, or to need less."""
+        return (
+            "Stripe allots 500 for each transaction of the last 30 days and 10,000 at least: set stripe.monthly_reads "
+            "to what you have, or ask Stripe's support for more. Or look less often (stripe.poll_seconds, schedule.*): "
+            f"a webhook of yours that starts the job sync costs no read, and saves the {self.looking:,} of looking."
+        )
 
 
 def read_budget(connection: Connection, policy: Policy, now: float | None = None) -> ReadBudget:
@@ -75,24 +120,28 @@ def read_budget(connection: Connection, policy: Policy, now: float | None = None
         newest = max(newest, datetime.fromtimestamp(stripe_time + max(0.0, elapsed), UTC).date())
     recent = [row for row in rows if (newest - row[0]).days < WINDOW_DAYS]
     used = sum(int(row[2]) for row in recent)
-    by_day: Counter[date] = Counter()
+    first = min((row[0] for row in rows), default=newest)
     by_endpoint: Counter[str] = Counter()
+    lately = 0
     for day, endpoint, requests in recent:
-        by_day[day] += int(requests)
         by_endpoint[endpoint] += int(requests)
-    days = (newest - min(by_day)).days + 1 if by_day else 0
-    projected = used
-    if days >= 2:
-        dearest = max(by_day.values())
-        projected = max(used, round((used - dearest) / (days - 1) * (WINDOW_DAYS - 1)) + dearest)
+        if "{id}" in endpoint and day > first and (newest - day).days < _LATELY_DAYS:
+            lately += int(requests)
+    days_lately = min(_LATELY_DAYS, (newest - first).days) if rows else 0
+    stored = connection.execute(_SQL["rows_stored"]).fetchall()
+    comparisons = times_in_30_days(policy.schedule.reconcile)
+    every = poll_seconds(policy.stripe)
     return ReadBudget(
         used_30_days=used,
         allotted=allotted,
-        projected=projected,
+        looking=round(WINDOW_DAYS * 86_400 / every + times_in_30_days(policy.schedule.sync)),
+        comparing=round(comparisons * sum(list_requests(int(rows)) for (rows,) in stored)),
+        changes=round(lately / days_lately * WINDOW_DAYS) if days_lately else 0,
         share=used / allotted,
-        days=days,
+        days=(newest - min(row[0] for row in recent)).days + 1 if recent else 0,
         by_endpoint=tuple(by_endpoint.most_common()),
         on_budget=policy.stripe.on_budget,
+        every_seconds=every,
     )
 
 

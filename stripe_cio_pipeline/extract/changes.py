@@ -27,6 +27,7 @@ from stripe_cio_pipeline.extract.rows import (
 )
 from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.transport import Refusal, moment, wrong_request
+from stripe_cio_pipeline.extract.unread import held_back, note_unread, now_utc, take_out
 from stripe_cio_pipeline.extract.writer import Book, Entry
 from stripe_cio_pipeline.waiting import side_by_side
 from stripe_cio_pipeline.warehouse import Connection, Statements, next_seq, transaction
@@ -51,6 +52,14 @@ class Reading:
     settles: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is to be read by id, and what is not to be tried yet."""
+
+    readings: list[Reading]
+    held: dict[str, ObjectFailure]
+
+
 class ReadingBook(Book[tuple[Reading, Arrival]]):
     """Gathers objects that were read by id, and writes them together with the end of their signals."""
 
@@ -65,6 +74,7 @@ class ReadingBook(Book[tuple[Reading, Arrival]]):
         def write(connection: Connection, seq: int) -> None:
             store(self._session, connection, self._kind, (arrival for _, arrival in items), seq)
             _settle(connection, self._kind, ((reading.id, event) for reading, _ in items for event in reading.settles))
+            take_out(connection, self._kind, (reading.id for reading, _ in items))
 
         return write
 
@@ -74,29 +84,35 @@ async def follow_signals(session: Session, kind: StripeObject) -> None:
 
     An object that cannot be read leaves the others alone: it is noted in the session, and stays signalled.
     """
-    unread: dict[str, StripeError] = {}
+    left: set[str] = set()
     while True:
-        readings = await session.writer.alone(partial(_settle_without_reading, session, kind, list(unread)))
-        if readings is None:
-            break
-        unread |= await read_again(session, kind, readings, ReadingBook(session, kind))
-    for object_id, error in unread.items():
-        what = f"{object_id} of {kind.name} is not up to date. {error.what}"
-        advice = "It stays as it was, and the next sync reads it again."
-        session.unread.append(ObjectFailure(kind.name, type(error).__name__, what, advice))
+        batch = await session.writer.alone(partial(_settle_without_reading, session, kind, sorted(left)))
+        if batch is None:
+            return
+        session.unread.extend(batch.held.values())
+        unread: dict[str, StripeError] = {}
+        try:
+            await read_again(session, kind, batch.readings, ReadingBook(session, kind), unread)
+        finally:
+            # Also where it was too many: those of the others that can be read are read by the next run.
+            await note_unread(session, kind, unread)
+        left |= {*batch.held, *unread}
 
 
 async def read_again(
-    session: Session, kind: StripeObject, readings: Sequence[Reading], book: ReadingBook
-) -> dict[str, StripeError]:
-    """Read objects by id, several at once. Gives those that could not be read, each with its error.
+    session: Session,
+    kind: StripeObject,
+    readings: Sequence[Reading],
+    book: ReadingBook,
+    unread: dict[str, StripeError],
+) -> None:
+    """Read objects by id, several at once. `unread` takes those that could not be read, each with its error.
 
     Where that is so of several in a row it is no matter of one object: those under way are kept, and it is raised. So
     is what concerns the key or the budget.
     """
-    unread: dict[str, StripeError] = {}
     if not readings:
-        return unread
+        return
     session.writer.open_book(book)
     budget = session.transport.budget
     waiting = list(reversed(readings))
@@ -128,7 +144,6 @@ async def read_again(
         # Whoever looks at the signals next must find these settled.
         await session.writer.commit_now()
         session.writer.close_book(book)
-    return unread
 
 
 async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> Arrival:
@@ -146,15 +161,13 @@ async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> A
     return arrival
 
 
-def _settle_without_reading(session: Session, kind: StripeObject, unread: list[str]) -> list[Reading] | None:
+def _settle_without_reading(session: Session, kind: StripeObject, left: list[str]) -> _Batch | None:
     """Decide on a batch of signalled objects, write what needs no request, and name those that do.
 
-    None where no signals are left but those of `unread`. Runs in a thread: it holds the warehouse, and asks nobody.
+    None where no signals are left but those of `left`. Runs in a thread: it holds the warehouse, and asks nobody.
     """
     with session.warehouse.connect() as connection:
-        ids = [
-            row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, unread, BATCH_OBJECTS]).fetchall()
-        ]
+        ids = [row[0] for row in connection.execute(_SQL["signalled_ids"], [kind.name, left, BATCH_OBJECTS]).fetchall()]
         if not ids:
             return None
         signals = _signals_of(connection, kind, ids)
@@ -168,7 +181,9 @@ def _settle_without_reading(session: Session, kind: StripeObject, unread: list[s
                 session.tally(kind.name, write_rows(connection, kind, rows, seq=seq, run_id=session.run_id))
                 of_settled = ((object_id, signal.event_id) for object_id in settled for signal in signals[object_id])
                 _settle(connection, kind, of_settled)
-    return readings
+        resting = held_back(connection, kind, now_utc())
+    held = {reading.id: resting[reading.id] for reading in readings if reading.id in resting}
+    return _Batch([reading for reading in readings if reading.id not in held], held)
 
 
 def _settle(connection: Connection, kind: StripeObject, signals: Iterable[tuple[str, str]]) -> None:
@@ -176,6 +191,7 @@ def _settle(connection: Connection, kind: StripeObject, signals: Iterable[tuple[
     settled = list(signals)
     if settled:
         execute_with(connection, table_of(("id", "event_id"), settled, {}), _SQL["delete_signals"], [kind.name])
+        take_out(connection, kind, {object_id for object_id, _ in settled})
 
 
 def _signals_of(connection: Connection, kind: StripeObject, ids: list[str]) -> dict[str, list[Signal]]:

@@ -9,10 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import uuid4
+
+import orjson
 
 from stripe_cio_pipeline.errors import BindingError, StripeUnavailable
 from stripe_cio_pipeline.extract.deciding import SignalKind
-from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
+from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list, take_page
 from stripe_cio_pipeline.extract.objects import (
     BY_KIND,
     BY_NAME,
@@ -29,6 +32,7 @@ from stripe_cio_pipeline.extract.payloads import (
     content_hash,
     judge_version,
     missing_fields,
+    withhold,
 )
 from stripe_cio_pipeline.extract.rows import (
     Tally,
@@ -40,7 +44,7 @@ from stripe_cio_pipeline.extract.rows import (
     table_of_ids,
 )
 from stripe_cio_pipeline.extract.session import Session
-from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK
+from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK, State
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection, Statements, write_cursor
@@ -248,21 +252,48 @@ class ChangesBook(FeedBook):
                 if is_gap(read_until, leaves):
                     write_cursor(connection, LOST_BEFORE, str(remembered_from(leaves)), session.run_id)
                 write_cursor(connection, WATERMARK, str(leaves), session.run_id)
+                connection.execute(_SQL["drop_handed_page"])
 
         return write
 
 
-async def read_changes(session: Session, floor: int, read_until: int) -> ChangesBook:
+async def read_changes(session: Session, floor: int, read_until: int, handed: Answer | None = None) -> ChangesBook:
     """Read the events since `floor` (unix seconds), and leave signals and the watermark.
 
-    All before `read_until` were read: where Stripe does not remember what came then, there is a gap.
+    All before `read_until` were read: where Stripe does not remember what came then, there is a gap. `handed` is the
+    page that a look for changes has read.
     """
     book = ChangesBook(session, floor, read_until)
     session.writer.open_book(book)
-    await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
+    if handed is None:
+        await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
+    else:
+        await take_page(session.transport, session.writer, book, handed)
     # The signals must be in the warehouse before anybody follows them.
     await session.writer.commit_now()
     return book
+
+
+def hand_page(connection: Connection, since: int, answer: Answer) -> str:
+    """Keep a page of events for the run that follows, instead of any before. Gives the token by which to take it."""
+    token = str(uuid4())
+    connection.execute(_SQL["drop_handed_page"])
+    page = {"since": since, "told": answer.date, "version": answer.version, "read_at": answer.read_at}
+    connection.execute(_SQL["hand_page"], {**page, "token": token, "body": orjson.dumps(answer.body).decode()})
+    return token
+
+
+def handed_page(connection: Connection, token: str, floor: int, state: State) -> Answer | None:
+    """Give the page that was kept under a token, where it goes back as far as the feed is to be read."""
+    known = {"token": token, "since": floor, "watermark": state.watermark or 0}
+    found = connection.execute(_SQL["handed_page"], known).fetchall()
+    if not found:
+        return None
+    body, told, version, read_at = found[0]
+    page = orjson.loads(body)
+    # Somebody may have been forgotten since it was read.
+    withhold(page, state.forgotten)
+    return Answer(page, told, version, read_at)
 
 
 def remembered_from(stripe_now: float) -> int:

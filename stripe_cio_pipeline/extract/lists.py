@@ -184,6 +184,19 @@ async def read_list(
     await side_by_side(start, lambda: budget.in_flight(path))
 
 
+async def take_page(transport: Transport, writer: Writer, book: ListBook[Item], answer: Answer) -> None:
+    """Take the one page of a list that somebody has read already, as `read_list` takes what it reads."""
+    piece = book.plan.start()
+    if piece is None or answer.body["has_more"]:
+        raise ValueError("only the page of a whole list can be taken, and only once")
+    async with transport.budget.place() as place:
+        items = await book.prepare(answer)
+        book.plan.take(piece, edge_of(answer), 0)
+        book.keep(items)
+        place.keep()
+    writer.arrived()
+
+
 def edge_of(answer: Answer) -> Edge:
     """Read from a page where it ends. Some legacy objects come without `created`; they bound nothing."""
     rows = answer.body["data"]

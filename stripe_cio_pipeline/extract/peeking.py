@@ -4,14 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from stripe_cio_pipeline.errors import PipelineError, StripeCredentialsError, StripePermissionError, WarehouseMissing
 from stripe_cio_pipeline.extract.budget import Budget
-from stripe_cio_pipeline.extract.feed import is_gap, own_events
+from stripe_cio_pipeline.extract.feed import hand_page, is_gap, own_events
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, EVENTS_PATH, EVENTS_PERMISSION, OBJECTS, StripeObject
-from stripe_cio_pipeline.extract.session import ask_account, open_session
+from stripe_cio_pipeline.extract.session import Session, ask_account, open_session
 from stripe_cio_pipeline.extract.state import (
     ACCOUNT,
     FINGERPRINT,
@@ -36,7 +37,8 @@ class Peek:
     """Whether a run would find anything to do.
 
     `changed`: there is an event that is not stored, or work that an earlier run left. `history_pending`: an object type
-    was never listed to its end. `newest_created` is Stripe's unix seconds.
+    was never listed to its end. `newest_created` is Stripe's unix seconds. `page` names what was read of the feed, for
+    the run that follows; None where that is not all that is new.
     """
 
     newest_event_id: str | None
@@ -44,6 +46,7 @@ class Peek:
     changed: bool
     history_pending: bool
     reason: str
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ def peek(
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
 ) -> Peek:
-    """Ask Stripe with one GET whether there is an event that is not stored. Writes nothing but the read meter.
+    """Ask Stripe with one GET whether there is an event that is not stored.
+
+    Writes nothing but the read meter and, where there is one, the page that it read.
 
     Raises SettingsError, BindingError, StripeError, WarehouseError.
     """
@@ -115,10 +120,8 @@ async def _peek(
         if isinstance(answer, Refusal):
             raise wrong_request(answer, EVENTS_PATH)
         events = own_events(session, answer)
-    ids = [event["id"] for event in events]
-    with warehouse.reading() as connection:
-        row = connection.execute(_SQL["has_event"], [ids]).fetchone()
-    unknown = len(ids) - int(row[0] if row else 0)
+        ids = [event["id"] for event in events]
+        unknown, page = await session.writer.alone(partial(_look_up, session, ids, floor, answer))
     reasons = []
     if unknown:
         reasons.append(f"{unknown}{'+' if answer.body.get('has_more') else ''} new events")
@@ -136,7 +139,20 @@ async def _peek(
         changed=bool(reasons),
         history_pending=bool(pending),
         reason="; ".join(reasons) or "nothing new",
+        page=page,
     )
+
+
+def _look_up(session: Session, ids: list[str], floor: int, answer: Answer) -> tuple[int, str | None]:
+    """Count the events that are not stored; where these are all that are new, keep their page for the run."""
+    with session.warehouse.reading() as connection:
+        row = connection.execute(_SQL["has_event"], [ids]).fetchone()
+    unknown = len(ids) - int(row[0] if row else 0)
+    if not unknown or answer.body["has_more"]:
+        return unknown, None
+    with session.warehouse.transaction() as connection:
+        session.meter.save(connection)
+        return unknown, hand_page(connection, floor, answer)
 
 
 def check_account(warehouse: Warehouse, settings: Settings, account: str) -> bool:

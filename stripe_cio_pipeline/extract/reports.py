@@ -149,6 +149,7 @@ class ReconcileReport:
     """What a reconcile found and did. `expected_requests` and `expected_seconds` were said before it began.
 
     `clean`: there was nothing to repair. `whole`: now the warehouse holds exactly what Stripe lists, month by month.
+    `unread` are single objects of which it is not known whether they are there.
     """
 
     objects: tuple[ObjectReconciliation, ...]
@@ -161,3 +162,4 @@ class ReconcileReport:
     whole: bool
     warnings: tuple[str, ...]
     failures: tuple[ObjectFailure, ...] = ()
+    unread: tuple[ObjectFailure, ...] = ()

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from stripe_cio_pipeline.errors import PipelineError
-from stripe_cio_pipeline.extract.budget import WINDOW_PAGES
+from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, list_requests
 from stripe_cio_pipeline.extract.changes import follow_signals
 from stripe_cio_pipeline.extract.comparing import compare_all
-from stripe_cio_pipeline.extract.feed import ChangesBook, FeedBook, is_gap, read_changes
+from stripe_cio_pipeline.extract.feed import ChangesBook, FeedBook, handed_page, is_gap, read_changes
 from stripe_cio_pipeline.extract.history import read_history
 from stripe_cio_pipeline.extract.lists import Slice, read_list
 from stripe_cio_pipeline.extract.named import not_looked_through, read_named
@@ -34,7 +34,7 @@ from stripe_cio_pipeline.extract.session import (
     warnings_of,
 )
 from stripe_cio_pipeline.extract.state import WATERMARK, State, note_granted, note_refused, read_state
-from stripe_cio_pipeline.extract.transport import Patience
+from stripe_cio_pipeline.extract.transport import Answer, Patience
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Statements, Warehouse, read_cursor, write_cursor
@@ -42,8 +42,6 @@ from stripe_cio_pipeline.warehouse import Statements, Warehouse, read_cursor, wr
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
 _LOST = "More than 30 days passed since events were last read, and Stripe keeps them no longer."
-#: Slices end in partly filled pages: measured, a list takes about so much more than its rows / 100.
-_PARTIAL_PAGES = 1.1
 
 
 def extract(
@@ -53,6 +51,7 @@ def extract(
     *,
     run_id: str,
     objects: Collection[str] | None = None,
+    page: str | None = None,
     progress: Progress | None = None,
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
@@ -63,7 +62,8 @@ def extract(
 
     `objects` limits it to some object types (names as in `OBJECTS`); events are always read, because every type
     needs them. An object type that fails does not keep the others from being stored; at the end the failures are raised
-    as one StripeError, or with `raise_failures=False` stand in the report. `window` is how many pages may be
+    as one StripeError, or with `raise_failures=False` stand in the report. `page` names the page of events that a look
+    for changes has handed over (`Peek.page`): they are not asked for again. `window` is how many pages may be
     asked for and not yet durable. Must not be called from inside a running event loop.
 
     Raises SettingsError, BindingError, StripeError, WarehouseError.
@@ -75,7 +75,7 @@ def extract(
         async with open_session(
             warehouse, settings, policy, run_id=run_id, progress=progress, now=now, patience=patience, window=window
         ) as (session, state):
-            feed = await bring_up_to_date(session, state, selected)
+            feed = await bring_up_to_date(session, state, selected, page)
             healed = await _heal(session, selected)
             await session.writer.commit_now()
             report = _report(session, selected, feed, healed, started)
@@ -127,9 +127,10 @@ def reconcile(
                 expected_seconds=expected[1],
                 dry_run=dry_run,
                 clean=not any(outcome.differing for outcome in outcomes) and not session.failures,
-                whole=all(outcome.whole for outcome in outcomes) and not session.failures,
+                whole=all(outcome.whole for outcome in outcomes) and not session.failures and not session.unread,
                 warnings=tuple(warnings_of(session)),
                 failures=tuple(failure for failure, _ in session.failures),
+                unread=tuple(session.unread),
             )
         if report.failures and raise_failures:
             raise_together(session)
@@ -177,12 +178,14 @@ def fetch_older_events(
     return asyncio.run(run())
 
 
-async def bring_up_to_date(session: Session, state: State, selected: tuple[StripeObject, ...]) -> FeedBook | None:
+async def bring_up_to_date(
+    session: Session, state: State, selected: tuple[StripeObject, ...], page: str | None = None
+) -> FeedBook | None:
     """List what history is missing, then read the events and follow them. None where the feed could not be read."""
     watermark = await _hold_watermark(session, state)
     _tell_cost(session, state, selected)
     await each(session, selected, lambda kind: _history(session, state, kind))
-    feed = await _events(session, state, watermark)
+    feed = await _events(session, state, watermark, page)
     for kind in selected:
         if kind.name in session.refused:
             # What the key may not read cannot be brought up to date; once it may, all of it is listed anew.
@@ -238,12 +241,13 @@ def _note_access(session: Session, kind: StripeObject, *, granted: bool) -> None
             note_refused(connection, kind, session.run_id)
 
 
-async def _events(session: Session, state: State, watermark: int) -> ChangesBook | None:
-    """Read the feed from the watermark on, less the overlap."""
+async def _events(session: Session, state: State, watermark: int, page: str | None) -> ChangesBook | None:
+    """Read the feed from the watermark on, less the overlap, or take the page of it that was handed over."""
     overlap = session.policy.stripe.overlap_seconds
     floor = watermark - overlap if state.watermark is None else state.floor(overlap)
     try:
-        return await read_changes(session, floor, watermark - overlap)
+        handed = await session.writer.alone(partial(_handed, session, page, floor, state)) if page else None
+        return await read_changes(session, floor, watermark - overlap, handed)
     except PipelineError as error:
         if isinstance(error, FATAL):
             raise
@@ -251,9 +255,14 @@ async def _events(session: Session, state: State, watermark: int) -> ChangesBook
         return None
 
 
+def _handed(session: Session, page: str, floor: int, state: State) -> Answer | None:
+    with session.warehouse.connect() as connection:
+        return handed_page(connection, page, floor, state)
+
+
 def _signalled(warehouse: Warehouse) -> set[str]:
     with warehouse.connect() as connection:
-        return {name for name, _ in connection.execute(_SQL["signals_waiting"]).fetchall()}
+        return {name for (name,) in connection.execute(_SQL["signalled_types"]).fetchall()}
 
 
 async def _heal(session: Session, selected: tuple[StripeObject, ...]) -> bool:
@@ -300,7 +309,7 @@ def _expect(session: Session, selected: tuple[StripeObject, ...]) -> tuple[int, 
     """Say what a comparison will cost, in requests and seconds."""
     budget = session.transport.budget
     with session.warehouse.connect() as connection:
-        pages = {kind.name: round(max(1, count_rows(connection, kind)[1] / 100) * _PARTIAL_PAGES) for kind in selected}
+        pages = {kind.name: list_requests(count_rows(connection, kind)[1]) for kind in selected}
     requests = sum(pages.values()) + 1
     seconds = max(requests / budget.account_rate, max(pages.values(), default=0) / budget.endpoint_rate)
     session.note(

@@ -143,7 +143,10 @@ def write_mark(connection: Connection, name: str, mark: HistoryMark, run_id: str
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Bindings, marks and what is left to do. `waiting` counts signalled objects by type."""
+    """Bindings, marks and what is left to do.
+
+    `waiting` counts signalled objects by type, without those that are not to be tried yet.
+    """
 
     bindings: dict[str, str]
     marks: dict[str, HistoryMark]
@@ -197,6 +200,7 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
     since = read_cursor(connection, EVENTS_SINCE)
     [(newest_event,)] = connection.execute(_SQL["newest_event"]).fetchall()
     watermark, lost_before = read_cursor(connection, WATERMARK), read_cursor(connection, LOST_BEFORE)
+    due = connection.execute(_SQL["signals_due"], {"now": datetime.now(UTC).replace(tzinfo=None)}).fetchall()
     return State(
         bindings=read_bindings(connection),
         marks={name: mark for name, mark in marks.items() if mark is not None},
@@ -204,7 +208,7 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
         watermark=int(watermark) if watermark else None,
         newest_event=int(since) if newest_event is None and since else newest_event,
         lost_before=int(lost_before) if lost_before else None,
-        waiting=dict(connection.execute(_SQL["signals_waiting"]).fetchall()),
+        waiting=dict(due),
         refused=frozenset(name for name, _ in read_not_granted(connection)),
         budget=read_budget(connection, policy, now),
         forgotten=Forgotten(read_forgotten(connection)),

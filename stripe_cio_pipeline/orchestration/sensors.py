@@ -8,9 +8,10 @@ import dagster as dg
 
 from stripe_cio_pipeline.deliver import raise_stale_alert
 from stripe_cio_pipeline.errors import WarehouseLocked
-from stripe_cio_pipeline.extract import peek
+from stripe_cio_pipeline.extract import peek, poll_seconds
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
+from stripe_cio_pipeline.orchestration.stripe_assets import PAGE_TAG
 from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Statements
 
@@ -38,13 +39,14 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
     together with the rows. So what a failed run left is asked for again, and losing Dagster's storage loses nothing.
     """
     job, resource = layout.names.act("sync"), layout.names.resource
+    every = poll_seconds(layout.policy.stripe)
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         under_way = context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)))
         if under_way:
             return dg.SkipReason(f"A {job} is queued or under way; what is new now, it reads.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_FAILURES_LOOKED_AT)
-        failures, pause = pause_after_failures(records, layout.policy.stripe.poll_seconds, time.time())
+        failures, pause = pause_after_failures(records, every, time.time())
         if pause > 0:
             return dg.SkipReason(
                 f"The last {failures} runs of {job} failed; it is asked for again in {pause:.0f} s. "
@@ -53,7 +55,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         pipeline: Pipeline = getattr(context.resources, resource)
         opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
         try:
-            reason, due = _reason_to_sync(opened)
+            reason, due, page = _reason_to_sync(opened)
             if opened.warehouse.exists:
                 # A tick is the one thing that goes on when runs do not.
                 raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
@@ -61,13 +63,14 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
             return dg.SkipReason(f"{locked.what} Looking again at the next tick.")
         if not due:
             return dg.SkipReason(reason)
-        return dg.SensorResult(run_requests=[dg.RunRequest(tags={"stripe_cio/asked_by": reason})])
+        handed = {PAGE_TAG: page} if page else {}
+        return dg.SensorResult(run_requests=[dg.RunRequest(tags={"stripe_cio/asked_by": reason, **handed})])
 
     return dg.SensorDefinition(
         name=layout.names.act("stripe_changes"),
         job_name=job,
         evaluation_fn=look,
-        minimum_interval_seconds=layout.policy.stripe.poll_seconds,
+        minimum_interval_seconds=every,
         description="Asks Stripe for its newest event: one request. Where the warehouse does not have it yet, a sync "
         "is started; otherwise the tick says why not.",
         default_status=dg.DefaultSensorStatus.RUNNING if layout.running else dg.DefaultSensorStatus.STOPPED,
@@ -92,17 +95,17 @@ def pause_after_failures(records: Sequence[dg.RunRecord], poll_seconds: float, n
     return failures, max(0.0, ended + wait - now)
 
 
-def _reason_to_sync(opened: Opened) -> tuple[str, bool]:
-    """Say what there is to do, or why there is nothing; and which of the two."""
+def _reason_to_sync(opened: Opened) -> tuple[str, bool, str | None]:
+    """Say what there is to do, or why there is nothing; which of the two; and what of the feed was read for it."""
     seen = peek(opened.warehouse, opened.settings, opened.policy)
     if seen.changed or seen.history_pending:
-        return seen.reason, True
+        return seen.reason, True, seen.page
     if due := _count(opened, "items_left_due"):
-        return f"{due} items are pending for Customer.io.", True
+        return f"{due} items are pending for Customer.io.", True, None
     waiting = _count(opened, "links_that_settled", settle_seconds=opened.policy.identity.settle_seconds)
     if waiting:
-        return f"{waiting} people are linked by now and can get what waited for it.", True
-    return seen.reason, False
+        return f"{waiting} people are linked by now and can get what waited for it.", True, None
+    return seen.reason, False, None
 
 
 def _count(opened: Opened, statement: str, **parameters: Any) -> int:

@@ -25,6 +25,9 @@ from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.sync import begin_run, failure_of, finish_run, read_stripe
 from stripe_cio_pipeline.warehouse import Connection
 
+#: On a run that the sensor started: the page of events that it has read.
+PAGE_TAG = "stripe_cio/page"
+
 #: What the columns of every table in schema `stripe` hold.
 COLUMNS = {
     "id": "Stripe's id",
@@ -95,7 +98,8 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
         """Read Stripe: history where it is not finished, then what changed."""
         selected = [name for name, key in (*keys.items(), ("events", feed)) if key in context.selected_asset_keys]
         with a_step(context, names) as opened:
-            report = read_stripe(opened, context.run.run_id, None if len(selected) > len(keys) else selected)
+            objects = None if len(selected) > len(keys) else selected
+            report = read_stripe(opened, context.run.run_id, objects, context.run.tags.get(PAGE_TAG))
             for warning in (*report.warnings, *(f"{unread.what} {unread.advice}" for unread in report.unread)):
                 context.log.warning(visible(masked(warning)))
             failed = {failure.object for failure in report.failures}

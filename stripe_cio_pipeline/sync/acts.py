@@ -72,9 +72,12 @@ def noting_failure(
         raise
 
 
-def read_stripe(opened: Opened, run_id: str, objects: Collection[str] | None = None) -> ExtractReport:
+def read_stripe(
+    opened: Opened, run_id: str, objects: Collection[str] | None = None, page: str | None = None
+) -> ExtractReport:
     """Read Stripe: history where it is not finished, then what changed. `objects` names types, by default all.
 
+    `page` names the page of events that a look for changes has handed over.
     What could be read is stored, and the report names what could not (`failure_of`). Raises what concerns all of it.
     """
     opened.settings.require_stripe()
@@ -85,6 +88,7 @@ def read_stripe(opened: Opened, run_id: str, objects: Collection[str] | None = N
         opened.policy,
         run_id=run_id,
         objects=objects,
+        page=page,
         progress=opened.progress,
         raise_failures=False,
     )

@@ -23,7 +23,7 @@ from stripe_cio_pipeline.errors import (
     WarehouseVersionError,
 )
 from stripe_cio_pipeline.warehouse.faults import LOST, fault_of
-from stripe_cio_pipeline.warehouse.migrations import migrate, refuse_newer
+from stripe_cio_pipeline.warehouse.migrations import is_behind, migrate, refuse_newer
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -136,7 +136,12 @@ class Warehouse:
         connection = self._open(read_only=True)
         try:
             if not self._known:
-                refuse_newer(connection)
+                if is_behind(refuse_newer(connection)):
+                    # A newer release looks at it for the first time, and nothing has written since the upgrade.
+                    connection.close()
+                    with self.connect():
+                        pass
+                    connection = self._open(read_only=True)
                 self._known = True
             yield connection
         except (duckdb.Error, OSError, MemoryError) as error:

@@ -26,6 +26,11 @@ def applied(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(name) for (name,) in connection.execute(_SQL["applied_migrations"]).fetchall()]
 
 
+def is_behind(seen: list[str]) -> bool:
+    """Whether steps are those of a warehouse of ours that has not seen all of them."""
+    return bool(seen) and not set(steps()) <= set(seen)
+
+
 def refuse_newer(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Name the steps that this warehouse has seen. Raises WarehouseVersionError where one of them is not known."""
     seen = applied(connection)

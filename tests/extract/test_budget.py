@@ -1,13 +1,17 @@
 import asyncio
 import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from stripe_cio_pipeline.errors import ReadBudgetSpent
-from stripe_cio_pipeline.extract import read_budget
+from stripe_cio_pipeline.extract import poll_seconds, read_budget
 from stripe_cio_pipeline.extract.budget import MAX_IN_FLIGHT, Budget
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Fault
+from stripe_cio_pipeline.warehouse import Warehouse, replace
 from tests.extract.stage import Stage, fast_policy, of
 
 CUSTOMERS, INVOICES = "/v1/customers", "/v1/invoices"
@@ -138,6 +142,81 @@ def test_reads_older_than_thirty_days_no_longer_count(stage: Stage) -> None:
     stage.extract()
     with stage.warehouse.reading() as connection:
         assert read_budget(connection, stage.policy).used_30_days == stage.requests() - used
+
+
+@pytest.mark.parametrize(
+    ("stripe", "seconds"),
+    [
+        # 30 days are 2,592,000 s; a third of 10,000 looks is 3,333.
+        ({}, 778),
+        ({"monthly_reads": 1_000}, 7_776),
+        ({"monthly_reads": 26_000}, 300),
+        ({"monthly_reads": 1_000_000}, 300),
+        ({"monthly_reads": 1_000_000, "poll_seconds": 60}, 60),
+        ({"poll_seconds": 3_600}, 3_600),
+    ],
+)
+def test_the_time_between_looks_follows_from_the_reads_and_is_never_shorter_than_set(
+    stripe: dict[str, object], seconds: int
+) -> None:
+    assert poll_seconds(parse_policy({"stripe": stripe}).stripe) == seconds
+
+
+def test_the_default_pace_leaves_more_than_half_of_the_default_allotment_on_a_quiet_account(stage: Stage) -> None:
+    """What a look, an hourly sync and a weekly comparison cost is counted, and then it is arithmetic."""
+    stage.stripe.switches.late_events_share = 0.0
+    stage.extract()
+    stage.pass_time(minutes=20)
+    stage.extract()
+
+    def cost(act: Callable[[], object]) -> int:
+        before = stage.requests()
+        act()
+        return stage.requests() - before
+
+    look, sync, comparison = cost(stage.peek), cost(stage.extract), cost(stage.reconcile)
+    days = 30
+    looks = days * 86_400 / poll_seconds(parse_policy({}).stripe)
+    month = looks * look + days * 24 * sync + days / 7 * comparison
+    assert (look, sync) == (1, 1)
+    assert month < 10_000 / 2
+    with stage.warehouse.reading() as connection:
+        told = read_budget(connection, parse_policy({}))
+    # The day of the history load is none by which to judge.
+    assert (told.days, told.changes) == (1, 0)
+    assert told.looking == round(looks * look + days * 24 * sync) == 4_052
+    assert told.projected == pytest.approx(month, rel=0.05)
+
+
+def test_the_projection_counts_the_changes_of_the_last_week_and_no_others(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    first = date(2026, 11, 1)
+    with warehouse.transaction() as connection:
+        reads = [
+            (0, "/v1/customers", 4_000),  # the history load, with what it read by id
+            (0, "/v1/prices/{id}", 900),
+            (3, "/v1/customers/{id}", 70),  # before the last week
+            *((day, "/v1/customers/{id}", 10) for day in range(14, 21)),
+            (20, "/v1/events", 24),
+        ]
+        for day, endpoint, requests in reads:
+            row = {"day": first + timedelta(days=day), "endpoint": endpoint, "requests": requests}
+            replace(connection, "pipeline.reads", ["day", "endpoint"], [row])
+        told = read_budget(connection, parse_policy({}))
+    assert told.changes == 10 * 30
+    assert told.used_30_days == 4_000 + 900 + 70 + 70 + 24
+
+
+def test_a_pace_that_leads_beyond_the_allotment_is_told_with_what_to_do(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    with warehouse.connect() as connection:
+        told = read_budget(connection, parse_policy({"stripe": {"monthly_reads": 1_000}}))
+        assert read_budget(connection, parse_policy({})).warning is None
+    # 333 looks and 720 hourly syncs.
+    assert told.projected >= 1_053
+    assert told.warning is not None
+    for words in ("500 for each transaction", "stripe.monthly_reads", "a webhook of yours", "saves the 1,053"):
+        assert words in told.warning
 
 
 def test_four_fifths_of_the_allocation_are_a_warning(stage: Stage) -> None:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -108,23 +109,89 @@ def test_a_burst_costs_its_pages_and_one_read_for_each_object(read: Stage) -> No
     read.assert_in_step()
 
 
+TWICE = Patience(attempts=2, wait_initial=0.001, wait_max=0.01)
+
+
+def later(stage: Stage, **time: float) -> None:
+    """Let time pass for what is tried again at growing distances, which this machine's clock tells."""
+    with stage.warehouse.transaction() as connection:
+        connection.execute("update pipeline.unread set next_at = next_at - ?", [timedelta(**time)])
+
+
+def change_twice(stage: Stage, *customers: str) -> None:
+    """Let an event tell of each, which does not tell what it came to: two in one second show two contents."""
+    for name in ("One of two", "in a second"):
+        for customer in customers:
+            stage.stripe.update_customer(customer, name=name)
+    stage.settle()
+
+
 def test_one_object_that_cannot_be_read_leaves_the_others_alone(read: Stage) -> None:
     bad, *others = list(read.stripe.objects("customer"))[:20]
-    for name in ("One of two", "in a second"):
-        for customer in (bad, *others):
-            read.stripe.update_customer(customer, name=name)
-    read.settle()
+    change_twice(read, bad, *others)
     read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{bad}")
     for _ in range(2):
-        report = read.extract(patience=Patience(attempts=2, wait_initial=0.001, wait_max=0.01))
+        report = read.extract(patience=TWICE)
         assert report.failures == ()
         [unread] = report.unread
         assert bad in unread.what
         assert {read.stored("customers")[customer]["name"] for customer in others} == {"in a second"}
         assert read.rows("select distinct id from pipeline.signals") == [(bad,)]
     read.stripe.faults.clear()
+    later(read, minutes=11)
     assert read.extract().unread == ()
+    assert read.rows("select * from pipeline.unread") == []
     read.assert_in_step()
+
+
+def test_an_object_that_can_never_be_read_starts_no_run_at_each_look_and_is_named_in_each(read: Stage) -> None:
+    bad = next(iter(read.stripe.objects("customer")))
+    change_twice(read, bad)
+    read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{bad}")
+    read.extract(patience=TWICE)
+    # It may have been an outage: the next run tries once more.
+    assert read.peek().changed
+    read.extract(patience=TWICE)
+    before = read.requests()
+    [unread] = read.extract(patience=TWICE).unread
+    assert read.requests() - before == 1
+    assert f"{bad} of customers is not up to date" in unread.what
+    assert "tried 2 times" in unread.advice
+    looked = read.peek()
+    assert (looked.changed, looked.reason) == (False, "nothing new")
+    later(read, minutes=10)
+    assert read.peek().changed
+    read.extract(patience=TWICE)
+    # Twice as long as before.
+    later(read, minutes=19)
+    assert not read.peek().changed
+    later(read, minutes=1)
+    assert read.peek().changed
+
+
+def test_what_an_event_shows_with_certainty_needs_no_reading_of_an_object_that_is_held_back(read: Stage) -> None:
+    bad = next(iter(read.stripe.objects("customer")))
+    change_twice(read, bad)
+    read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{bad}")
+    for _ in range(2):
+        read.extract(patience=TWICE)
+    read.stripe.delete_customer(bad)
+    read.settle()
+    assert read.extract(patience=TWICE).unread == ()
+    assert bad in read.stored("customers", deleted=True)
+    assert read.rows("select * from pipeline.unread") == []
+
+
+def test_many_objects_that_cannot_be_read_do_not_stop_the_rest_for_ever(read: Stage) -> None:
+    bad, others = list(read.stripe.objects("customer"))[:8], list(read.stripe.objects("customer"))[8:14]
+    change_twice(read, *bad, *others)
+    for customer in bad:
+        read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{customer}")
+    for _ in range(5):
+        report = read.extract(patience=Patience(attempts=1), raise_failures=False)
+    assert report.failures == ()
+    assert len(report.unread) == len(bad)
+    assert {read.stored("customers")[customer]["name"] for customer in others} == {"in a second"}
 
 
 def test_where_no_object_can_be_read_the_type_fails_and_not_every_one_is_tried(read: Stage) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stripe_cio_pipeline.extract import Patience
+from stripe_cio_pipeline.sandbox import Fault
+
 from .stage import Stage
 
 
@@ -47,6 +50,36 @@ def test_an_archived_and_an_inline_price_are_read_by_id_once(empty: Stage) -> No
     assert (report.clean, report.whole) == (True, True)
     assert empty.stripe.counters["GET /v1/prices/{id}"] == reads
     empty.assert_in_step()
+
+
+def test_a_named_price_and_a_former_coupon_that_cannot_be_read_now_are_read_later(empty: Stage) -> None:
+    """Being named once is no reason to forget it: nothing else would ever ask for it."""
+    inline = [empty.stripe.create_price(unit_amount=700 + number, inline=True)["id"] for number in range(2)]
+    coupon = empty.stripe.create_coupon(name="Founders", percent_off=50.0)
+    subscription = subscribed(empty, prices=inline, coupon=coupon["id"])["id"]
+    empty.stripe.delete_coupon(coupon["id"])
+    empty.pass_time(hours=1)
+    for path in (f"/v1/prices/{inline[0]}", f"/v1/subscriptions/{subscription}"):
+        empty.stripe.faults.rate(1.0, Fault.error(500), path=path)
+    report = empty.extract(patience=Patience(attempts=1))
+    assert report.failures == ()
+    assert {unread.object for unread in report.unread} == {"prices", "coupons"}
+    assert set(empty.stored("prices")) == {inline[1]}
+    empty.extract(patience=Patience(attempts=1))
+    empty.stripe.faults.clear()
+    requests = empty.requests()
+    # Not at once, but named.
+    assert {unread.object for unread in empty.extract().unread} == {"prices", "coupons"}
+    assert empty.requests() == requests + 1
+    with empty.warehouse.transaction() as connection:
+        connection.execute("update pipeline.unread set next_at = next_at - interval 10 minute")
+    assert empty.extract().unread == ()
+    assert set(empty.stored("prices")) == set(inline)
+    assert [row[3] for row in coupons(empty)] == ["Founders"]
+    assert empty.rows("select * from pipeline.unread") == []
+    requests = empty.requests()
+    empty.extract()
+    assert empty.requests() == requests + 1
 
 
 def test_a_price_that_is_archived_later_stays_and_is_not_missed(empty: Stage) -> None:

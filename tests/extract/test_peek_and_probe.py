@@ -34,14 +34,73 @@ def test_a_new_event_is_seen_until_it_is_read(stage: Stage) -> None:
     assert not stage.peek().changed
 
 
-def test_a_peek_writes_nothing_but_the_meter(stage: Stage) -> None:
+def test_a_peek_writes_nothing_but_the_meter_and_the_page_that_it_read(stage: Stage) -> None:
     stage.extract()
     stage.pass_time(days=1)
-    tables = "select schema_name, table_name, estimated_size from duckdb_tables() where table_name <> 'reads'"
+    tables = (
+        "select schema_name, table_name, estimated_size from duckdb_tables() "
+        "where table_name not in ('reads', 'handed_page')"
+    )
     counts = "select (select count(*) from stripe.events), (select count(*) from pipeline.cursors)"
     before = (stage.rows(tables), stage.rows(counts))
-    stage.peek()
+    for _ in range(2):
+        stage.peek()
     assert (stage.rows(tables), stage.rows(counts)) == before
+    assert stage.rows("select count(*) <= 1 from pipeline.handed_page") == [(True,)]
+
+
+def test_the_page_of_a_look_is_not_read_a_second_time_by_the_run_that_it_starts(stage: Stage) -> None:
+    stage.stripe.switches.late_events_share = 0.0
+    stage.extract()
+    stage.pass_time(minutes=20)
+    changed = next(iter(stage.stripe.objects("customer")))
+    stage.stripe.update_customer(changed, name="Somebody else")
+    before = stage.requests()
+    looked = stage.peek()
+    report = stage.extract(page=looked.page)
+    assert (stage.requests() - before, report.requests, report.events) == (1, 0, 1)
+    assert stage.stored("customers")[changed]["name"] == "Somebody else"
+    assert stage.rows("select * from pipeline.handed_page") == []
+    stage.assert_in_step()
+    # Somebody tries the same run again: the page is taken, and the feed is read.
+    stage.stripe.update_customer(changed, name="And another")
+    assert stage.extract(page=looked.page).events == 1
+
+
+def test_a_page_is_not_taken_where_it_would_leave_something_out(stage: Stage) -> None:
+    stage.stripe.switches.late_events_share = 0.0
+    stage.extract()
+    stage.pass_time(minutes=20)
+    customers = list(stage.stripe.objects("customer"))
+    for customer in (customers * 5)[:101]:
+        stage.stripe.update_customer(customer, name="Among a hundred and one")
+    # It goes on: what is behind the page nobody has seen.
+    assert stage.peek().page is None
+    stage.extract()
+    stage.pass_time(minutes=20)
+    stage.stripe.update_customer(customers[0], name="The first")
+    page = stage.peek().page
+    stage.pass_time(minutes=1)
+    stage.stripe.update_customer(customers[0], name="The last")
+    stage.extract()
+    # Another run was faster: what it knows is newer.
+    stage.stripe.update_customer(customers[1], name="Since then")
+    stage.extract(page=page)
+    assert stage.stored("customers")[customers[1]]["name"] == "Since then"
+    stage.assert_in_step()
+
+
+def test_of_a_page_on_its_way_nothing_is_kept_of_who_was_forgotten_meanwhile(stage: Stage) -> None:
+    stage.stripe.switches.late_events_share = 0.0
+    stage.extract()
+    stage.pass_time(minutes=20)
+    changed = next(iter(stage.stripe.objects("customer")))
+    stage.stripe.update_customer(changed, name="Somebody to forget")
+    page = stage.peek().page
+    with stage.warehouse.transaction() as connection:
+        connection.execute("insert into pipeline.forgotten values (?, ?, now()::timestamp)", [changed, changed])
+    stage.extract(page=page)
+    assert "Somebody to forget" not in str(stage.rows("select payload from stripe.events, stripe.customers"))
 
 
 def test_unfinished_history_is_said(stage: Stage) -> None:

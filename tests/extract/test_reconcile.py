@@ -1,7 +1,8 @@
 import pytest
 
 from stripe_cio_pipeline.errors import StripePermissionError
-from stripe_cio_pipeline.extract import ObjectReconciliation, ProgressNote, ReconcileReport, latest_proof
+from stripe_cio_pipeline.extract import ObjectReconciliation, Patience, ProgressNote, ReconcileReport, latest_proof
+from stripe_cio_pipeline.sandbox import Fault
 from tests.extract.stage import Stage
 
 
@@ -116,6 +117,20 @@ def test_a_deletion_that_no_event_told_is_found_and_confirmed(read: Stage) -> No
     report = read.reconcile()
     assert of(report, "customers").confirmed_deleted == 1
     assert gone in read.stored("customers", deleted=True)
+
+
+def test_an_object_of_which_nobody_knows_whether_it_is_there_leaves_the_others_proved(read: Stage) -> None:
+    unknown, gone = list(read.stripe.objects("customer"))[:2]
+    read.stripe.load([{"id": customer, "object": "customer", "deleted": True} for customer in (unknown, gone)])
+    read.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{unknown}")
+    report = read.reconcile(patience=Patience(attempts=1))
+    assert report.failures == ()
+    [unread] = report.unread
+    assert unknown in unread.what
+    assert not report.whole
+    assert [part.name for part in report.objects if not part.whole] == ["customers"]
+    assert gone in read.stored("customers", deleted=True)
+    assert unknown in read.stored("customers")
 
 
 def test_an_object_type_that_cannot_be_listed_fails_loudly_and_the_others_are_proved(read: Stage) -> None:

@@ -91,7 +91,9 @@ def test_everything_that_sends_is_switched_off() -> None:
 
 
 def test_cron_lines_and_pace_come_from_the_policy() -> None:
-    policy = parse_policy({"schedule": {"sync": "*/10 * * * *"}, "stripe": {"poll_seconds": 60}})
+    policy = parse_policy(
+        {"schedule": {"sync": "*/10 * * * *"}, "stripe": {"poll_seconds": 60, "monthly_reads": 1_000_000}}
+    )
     found = snapshot(build_definitions(Layout(policy=policy), PipelineResource()))
     assert found["schedules"]["sync_schedule"][1] == "*/10 * * * *"
     assert found["sensors"]["stripe_changes"][1] == 60

@@ -59,6 +59,21 @@ def test_a_new_event_asks_for_one_sync_until_it_is_stored(synced: World) -> None
         assert tick(synced, instance).skip_message
 
 
+def test_what_the_tick_read_is_not_read_again_by_its_run(synced: World) -> None:
+    synced.sandbox.clock.advance(minutes=20)
+    customer = next(iter(synced.sandbox.stripe.objects("customer")))
+    synced.sandbox.stripe.update_customer(customer, phone="+15550100")
+    before = synced.sandbox.stripe.counters["GET /v1/events"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = tick(synced, instance).run_requests or []
+        done = synced.definitions().resolve_job_def("sync").execute_in_process(instance=instance, tags=request.tags)
+    assert done.success
+    assert synced.sandbox.stripe.counters["GET /v1/events"] - before == 1
+    person = synced.sandbox.customerio.person(id=customer)
+    assert person is not None
+    assert person.attributes["phone"] == "+15550100"
+
+
 def test_a_new_warehouse_is_filled(world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert len(tick(world, instance).run_requests or []) == 1

@@ -217,3 +217,12 @@ def test_nothing_is_searched_for_on_the_disk_at_a_parameter(
         monkeypatch.setattr(sys, "meta_path", [Watcher(), *sys.meta_path])
         connection.execute(ask, asked).fetchall()
     assert searched == []
+
+
+def test_whoever_looks_first_after_an_upgrade_sees_the_new_schema(warehouse: Warehouse) -> None:
+    """A look for changes comes before any sync, and a sync may never come where the look fails."""
+    with warehouse.connect() as connection:
+        connection.execute("drop table pipeline.unread")
+        connection.execute("delete from pipeline.migrations where name = '061_unread'")
+    with Warehouse(warehouse.location).reading() as connection:
+        assert connection.execute("select count(*) from pipeline.unread").fetchall() == [(0,)]

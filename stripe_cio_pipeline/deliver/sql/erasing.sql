@@ -77,6 +77,10 @@ update stripe.events
 set payload = $payload, content_hash = $hash
 where id = $id
 
+-- name: erase_handed_page
+-- Events on their way into stripe.events.
+delete from pipeline.handed_page
+
 -- name: note_forgotten
 insert into pipeline.forgotten
 select id, $person_id, now() at time zone 'UTC'

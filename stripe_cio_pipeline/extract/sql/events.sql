@@ -29,10 +29,9 @@ insert into pipeline.signals (object, id, event_id, created, kind, usable, conte
 select object, id, event_id, created, kind, usable, content_hash
 from arrivals;
 
--- name: signals_waiting
-select object, count(distinct id)
-from pipeline.signals
-group by object;
+-- name: signalled_types
+select distinct object
+from pipeline.signals;
 
 -- name: signalled_objects
 select distinct object, id

@@ -10,6 +10,12 @@ select sum(requests)
 from pipeline.reads
 where day = ? and endpoint = ?;
 
+-- name: rows_stored
+-- About how many objects there are of each type: DuckDB's own count, which reads no table.
+select estimated_size
+from duckdb_tables()
+where schema_name = 'stripe' and table_name <> 'events';
+
 -- name: forgotten
 select id from pipeline.forgotten;
 
@@ -18,3 +24,15 @@ select id from pipeline.forgotten;
 select cast(value as bigint), epoch(moved_at)
 from pipeline.cursors
 where name = 'events.watermark';
+
+-- name: hand_page
+insert into pipeline.handed_page (token, since, told, version, read_at, body)
+values ($token, $since, $told, $version, $read_at, $body);
+
+-- name: handed_page
+select body, told, version, read_at
+from pipeline.handed_page
+where token = $token and since <= $since and told >= $watermark;
+
+-- name: drop_handed_page
+delete from pipeline.handed_page;
