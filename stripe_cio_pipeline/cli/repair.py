@@ -1,6 +1,7 @@
 """The commands by which a person steps in: `retry`, `reconcile`, `verify`, `forget`, `tidy`."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -36,6 +37,15 @@ def retry(
 
 def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and tell, but repair nothing.")] = False,
+    read_by_id: Annotated[
+        int,
+        typer.Option(
+            "--read-by-id",
+            min=0,
+            metavar="N",
+            help="Read so many objects of a type by id without a question, where Stripe's list leaves them open.",
+        ),
+    ] = extract.MOST_BY_ID,
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
@@ -49,12 +59,24 @@ def reconcile(
             session.policy,
             run_id=f"reconcile-{uuid4()}",
             dry_run=dry_run,
+            most_by_id=read_by_id,
+            may_read=lambda name, number: _ask(session.output, bars, name, number),
             progress=bars.note,
         )
     show_reconcile(session.output, report)
     exit_code = 1 if report.failures or not (report.whole or dry_run) else 0
     session.output.result({**_plain(report), "exit_code": exit_code})
     raise typer.Exit(exit_code)
+
+
+def _ask(output: Output, bars: ProgressBars, name: str, number: int) -> bool:
+    """Ask whoever sits there; nobody does where the answer is JSON or standard input is no terminal."""
+    if output.as_json or not sys.stdin.isatty():
+        return False
+    bars.clear()
+    agreed = typer.confirm(f"{number:,} {name} are to be read by id, with as many requests. Go on?", err=True)
+    bars.begin("Comparing with Stripe")
+    return agreed
 
 
 def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:

@@ -1,17 +1,22 @@
 """`init`: the files that a user edits, written out with their defaults and meanings."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from stripe_cio_pipeline import extract
 from stripe_cio_pipeline.cli.configuration import environment_example, policy_yaml
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.cli.session import Json
-from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.errors import PipelineError, SettingsError
 from stripe_cio_pipeline.model import copy_models
 from stripe_cio_pipeline.policy import FILE_NAME
+from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.warehouse import Warehouse
 
 All = Annotated[bool, typer.Option("--all", help="Copy every built-in model, also those that are seldom edited.")]
 Folder = Annotated[Path, typer.Argument(help="Where to write.", metavar="FOLDER")]
@@ -51,6 +56,8 @@ def init(folder: Folder = Path(), everything: All = False, as_json: Json = False
     for path in kept:
         output.say(f"– {path} was there and is left alone")
     output.say()
+    for sentence in _what_an_upgrade_reads():
+        output.say(sentence)
     output.say(
         "Next: fill in the keys in .env, which only you can read, and run stripe-cio check. Keep .env out of version "
         "control."
@@ -60,3 +67,17 @@ def init(folder: Folder = Path(), everything: All = False, as_json: Json = False
         "upgrades reach them; stripe-cio init --all copies the others too."
     )
     output.result({"written": written, "kept": kept})
+
+
+def _what_an_upgrade_reads() -> Iterator[str]:
+    """Say what is read now and was not, where this installation has a warehouse of an older release already."""
+    with suppress(PipelineError):
+        warehouse = Warehouse(load_settings().warehouse_location, lock_wait_seconds=0)
+        if not warehouse.exists:
+            return
+        with warehouse.reading() as connection:
+            for missing in extract.still_missing(connection):
+                yield (
+                    f"! {missing}: this release reads it, and {warehouse.location} does not have it yet. The next "
+                    f"syncs fetch it with about {missing.requests:,} requests, and load nothing anew."
+                )

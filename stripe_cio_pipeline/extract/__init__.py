@@ -1,10 +1,13 @@
 """The room that reads Stripe: history by listing, then changes by events. Knows nothing of what is done with it."""
 
 from stripe_cio_pipeline.extract.budget import ReadBudget, poll_seconds, read_budget
-from stripe_cio_pipeline.extract.comparing import latest_proof
+from stripe_cio_pipeline.extract.clock import SIMULATED, TOLERANCE_SECONDS
+from stripe_cio_pipeline.extract.comparing import MOST_BY_ID
+from stripe_cio_pipeline.extract.growing import Growth, still_missing
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.extract.payloads import ShapeFinding, emptied, shape_findings
 from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
+from stripe_cio_pipeline.extract.proof import latest_proof
 from stripe_cio_pipeline.extract.reports import (
     ExtractReport,
     MonthProof,
@@ -21,9 +24,13 @@ from stripe_cio_pipeline.extract.state import HistoryMark, bind_stripe, read_mar
 from stripe_cio_pipeline.extract.transport import Patience
 
 __all__ = [
+    "MOST_BY_ID",
     "OBJECTS",
     "PINNED_VERSION",
+    "SIMULATED",
+    "TOLERANCE_SECONDS",
     "ExtractReport",
+    "Growth",
     "HistoryMark",
     "MonthProof",
     "ObjectFailure",
@@ -52,4 +59,5 @@ __all__ = [
     "read_mark",
     "reconcile",
     "shape_findings",
+    "still_missing",
 ]

@@ -1,10 +1,13 @@
 """What an answer of Stripe's becomes: whole objects, as rows, in their table. A page and a read go the same way."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
+from stripe_cio_pipeline.errors import StripeError, StripeRequestError, StripeUnavailable
+from stripe_cio_pipeline.extract.feed import leave_signals
 from stripe_cio_pipeline.extract.objects import PINNED_VERSION, Nested, StripeObject
 from stripe_cio_pipeline.extract.payloads import judge_version, keep_absent, missing_fields
 from stripe_cio_pipeline.extract.rows import Row, Tally, check_mode, read_payloads, row_of, write_rows
@@ -12,6 +15,9 @@ from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.transport import Answer, Refusal, wrong_request
 from stripe_cio_pipeline.waiting import together
 from stripe_cio_pipeline.warehouse import Connection
+
+#: When so many single objects have failed one after the other, or on one page, it is not the objects.
+MOST_UNREAD_IN_A_ROW = 5
 
 
 class Arrival(NamedTuple):
@@ -64,18 +70,7 @@ async def _rows_of(
     source: str,
     event_id: str | None = None,
 ) -> list[Arrival]:
-    if kind.per_currency is not None:
-        await together(
-            _ask_by_currency(session, kind, payload, expands)
-            for payload in payloads
-            if (expands := kind.per_currency.expands_of(payload))
-        )
-    await together(
-        _complete(session, nested, payload)
-        for nested in kind.nested
-        for payload in payloads
-        if _is_cut(payload.get(nested.field)) or _is_deep(payload.get(nested.field), nested)
-    )
+    payloads = await _completed_payloads(session, kind, answer, payloads, is_page=source == "list")
     lacking = {payload["id"] for payload in payloads if _lacks_fields(session, kind, payload, answer, source)}
     rows = [
         row_of(kind, payload, as_of=answer.date, source=source, read_at=answer.read_at, event_id=event_id)
@@ -83,6 +78,42 @@ async def _rows_of(
     ]
     check_mode((row.livemode for row in rows), session.livemode)
     return [Arrival(row, row.id in lacking) for row in rows]
+
+
+async def _completed_payloads(
+    session: Session, kind: StripeObject, answer: Answer, payloads: list[dict[str, Any]], *, is_page: bool
+) -> list[dict[str, Any]]:
+    """Fetch what a list or a read cuts off of its objects, and give those that are whole.
+
+    One of a page that cannot be completed leaves the others alone: it is signalled, to be read by id like any that an
+    event speaks of. Where that is so of several, it is no matter of one object. Raises StripeError.
+    """
+    failed: dict[str, StripeError] = {}
+
+    async def complete(payload: dict[str, Any], expands: tuple[str, ...], cut: list[Nested]) -> None:
+        try:
+            if expands:
+                await _ask_by_currency(session, kind, payload, expands)
+            for nested in cut:
+                await _complete(session, nested, payload)
+        except (StripeUnavailable, StripeRequestError) as error:
+            if not is_page:
+                raise
+            failed[payload["id"]] = error
+
+    works = []
+    for payload in payloads:
+        expands = kind.per_currency.expands_of(payload) if kind.per_currency is not None else ()
+        inner = [(nested, payload.get(nested.field)) for nested in kind.nested]
+        cut = [nested for nested, value in inner if _is_cut(value) or _is_deep(value, nested)]
+        if expands or cut:
+            works.append(complete(payload, expands, cut))
+    await together(works)
+    if len(failed) >= MOST_UNREAD_IN_A_ROW:
+        raise next(iter(failed.values()))
+    if failed:
+        await session.writer.alone(partial(leave_signals, session, kind, list(failed), answer.until))
+    return [payload for payload in payloads if payload["id"] not in failed]
 
 
 def _lacks_fields(session: Session, kind: StripeObject, payload: dict[str, Any], answer: Answer, source: str) -> bool:

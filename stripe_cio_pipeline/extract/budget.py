@@ -44,7 +44,7 @@ def poll_seconds(policy: Stripe) -> int:
 
 def list_requests(rows: int) -> int:
     """Estimate the requests that listing so many objects takes."""
-    return math.ceil(rows / PAGE_ROWS * PARTIAL_PAGES) + 1
+    return max(1, math.ceil(rows / PAGE_ROWS * PARTIAL_PAGES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 
 from stripe_cio_pipeline.errors import StripeError, StripeRequestError, StripeUnavailable
-from stripe_cio_pipeline.extract.answers import Arrival, row_of_object, store
+from stripe_cio_pipeline.extract.answers import MOST_UNREAD_IN_A_ROW, Arrival, row_of_object, store
 from stripe_cio_pipeline.extract.deciding import Decision, Signal, Step, Stored, decide
 from stripe_cio_pipeline.extract.objects import StripeObject, at_path
 from stripe_cio_pipeline.extract.payloads import graft
 from stripe_cio_pipeline.extract.reports import ObjectFailure
 from stripe_cio_pipeline.extract.rows import (
+    Known,
     Row,
     check_mode,
     execute_with,
@@ -36,8 +37,6 @@ _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
 #: Objects whose events are decided on together: enough for one scan of the table, few enough to hold their payloads.
 BATCH_OBJECTS = 1_000
-#: When so many reads by id have failed one after the other, it is not the objects.
-MOST_UNREAD_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ def _settle_without_reading(session: Session, kind: StripeObject, left: list[str
         if not ids:
             return None
         signals = _signals_of(connection, kind, ids)
-        decisions = _decide_all(connection, kind, signals)
+        decisions = _decide_all(session, connection, kind, signals)
         rows, readings, settled = _without_reading(connection, kind, decisions, signals)
         check_mode((row.livemode for row in rows), session.livemode)
         if settled:
@@ -201,18 +200,25 @@ def _signals_of(connection: Connection, kind: StripeObject, ids: list[str]) -> d
     return signals
 
 
-def _decide_all(connection: Connection, kind: StripeObject, signals: dict[str, list[Signal]]) -> dict[str, Decision]:
+def _decide_all(
+    session: Session, connection: Connection, kind: StripeObject, signals: dict[str, list[Signal]]
+) -> dict[str, Decision]:
     known = read_known(connection, kind, signals)
+    simulated = session.transport.time.is_simulated
     return {
         object_id: decide(
-            Stored(known[object_id].as_of, known[object_id].source, known[object_id].deleted)
-            if object_id in known
-            else None,
+            _stored(known[object_id], simulated=simulated) if object_id in known else None,
             of_object,
             reuses_ids=kind.reuses_ids,
         )
         for object_id, of_object in signals.items()
     }
+
+
+def _stored(known: Known, *, simulated: bool) -> Stored:
+    told_by_date = known.source != "event" and not simulated
+    asked = known.read_at // 1_000_000 if told_by_date and known.read_at is not None else None
+    return Stored(known.as_of, known.source, known.deleted, asked)
 
 
 def _without_reading(
@@ -234,7 +240,7 @@ def _without_reading(
     now = moment()
     for object_id, decision in decisions.items():
         event, snapshot = decision.event, snapshots.get(object_id, {})
-        reading = Reading(object_id, event.event_id, tuple(signal.event_id for signal in signals[object_id]))
+        reading = Reading(object_id, event.event_id or None, tuple(signal.event_id for signal in signals[object_id]))
         match decision.step:
             case Step.READ:
                 readings.append(reading)

@@ -3,90 +3,156 @@
 The proof is counts and content hashes of both sides, by object type and month of `created`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import math
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from itertools import count
+from typing import Literal
 
-from stripe_cio_pipeline.errors import StripeError
+import orjson
+
+from stripe_cio_pipeline.errors import PipelineError, StripeError
 from stripe_cio_pipeline.extract.answers import Arrival, keep_absent_fields, rows_of_page, store
 from stripe_cio_pipeline.extract.changes import Reading, ReadingBook, read_again
 from stripe_cio_pipeline.extract.feed import ReadEvent, known_events, own_events, read_event
 from stripe_cio_pipeline.extract.history import list_parameters
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import EVENTS_PATH, StripeObject
-from stripe_cio_pipeline.extract.reports import MonthProof, ObjectReconciliation
+from stripe_cio_pipeline.extract.proof import Side, join_sides, prove_listed, prove_stored, save_proof
+from stripe_cio_pipeline.extract.reports import ObjectReconciliation
 from stripe_cio_pipeline.extract.rows import Row, execute_with, is_overtaken, read_known, table_of, table_of_ids
-from stripe_cio_pipeline.extract.session import Session, each, stripe_time
-from stripe_cio_pipeline.extract.state import WATERMARK, read_mark, write_mark
+from stripe_cio_pipeline.extract.session import FATAL, Session, each, note_failure, stripe_time
+from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK, load_slices, read_mark, save_slices, write_mark
 from stripe_cio_pipeline.extract.transport import Answer, Refusal, moment, wrong_request
 from stripe_cio_pipeline.extract.unread import note_unread
 from stripe_cio_pipeline.extract.writer import Entry
-from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, delete_cursor, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
-#: No rows, as a month of one side shows them where the other has some.
-_NOTHING = (0, "0")
+#: What was listed longer ago than this is listed again: whatever no event told since would not be found.
+RESUME_SECONDS = 2 * 86_400
+#: So many objects of a type are read by id without a question, because Stripe did not list them or they changed.
+MOST_BY_ID = 1_000
 
-Side = Mapping[str, tuple[int, str]]
-
-Finding = Literal["missing", "changed"]
+Finding = Literal["missing", "changed", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """What listing an object type found, before it is put together."""
+class Begun:
+    """A comparison of one object type that is under way, as the warehouse remembers it.
 
+    `began` is in Stripe's clock, `before` the warehouse as it was found, `tampered` the rows that were changed past the
+    pipeline. What was listed so far stands in `pipeline.listed`, what is still to be listed in `pipeline.slices`.
+    `owner` is the run that goes on with it: the last that began.
+    """
+
+    owner: str
     began: int
-    before: Side
-    vanished: tuple[str, ...]
-    gone: frozenset[str]
+    dry_run: bool
     tampered: frozenset[str]
-    repaired: int
+    before: Side
+
+    def dump(self) -> str:
+        """Write it as a cursor's value."""
+        return orjson.dumps({**asdict(self), "tampered": sorted(self.tampered)}).decode()
+
+    @classmethod
+    def load(cls, value: str) -> "Begun":
+        """Read it from a cursor's value."""
+        told = orjson.loads(value)
+        before = {month: (int(rows), str(content)) for month, (rows, content) in told["before"].items()}
+        return cls(told["owner"], told["began"], told["dry_run"], frozenset(told["tampered"]), before)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a comparison may go: until when it may ask for pages (monotonic seconds), and what it may read by id.
+
+    `may_read` is asked with an object type and a number where that is more than `most_by_id`.
+    """
+
+    until: float = math.inf
+    most_by_id: int = MOST_BY_ID
+    may_read: Callable[[str, int], bool] = lambda _name, _number: False
 
 
 async def compare_all(
-    session: Session, selected: tuple[StripeObject, ...], *, dry_run: bool
+    session: Session, selected: tuple[StripeObject, ...], *, dry_run: bool, bounds: Bounds | None = None
 ) -> tuple[ObjectReconciliation, ...]:
     """Compare object types with Stripe, side by side. One that fails is noted in the session and left out.
 
+    So is one whose list did not come to its end within the bounds. Whoever compares next goes on from there.
     What was compared, and not in a dry run, is not outdated by any gap in the events before.
     """
-    listed: dict[str, _Listed] = {}
-    began = await stripe_time(session)
+    bounds = bounds or Bounds()
+    compared: dict[str, tuple[Begun, int]] = {}
+    now = await stripe_time(session)
 
     async def one(kind: StripeObject) -> None:
-        listed[kind.name] = await _list_object(session, kind, began, dry_run=dry_run)
+        begun, slices = await session.writer.alone(partial(_begin, session, kind, now, dry_run=dry_run))
+        if await _list_object(session, kind, begun, slices, bounds):
+            compared[kind.name] = begun, await _confirm(session, kind, begun, bounds)
 
     await each(session, selected, one)
+    if not compared:
+        return ()
     recent = await _recently_changed(session)
     outcomes = []
     for kind in selected:
-        if kind.name in listed:
-            conclude = partial(_conclude, session, kind, listed[kind.name], recent, dry_run=dry_run)
-            outcomes.append(await session.writer.alone(conclude))
+        if kind.name in compared:
+            begun, hidden = compared[kind.name]
+            conclude = partial(_conclude, session, kind, begun, hidden=hidden, recent=recent)
+            try:
+                outcomes.append(await session.writer.alone(conclude))
+            except PipelineError as error:
+                if isinstance(error, FATAL):
+                    raise
+                note_failure(session, kind.name, error)
     return tuple(outcomes)
 
 
-async def _list_object(session: Session, kind: StripeObject, began: int, *, dry_run: bool) -> _Listed:
-    alone = session.writer.alone
-    tampered, before = await alone(partial(_begin, session, kind, began, dry_run=dry_run))
-    book = ListingBook(session, kind, tampered=tampered, dry_run=dry_run)
+async def _list_object(
+    session: Session, kind: StripeObject, begun: Begun, slices: tuple[Slice, ...], bounds: Bounds
+) -> bool:
+    """List what is still to be listed. Gives whether all of it was."""
+    book, asked = ListingBook(session, kind, begun, slices), count()
     session.writer.open_book(book)
-    await read_list(session.transport, session.writer, book, kind.path, list_parameters(kind))
-    await session.writer.commit_now()
-    session.writer.close_book(book)
-    vanished, overtaken = await alone(partial(_to_confirm, session, kind, began, tampered))
-    confirming = ConfirmingBook(session, kind, tampered=tampered, dry_run=dry_run)
-    readings = [Reading(object_id, None) for object_id in (*vanished, *overtaken)]
+    try:
+        await read_list(
+            session.transport,
+            session.writer,
+            book,
+            kind.path,
+            list_parameters(kind),
+            # One page at least, so that it comes to its end however little time there is.
+            may_go_on=lambda: next(asked) == 0 or session.monotonic() < bounds.until,
+        )
+    finally:
+        await session.writer.commit_now()
+        session.writer.close_book(book)
+    return book.plan.finished
+
+
+async def _confirm(session: Session, kind: StripeObject, begun: Begun, bounds: Bounds) -> int:
+    """Read by id what the list left open. Gives how many objects are there that no list shows."""
+    vanished, overtaken = await session.writer.alone(partial(_to_confirm, session, kind, begun))
+    number = len(vanished) + len(overtaken)
+    if number > bounds.most_by_id and not bounds.may_read(kind.name, number):
+        raise StripeError(
+            f"{len(vanished):,} stored {kind.name} are not in Stripe's list, and {len(overtaken):,} changed meanwhile. "
+            f"To read each by id takes {number:,} requests, and more than {bounds.most_by_id:,} are not made unasked.",
+            "Nothing of them was changed. Look whether they are gone from Stripe's dashboard, or whether something on "
+            f"the way shortens lists; then stripe-cio reconcile --read-by-id {number} goes on from here.",
+        )
+    confirming = ConfirmingBook(session, kind, begun)
     unread: dict[str, StripeError] = {}
+    readings = [Reading(object_id, None) for object_id in (*vanished, *overtaken)]
     await read_again(session, kind, readings, confirming, unread)
     # Nobody knows whether they are there, so the sides do not come out equal.
     await note_unread(session, kind, unread)
-    gone = frozenset(confirming.gone).intersection(vanished)
-    return _Listed(began, before, tuple(vanished), gone, tampered, book.repaired)
+    return len(set(vanished) - confirming.gone)
 
 
 async def _recently_changed(session: Session) -> set[tuple[str, str]]:
@@ -110,7 +176,7 @@ async def _recently_changed(session: Session) -> set[tuple[str, str]]:
             answer = await session.transport.list(EVENTS_PATH, piece.parameters())
             if isinstance(answer, Refusal):
                 raise wrong_request(answer, EVENTS_PATH)
-            events = [read_event(payload, answer.date) for payload in own_events(session, answer)]
+            events = [read_event(payload, answer.until) for payload in own_events(session, answer)]
             new = await session.writer.alone(partial(unknown, events))
             changed |= {(signal.object, signal.id) for event in new for signal in event.signals}
             if not answer.body["has_more"]:
@@ -124,18 +190,57 @@ async def _recently_changed(session: Session) -> set[tuple[str, str]]:
         return set()
 
 
-def _begin(session: Session, kind: StripeObject, began: int, *, dry_run: bool) -> tuple[frozenset[str], Side]:
+def _begin(session: Session, kind: StripeObject, now: int, *, dry_run: bool) -> tuple[Begun, tuple[Slice, ...]]:
+    """Go on with a comparison that was broken off, or begin one. Gives it with what is still to be listed."""
     with session.warehouse.transaction() as connection:
+        if begun := _resumed(connection, kind, now, dry_run=dry_run):
+            begun = replace(begun, owner=session.run_id)
+            write_cursor(connection, _cursor_of(kind), begun.dump(), session.run_id)
+            return begun, load_slices(connection, _slices_of(kind))
         connection.execute(_SQL["clear_listed"], [kind.name])
         found = connection.execute(_SQL["tampered_rows"].replace("{table}", kind.name)).fetchall()
         if found and not dry_run:
             connection.execute(_SQL["rehash_rows"].replace("{table}", kind.name))
-        return frozenset(row[0] for row in found), prove_stored(connection, kind, began)
+        tampered = frozenset(row[0] for row in found)
+        begun = Begun(session.run_id, now, dry_run, tampered, prove_stored(connection, kind, now))
+        write_cursor(connection, _cursor_of(kind), begun.dump(), session.run_id)
+        save_slices(connection, _slices_of(kind), (Slice(),), session.run_id)
+        return begun, (Slice(),)
 
 
-def _to_confirm(
-    session: Session, kind: StripeObject, began: int, tampered: frozenset[str]
-) -> tuple[list[str], list[str]]:
+def _resumed(connection: Connection, kind: StripeObject, now: int, *, dry_run: bool) -> Begun | None:
+    value = read_cursor(connection, _cursor_of(kind))
+    if value is None:
+        return None
+    begun = Begun.load(value)
+    lost_before = int(read_cursor(connection, LOST_BEFORE) or 0)
+    is_recent = now - RESUME_SECONDS <= begun.began <= now and begun.began >= lost_before
+    return begun if begun.dry_run == dry_run and is_recent else None
+
+
+def _is_ours(connection: Connection, kind: StripeObject, begun: Begun) -> bool:
+    value = read_cursor(connection, _cursor_of(kind))
+    return value is not None and Begun.load(value).owner == begun.owner
+
+
+def _require_ours(connection: Connection, kind: StripeObject, begun: Begun) -> None:
+    """Stop where another run has taken the comparison over: what it concludes is not ours to conclude from."""
+    if not _is_ours(connection, kind, begun):
+        raise PipelineError(
+            f"Another run compares {kind.name} as well, and goes on with what this one has listed.",
+            "Let that one come to its end.",
+        )
+
+
+def _cursor_of(kind: StripeObject) -> str:
+    return f"reconcile.{kind.name}"
+
+
+def _slices_of(kind: StripeObject) -> str:
+    return f"reconcile.{kind.name}"
+
+
+def _to_confirm(session: Session, kind: StripeObject, begun: Begun) -> tuple[list[str], list[str]]:
     """Name what is to be read by id: what Stripe did not list, and what changed while it was listed.
 
     What no list shows counts as listed, as it is stored.
@@ -144,89 +249,65 @@ def _to_confirm(
         _SQL[name].replace("{table}", kind.name) for name in ("note_unlisted", "vanished_rows", "overtaken_rows")
     )
     with session.warehouse.transaction() as connection:
-        known = {"began": began, "active_alone": kind.active_alone, "tampered": sorted(tampered)}
+        _require_ours(connection, kind, begun)
+        known = {"began": begun.began, "active_alone": kind.active_alone, "tampered": sorted(begun.tampered)}
         connection.execute(unlisted, known)
         return (
-            [row[0] for row in connection.execute(vanished, {"began": began}).fetchall()],
+            [row[0] for row in connection.execute(vanished, {"began": begun.began}).fetchall()],
             [row[0] for row in connection.execute(overtaken).fetchall()],
         )
 
 
 def _conclude(
-    session: Session, kind: StripeObject, listed: _Listed, recent: set[tuple[str, str]], *, dry_run: bool
+    session: Session, kind: StripeObject, begun: Begun, *, hidden: int, recent: set[tuple[str, str]]
 ) -> ObjectReconciliation:
     with session.warehouse.transaction() as connection:
-        findings = dict(connection.execute(_SQL["listed_findings"], [kind.name]).fetchall())
-        stripe = prove_listed(connection, kind, listed.began)
-        after = prove_stored(connection, kind, listed.began)
-        months = join_sides(kind.name, stripe, listed.before, after)
-        missing = [object_id for object_id, finding in findings.items() if finding == "missing"]
-        changed = [object_id for object_id, finding in findings.items() if finding == "changed"]
-        differing = [*missing, *changed, *sorted(listed.gone)]
+        _require_ours(connection, kind, begun)
+        findings: dict[Finding, list[str]] = {"missing": [], "changed": [], "gone": []}
+        for object_id, finding in connection.execute(_SQL["listed_findings"], [kind.name]).fetchall():
+            findings[finding].append(object_id)
+        stripe = prove_listed(connection, kind, begun.began)
+        after = prove_stored(connection, kind, begun.began)
+        months = join_sides(kind.name, stripe, begun.before, after)
+        differing = [*findings["missing"], *findings["changed"], *sorted(findings["gone"])]
         unexplained = [
-            object_id for object_id in differing if object_id in listed.tampered or (kind.name, object_id) not in recent
+            object_id for object_id in differing if object_id in begun.tampered or (kind.name, object_id) not in recent
         ]
         outcome = ObjectReconciliation(
             name=kind.name,
             stripe_rows=sum(rows for rows, _ in stripe.values()),
-            before_rows=sum(rows for rows, _ in listed.before.values()),
+            before_rows=sum(rows for rows, _ in begun.before.values()),
             after_rows=sum(rows for rows, _ in after.values()),
-            missing=len(missing),
-            changed=len(changed),
-            vanished=len(listed.vanished),
+            missing=len(findings["missing"]),
+            changed=len(findings["changed"]),
+            vanished=len(findings["gone"]) + hidden,
             explained=len(differing) - len(unexplained),
-            tampered=len(listed.tampered),
-            confirmed_deleted=len(listed.gone),
-            hidden=len(listed.vanished) - len(listed.gone),
-            repaired=0 if dry_run else listed.repaired + len(listed.gone),
+            tampered=len(begun.tampered),
+            confirmed_deleted=len(findings["gone"]),
+            hidden=hidden,
+            repaired=0 if begun.dry_run else len(differing),
             whole=all(month.equal_after for month in months),
             examples=tuple(unexplained[:10]),
             months=months,
         )
-        _save(connection, session.run_id, outcome, dry_run=dry_run)
+        save_proof(connection, session.run_id, outcome, dry_run=begun.dry_run)
         mark = read_mark(connection, kind.name)
-        if mark is not None and not dry_run:
-            write_mark(connection, kind.name, replace(mark, began=listed.began), session.run_id)
+        if mark is not None and not begun.dry_run:
+            write_mark(connection, kind.name, replace(mark, began=begun.began), session.run_id)
         connection.execute(_SQL["clear_listed"], [kind.name])
+        delete_cursor(connection, _cursor_of(kind))
     return outcome
-
-
-def _save(connection: Connection, run_id: str, outcome: ObjectReconciliation, *, dry_run: bool) -> None:
-    made_at = datetime.now(UTC).replace(tzinfo=None)
-    for month in outcome.months:
-        connection.execute(
-            _SQL["insert_reconciliation"],
-            [
-                run_id,
-                made_at,
-                month.object,
-                month.month,
-                month.stripe_rows,
-                month.stripe_hash,
-                month.before_rows,
-                month.before_hash,
-                month.after_rows,
-                month.after_hash,
-                outcome.missing,
-                outcome.changed,
-                outcome.vanished,
-                outcome.explained,
-                dry_run,
-            ],
-        )
 
 
 class ListingBook(ListBook[Arrival]):
     """Gathers pages: compares them, notes them as listed, and repairs unless it is a dry run."""
 
-    def __init__(self, session: Session, kind: StripeObject, *, tampered: frozenset[str], dry_run: bool) -> None:
-        super().__init__((Slice(),))
+    def __init__(self, session: Session, kind: StripeObject, begun: Begun, slices: tuple[Slice, ...]) -> None:
+        super().__init__(slices)
         self._session = session
         self._kind = kind
-        self._tampered = tampered
-        self._dry_run = dry_run
+        self._begun = begun
         self._rows_read = 0
-        self.repaired = 0
 
     async def prepare(self, answer: Answer) -> list[Arrival]:
         """Make rows of a page."""
@@ -240,15 +321,17 @@ class ListingBook(ListBook[Arrival]):
         self._session.note("reconcile", self._kind.name, rows=self._rows_read, requests=self.plan.pages)
 
     def entry(self, items: list[Arrival]) -> Entry:
-        """Compare, note, repair."""
+        """Compare, note, repair, and save what is still to be listed."""
+        frontier = self.plan.frontier()
 
         def write(connection: Connection, seq: int) -> None:
-            kind = self._kind
+            session, kind = self._session, self._kind
             whole = list({row.id: row for row in keep_absent_fields(connection, kind, items)}.values())
-            note_listed(connection, kind, whole, compare(connection, kind, whole, self._tampered))
-            if not self._dry_run:
-                tally = store(self._session, connection, kind, items, seq)
-                self.repaired += tally.added + tally.changed
+            if _is_ours(connection, kind, self._begun):
+                note_listed(connection, kind, whole, compare(connection, kind, whole, self._begun.tampered))
+                save_slices(connection, _slices_of(kind), frontier, session.run_id)
+            if not self._begun.dry_run:
+                store(session, connection, kind, items, seq)
 
         return write
 
@@ -259,10 +342,9 @@ class ConfirmingBook(ReadingBook):
     What is still there (an object on a test clock is never listed) counts as listed.
     """
 
-    def __init__(self, session: Session, kind: StripeObject, *, tampered: frozenset[str], dry_run: bool) -> None:
+    def __init__(self, session: Session, kind: StripeObject, begun: Begun) -> None:
         super().__init__(session, kind)
-        self._tampered = tampered
-        self._dry_run = dry_run
+        self._begun = begun
         self.gone: set[str] = set()
 
     def entry(self, items: list[tuple[Reading, Arrival]]) -> Entry:
@@ -273,10 +355,11 @@ class ConfirmingBook(ReadingBook):
             kind = self._kind
             gone = {reading.id for reading, arrival in items if arrival.row.deleted}
             there = keep_absent_fields(connection, kind, (found for _, found in items if not found.row.deleted))
-            note_listed(connection, kind, there, compare(connection, kind, there, self._tampered))
+            note_listed(connection, kind, there, compare(connection, kind, there, self._begun.tampered))
             execute_with(connection, table_of_ids(gone), _SQL["delete_listed"], [kind.name])
+            execute_with(connection, table_of_ids(gone), _SQL["note_gone"], [kind.name])
             self.gone |= gone
-            if not self._dry_run:
+            if not self._begun.dry_run:
                 repair(connection, seq)
 
         return write
@@ -285,9 +368,11 @@ class ConfirmingBook(ReadingBook):
 def note_listed(
     connection: Connection, kind: StripeObject, rows: Collection[Row], findings: dict[str, Finding]
 ) -> None:
-    """Note rows as being in Stripe, with what was found about them."""
+    """Note rows as being in Stripe, with what was found about them. What was found before stays found."""
     if not rows:
         return
+    before = execute_with(connection, table_of_ids(row.id for row in rows), _SQL["findings_of"], [kind.name])
+    findings = {**dict(before), **findings}
     listed = [(kind.name, row.id, row.created, row.content_hash, findings.get(row.id), row.read_at) for row in rows]
     names = ("object", "id", "created", "content_hash", "finding", "read_at")
     arrivals = table_of(names, listed, {})
@@ -319,32 +404,3 @@ def compare(
         ):
             findings[row.id] = "changed"
     return findings
-
-
-def prove_stored(connection: Connection, kind: StripeObject, began: int) -> Side:
-    """Sum the warehouse's rows up that are older than `began` (unix seconds) and not tombstones, by month."""
-    statement = _SQL["proof_stored"].replace("{table}", kind.name)
-    return _side(connection.execute(statement, {"began": began}).fetchall())
-
-
-def prove_listed(connection: Connection, kind: StripeObject, began: int) -> Side:
-    """Sum up what Stripe listed in this reconcile, by month."""
-    return _side(connection.execute(_SQL["proof_listed"], {"object": kind.name, "began": began}).fetchall())
-
-
-def join_sides(name: str, stripe: Side, before: Side, after: Side) -> tuple[MonthProof, ...]:
-    """Put the sides together, month by month."""
-    return tuple(
-        MonthProof(name, month, *stripe.get(month, _NOTHING), *before.get(month, _NOTHING), *after.get(month, _NOTHING))
-        for month in sorted({*stripe, *before, *after})
-    )
-
-
-def latest_proof(connection: Connection) -> tuple[tuple[MonthProof, ...], Mapping[str, datetime]]:
-    """Give the newest proof of each object type, and when each was made (UTC, this machine's clock)."""
-    rows = connection.execute(_SQL["latest_proof"]).fetchall()
-    return tuple(MonthProof(*row[:8]) for row in rows), {row[0]: row[8] for row in rows}
-
-
-def _side(rows: Iterable[tuple[Any, ...]]) -> Side:
-    return {str(month): (int(count), str(content)) for month, count, content in rows}

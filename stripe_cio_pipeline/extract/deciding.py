@@ -2,6 +2,7 @@
 
 Three clocks meet here, all Stripe's and all in whole seconds: `created` of an event, the `Date` of an answer (`as_of`
 of a row that a list or a retrieve gave), and `created` of the event whose snapshot a row holds (`as_of` of such a row).
+Beside the `Date` stands this machine's clock: an answer is taken to be as old as either says, for either may be wrong.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,26 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is known of the row: since when it is true, and how we know."""
+    """What is known of the row: since when it is true, and how we know.
+
+    `asked` is when its answer was asked for, by this machine's clock; None for a row of an event, or where that clock
+    has nothing to do with Stripe's (a sandbox).
+    """
 
     as_of: int
     source: str
     deleted: bool
+    asked: int | None = None
+
+    @property
+    def earliest(self) -> int:
+        """The moment from which on it may not show what happened, whichever clock is right."""
+        return self.as_of if self.asked is None else min(self.as_of, self.asked)
+
+    @property
+    def latest(self) -> int:
+        """The moment up to which it may show what happened, whichever clock is right."""
+        return self.as_of if self.asked is None else max(self.as_of, self.asked)
 
 
 class Step(Enum):
@@ -74,10 +90,10 @@ def decide(stored: Stored | None, signals: Sequence[Signal], *, reuses_ids: bool
     if removal is not None:
         # An id that Stripe made never comes back. An id that the merchant chose can, even within the same second.
         alone = all(signal is removal or signal.created < removal.created for signal in signals)
-        if not reuses_ids or (alone and (stored is None or removal.created > stored.as_of)):
+        if not reuses_ids or (alone and (stored is None or removal.created > stored.latest)):
             return Decision(Step.BURY, removal)
         return Decision(Step.READ, newest)
-    if stored is not None and (stored.deleted or newest.created <= stored.as_of):
+    if stored is not None and (stored.deleted or newest.created <= stored.latest):
         return Decision(Step.READ, newest)
     last_second = [signal for signal in signals if signal.created == newest.created]
     certain = (
@@ -92,7 +108,7 @@ def decide(stored: Stored | None, signals: Sequence[Signal], *, reuses_ids: bool
 
 def _is_included(stored: Stored, signal: Signal) -> bool:
     if stored.source != "event":
-        return signal.created < stored.as_of - READ_MARGIN_SECONDS
+        return signal.created < stored.earliest - READ_MARGIN_SECONDS
     if signal.kind == "touch":
         return False
     # A snapshot shows everything up to its own event; of its own second we cannot say.

@@ -32,7 +32,6 @@ from stripe_cio_pipeline.extract.payloads import (
     content_hash,
     judge_version,
     missing_fields,
-    withhold,
 )
 from stripe_cio_pipeline.extract.rows import (
     Tally,
@@ -114,7 +113,7 @@ def own_events(session: Session, answer: Answer) -> list[dict[str, Any]]:
 
 
 def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
-    """Make of a scrubbed event what is stored, and what it asks for. `seen` is the `Date` of the answer. Pure.
+    """Make of a scrubbed event what is stored, and what it asks for. `seen` is when it was there at the latest. Pure.
 
     Raises StripeUnavailable where it is no event.
     """
@@ -188,7 +187,7 @@ class FeedBook(ListBook[ReadEvent]):
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored, and what it asks for."""
-        return [read_event(payload, answer.date) for payload in own_events(self._session, answer)]
+        return [read_event(payload, answer.until) for payload in own_events(self._session, answer)]
 
     def keep(self, items: list[ReadEvent]) -> None:
         """Gather a page."""
@@ -226,18 +225,23 @@ class ChangesBook(FeedBook):
     def __init__(self, session: Session, floor: int, read_until: int) -> None:
         super().__init__(session, Slice(created_from=floor))
         self._read_until = read_until
-        #: The watermark that this walk leaves: the `Date` of its first answer.
+        #: The watermark that this walk leaves: the `Date` of its first answer, where that is believed.
         self._leaves: int | None = None
+        self._first = True
 
     async def prepare(self, answer: Answer) -> list[ReadEvent]:
         """Make of a page what is stored, and what it asks for."""
-        if self._leaves is None:
-            self._leaves = answer.date
+        if self._first:
+            self._first = False
+            self._leaves = answer.date if answer.believed else None
         return await super().prepare(answer)
 
     def entry(self, items: list[ReadEvent]) -> Entry:
         """Write events, signals, and where the next walk begins."""
         finished, read_until, leaves = self.plan.finished, self._read_until, self._leaves
+        # Of pages that came before somebody doubted, too: the next walk begins where this one did.
+        if self._session.transport.time.doubt:
+            leaves = None
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
@@ -274,26 +278,37 @@ async def read_changes(session: Session, floor: int, read_until: int, handed: An
     return book
 
 
-def hand_page(connection: Connection, since: int, answer: Answer) -> str:
+def hand_page(session: Session, connection: Connection, since: int, answer: Answer) -> str:
     """Keep a page of events for the run that follows, instead of any before. Gives the token by which to take it."""
     token = str(uuid4())
     connection.execute(_SQL["drop_handed_page"])
-    page = {"since": since, "told": answer.date, "version": answer.version, "read_at": answer.read_at}
-    connection.execute(_SQL["hand_page"], {**page, "token": token, "body": orjson.dumps(answer.body).decode()})
+    page = {
+        "token": token,
+        "since": since,
+        "told": answer.date,
+        "version": answer.version,
+        "read_at": answer.read_at,
+        "simulated": session.transport.time.is_simulated,
+        "body": orjson.dumps(answer.body).decode(),
+    }
+    connection.execute(_SQL["hand_page"], page)
     return token
 
 
-def handed_page(connection: Connection, token: str, floor: int, state: State) -> Answer | None:
-    """Give the page that was kept under a token, where it goes back as far as the feed is to be read."""
-    known = {"token": token, "since": floor, "watermark": state.watermark or 0}
-    found = connection.execute(_SQL["handed_page"], known).fetchall()
+def handed_page(session: Session, connection: Connection, token: str, floor: int, state: State) -> Answer | None:
+    """Give the page that was kept under a token, where it goes back as far as the feed is to be read.
+
+    None where another run has read the feed since: what that one knows is newer.
+    """
+    found = connection.execute(_SQL["handed_page"], {"token": token, "since": floor}).fetchall()
     if not found:
         return None
-    body, told, version, read_at = found[0]
+    body, told, version, read_at, simulated = found[0]
+    session.transport.time.is_simulated = simulated
     page = orjson.loads(body)
     # Somebody may have been forgotten since it was read.
-    withhold(page, state.forgotten)
-    return Answer(page, told, version, read_at)
+    state.forgotten.withhold(page)
+    return Answer(page, told, version, read_at, told, told)
 
 
 def remembered_from(stripe_now: float) -> int:
@@ -309,6 +324,13 @@ def is_gap(floor: int, stripe_now: float) -> bool:
 def _write_signals(connection: Connection, events: Iterable[ReadEvent]) -> None:
     signals = list(_touched(connection, [signal for event in events for signal in event.signals]))
     if signals:
+        execute_with(connection, table_of(SignalRow._fields, signals, {}), _SQL["insert_signals"])
+
+
+def leave_signals(session: Session, kind: StripeObject, ids: Iterable[str], created: int) -> None:
+    """Signal objects that no event speaks of, so that they are read by id."""
+    signals = [SignalRow(kind.name, object_id, "", created, "touch", False, "") for object_id in ids]
+    with session.warehouse.transaction() as connection:
         execute_with(connection, table_of(SignalRow._fields, signals, {}), _SQL["insert_signals"])
 
 

@@ -6,7 +6,7 @@ from stripe_cio_pipeline.extract.answers import Arrival, rows_of_page, store
 from stripe_cio_pipeline.extract.lists import ListBook, Slice, read_list
 from stripe_cio_pipeline.extract.objects import StripeObject
 from stripe_cio_pipeline.extract.session import Session
-from stripe_cio_pipeline.extract.state import HistoryMark, save_slices, write_mark
+from stripe_cio_pipeline.extract.state import HistoryMark, note_asked, save_slices, write_mark
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.writer import Entry
 from stripe_cio_pipeline.warehouse import Connection
@@ -42,6 +42,7 @@ class HistoryBook(ListBook[Arrival]):
         self._session = session
         self._kind = kind
         self._began = mark.began if mark else None
+        self._is_new = mark is None
         self._pages = mark.pages if mark else 0
         self._rows_read = mark.rows if mark else 0
         self._started_at = session.monotonic()
@@ -51,7 +52,7 @@ class HistoryBook(ListBook[Arrival]):
     async def prepare(self, answer: Answer) -> list[Arrival]:
         """Make rows of a page; the first one tells when the listing began."""
         if self._began is None:
-            self._began = answer.date
+            self._began = answer.since
         return await rows_of_page(self._session, self._kind, answer)
 
     def keep(self, items: list[Arrival]) -> None:
@@ -75,6 +76,10 @@ class HistoryBook(ListBook[Arrival]):
             store(session, connection, kind, items, seq)
             save_slices(connection, kind.name, frontier, session.run_id)
             write_mark(connection, kind.name, mark, session.run_id)
+            if self._is_new:
+                # Not where an older release began it: its pages were asked for less.
+                note_asked(connection, kind, session.run_id)
+                self._is_new = False
 
         return write
 

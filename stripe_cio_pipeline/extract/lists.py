@@ -6,11 +6,13 @@ the page's end that grow by a constant factor (one page's span, then a few, then
 history and fifty thousand customers imported within a minute. docs/extraction.md draws it and counts the cost.
 """
 
+import math
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract.objects import PAGE_ROWS
 from stripe_cio_pipeline.extract.transport import Answer, Refusal, Transport, wrong_request
 from stripe_cio_pipeline.extract.writer import Book, Item, Writer
@@ -148,9 +150,15 @@ class ListBook(Book[Item]):
 
 
 async def read_list(
-    transport: Transport, writer: Writer, book: ListBook[Item], path: str, parameters: dict[str, object]
+    transport: Transport,
+    writer: Writer,
+    book: ListBook[Item],
+    path: str,
+    parameters: dict[str, object],
+    *,
+    may_go_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Read every slice of `book.plan` to its end.
+    """Read every slice of `book.plan` to its end, or until it may not go on: `book.plan.finished` tells.
 
     After a failure no new request goes out, those under way are kept, and then it is raised: what is in the plan's
     frontier is still to be read.
@@ -167,6 +175,7 @@ async def read_list(
                     # The object to start after is gone. Its second is read once more from the slice's own bounds.
                     plan.restart(piece)
                     return
+                _require_fitting(piece, answer, path)
                 with budget.completion(path):
                     items = await book.prepare(answer)
                 plan.take(piece, edge_of(answer), budget.in_flight(path))
@@ -178,10 +187,27 @@ async def read_list(
         writer.arrived()
 
     def start() -> Coroutine[Any, Any, None] | None:
-        piece = plan.start()
+        piece = plan.start() if may_go_on() else None
         return None if piece is None else read(piece)
 
     await side_by_side(start, lambda: budget.in_flight(path))
+
+
+def _require_fitting(piece: Slice, answer: Answer, path: str) -> None:
+    """Refuse a page that is not of the slice: something on the way answers without looking at what was asked.
+
+    Taken for one it would go round for ever, or end a slice that nobody has read. Raises StripeUnavailable.
+    """
+    low = -math.inf if piece.created_from is None else piece.created_from
+    high = math.inf if piece.created_before is None else piece.created_before
+    for row in answer.body["data"]:
+        created = row.get("created")
+        is_outside = isinstance(created, int) and not low <= created < high
+        if is_outside or row["id"] == piece.after:
+            raise StripeUnavailable(
+                f"Stripe gave a page of {path} that is not the one that was asked for ({row['id']} is on it).",
+                "Look for something on the way that keeps answers, or leaves parts of addresses out.",
+            )
 
 
 async def take_page(transport: Transport, writer: Writer, book: ListBook[Item], answer: Answer) -> None:

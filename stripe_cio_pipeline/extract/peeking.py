@@ -148,11 +148,11 @@ def _look_up(session: Session, ids: list[str], floor: int, answer: Answer) -> tu
     with session.warehouse.reading() as connection:
         row = connection.execute(_SQL["has_event"], [ids]).fetchone()
     unknown = len(ids) - int(row[0] if row else 0)
-    if not unknown or answer.body["has_more"]:
+    if not unknown or answer.body["has_more"] or session.transport.time.doubt:
         return unknown, None
     with session.warehouse.transaction() as connection:
         session.meter.save(connection)
-        return unknown, hand_page(connection, floor, answer)
+        return unknown, hand_page(session, connection, floor, answer)
 
 
 def check_account(warehouse: Warehouse, settings: Settings, account: str) -> bool:
@@ -192,7 +192,7 @@ async def _probe(
         settings.stripe_account,
         budget,
         patience=patience or Patience(attempts=3),
-        now=now(),
+        now=now,
     ) as transport:
         try:
             account = await ask_account(transport, settings.stripe_account)

@@ -1,6 +1,6 @@
 """The order of a run, which is what makes it lose nothing; `extract`, `reconcile` and `fetch_older_events` begin here.
 
-    watermark ─▶ history ─▶ events ─▶ changes ─▶ what is named ─▶ comparison
+    watermark ─▶ history ─▶ events ─▶ changes ─▶ what is named ─▶ what an upgrade reads more ─▶ comparison
 
 The watermark is noted before the first list call, so that what changes during the listing is in the events that are
 read after it. What events speak of is brought up to date before anything is compared, so that only what no event told
@@ -15,8 +15,9 @@ from functools import partial
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, list_requests
 from stripe_cio_pipeline.extract.changes import follow_signals
-from stripe_cio_pipeline.extract.comparing import compare_all
+from stripe_cio_pipeline.extract.comparing import MOST_BY_ID, Bounds, compare_all
 from stripe_cio_pipeline.extract.feed import ChangesBook, FeedBook, handed_page, is_gap, read_changes
+from stripe_cio_pipeline.extract.growing import fetch_new_parts
 from stripe_cio_pipeline.extract.history import read_history
 from stripe_cio_pipeline.extract.lists import Slice, read_list
 from stripe_cio_pipeline.extract.named import not_looked_through, read_named
@@ -40,6 +41,9 @@ from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Statements, Warehouse, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
+
+#: A sync lists again for so long at most, and goes on to what it is for; the next one lists on from there.
+HEAL_SECONDS = 1_200.0
 
 _LOST = "More than 30 days passed since events were last read, and Stripe keeps them no longer."
 
@@ -94,6 +98,8 @@ def reconcile(
     run_id: str,
     objects: Collection[str] | None = None,
     dry_run: bool = False,
+    most_by_id: int = MOST_BY_ID,
+    may_read: Callable[[str, int], bool] = lambda _name, _number: False,
     progress: Progress | None = None,
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
@@ -103,8 +109,9 @@ def reconcile(
     """Compare everything with Stripe, and repair it unless `dry_run`.
 
     First it does what `extract` does, so that only what that cannot see is left to find (not in a dry run, which writes
-    nothing to `stripe.*`). The cost is told through `progress` before the first list call. One that is killed begins
-    anew; what it has repaired stays.
+    nothing to `stripe.*`). The cost is told through `progress` before the first list call. One that is killed goes on
+    where it was, within two days. Where more than `most_by_id` objects of a type would have to be read by id,
+    `may_read` is asked with type and number; unless it agrees, the type fails and nothing of it is changed.
 
     Raises SettingsError, BindingError, StripeError, WarehouseError.
     """
@@ -118,7 +125,8 @@ def reconcile(
             if not dry_run:
                 await bring_up_to_date(session, state, selected)
             expected = await session.writer.alone(partial(_expect, session, selected))
-            outcomes = await compare_all(session, selected, dry_run=dry_run)
+            bounds = Bounds(most_by_id=most_by_id, may_read=may_read)
+            outcomes = await compare_all(session, selected, dry_run=dry_run, bounds=bounds)
             report = ReconcileReport(
                 objects=outcomes,
                 requests=session.meter.requests,
@@ -202,6 +210,7 @@ async def bring_up_to_date(
         tuple(kind for kind in selected if kind.name in behind),
         lambda kind: read_named(session, kind),
     )
+    await fetch_new_parts(session, selected, state)
     return feed
 
 
@@ -212,7 +221,7 @@ async def _hold_watermark(session: Session, state: State) -> int:
     try:
         moment = await stripe_time(session)
     except PipelineError as error:
-        if isinstance(error, FATAL) or not session.transport.answered:
+        if isinstance(error, FATAL) or not session.transport.time.heard:
             raise
         note_failure(session, "events", error)
         moment = int(session.transport.stripe_now)
@@ -257,7 +266,7 @@ async def _events(session: Session, state: State, watermark: int, page: str | No
 
 def _handed(session: Session, page: str, floor: int, state: State) -> Answer | None:
     with session.warehouse.connect() as connection:
-        return handed_page(connection, page, floor, state)
+        return handed_page(session, connection, page, floor, state)
 
 
 def _signalled(warehouse: Warehouse) -> set[str]:
@@ -271,14 +280,17 @@ async def _heal(session: Session, selected: tuple[StripeObject, ...]) -> bool:
     outdated = [kind.name for kind in OBJECTS if state.outdated(kind.name)]
     if not outdated:
         return False
-    outcomes = await compare_all(session, tuple(kind for kind in selected if kind.name in outdated), dry_run=False)
+    to_compare = tuple(kind for kind in selected if kind.name in outdated)
+    bounds = Bounds(until=session.monotonic() + HEAL_SECONDS)
+    outcomes = await compare_all(session, to_compare, dry_run=False, bounds=bounds)
     healed = [outcome.name for outcome in outcomes]
     waiting = [name for name in outdated if name not in healed]
     if healed:
         session.warnings.append(f"{_LOST} {', '.join(healed)}: listed again and compared.")
     if waiting:
         session.warnings.append(
-            f"{_LOST} {', '.join(waiting)}: must still be listed again, by the next sync that can and is to read them."
+            f"{_LOST} {', '.join(waiting)}: must still be listed again, by the next syncs that can and are to read "
+            "them, or by stripe-cio reconcile."
         )
     return bool(healed)
 

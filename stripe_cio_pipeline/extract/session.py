@@ -15,6 +15,7 @@ from stripe_cio_pipeline.errors import (
     ReadBudgetSpent,
     StripeCredentialsError,
     StripePermissionError,
+    StripeUnavailable,
     WarehouseError,
 )
 from stripe_cio_pipeline.extract.budget import WINDOW_PAGES, Budget, Meter
@@ -136,7 +137,7 @@ async def open_session(
         settings.stripe_account,
         budget,
         patience=patience,
-        now=now(),
+        now=now,
         forgotten=state.forgotten,
     ) as transport:
         writer = Writer(warehouse, budget)
@@ -171,9 +172,9 @@ async def open_session(
 async def stripe_time(session: Session) -> int:
     """Give Stripe's time, as the newest answer told it; ask where there was none yet. Raises StripeError.
 
-    Whatever Stripe answers, even a refusal, tells the time.
+    Whatever Stripe answers, even a refusal, tells the time. Where it is not believed, the earlier of both clocks.
     """
-    if not session.transport.answered:
+    if not session.transport.time.heard and session.transport.time.doubt is None:
         await session.transport.list(EVENTS_PATH, {}, limit=1)
     return int(session.transport.stripe_now)
 
@@ -183,7 +184,15 @@ async def _bind(session: Session, settings: Settings, state: State) -> None:
     session.account = state.bindings.get(ACCOUNT, "")
     if state.bindings.get(FINGERPRINT) == mark:
         return
+    is_first = ACCOUNT not in state.bindings
     session.account = account = await ask_account(session.transport, settings.stripe_account)
+
+    if is_first and session.transport.time.doubt:
+        # From this moment on events are sent: too early, and old ones are; too late, and new ones are not.
+        raise StripeUnavailable(
+            f"Stripe's clock cannot be believed: {session.transport.time.doubt}.",
+            "Nothing was read. Let this machine keep its time by NTP, and look for a proxy that changes dates.",
+        )
 
     def write() -> None:
         with session.warehouse.transaction() as connection:
@@ -256,6 +265,11 @@ async def each(
 def warnings_of(session: Session) -> list[str]:
     """Say what somebody should look at, one sentence each."""
     warnings = [*session.warnings, *session.shapes.warnings()]
+    if doubt := session.transport.time.doubt:
+        warnings.append(
+            f"Stripe's clock cannot be believed: {doubt}. Until it can, events are read again from the same moment on. "
+            "Let this machine keep its time by NTP, and look for a proxy that changes dates."
+        )
     if session.foreign_events:
         count = len(session.foreign_events)
         warnings.append(f"{count:,} events of other accounts are in the feed of {session.account}; they are left out.")

@@ -12,7 +12,7 @@ from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract.budget import ReadBudget, read_budget
 from stripe_cio_pipeline.extract.forgotten import Forgotten, read_forgotten
 from stripe_cio_pipeline.extract.lists import Slice
-from stripe_cio_pipeline.extract.objects import OBJECTS, StripeObject
+from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, replace, write_cursor
@@ -139,6 +139,27 @@ def read_mark(connection: Connection, name: str) -> HistoryMark | None:
 def write_mark(connection: Connection, name: str, mark: HistoryMark, run_id: str) -> None:
     """Set the state of an object type's history."""
     write_cursor(connection, f"history.{name}", orjson.dumps(asdict(mark)).decode(), run_id)
+
+
+def asked_parts(kind: StripeObject) -> set[str]:
+    """Name what an object type is asked for, in words: what is expanded, how it is filtered, which fields are read."""
+    return {
+        *(f"expand {path}" for path in kind.expands),
+        *(f"expand {nested.field}.{path}" for nested in kind.nested for path in nested.expands),
+        *(f"{name}={value}" for name, value in kind.parameters.items()),
+        *(f"field {field}" for field in kind.required),
+    }
+
+
+def asked_cursor(kind: StripeObject) -> str:
+    """Name the cursor that tells what all that is stored of an object type was asked for."""
+    return f"asked.{kind.name}"
+
+
+def note_asked(connection: Connection, kind: StripeObject, run_id: str) -> None:
+    """Note in the caller's transaction that all that is stored of a type was asked for as this release asks."""
+    value = {"version": PINNED_VERSION, "parts": sorted(asked_parts(kind))}
+    write_cursor(connection, asked_cursor(kind), orjson.dumps(value).decode(), run_id)
 
 
 @dataclass(frozen=True, slots=True)

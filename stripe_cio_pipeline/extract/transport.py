@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +30,7 @@ from stripe_cio_pipeline.errors import (
     StripeUnavailable,
 )
 from stripe_cio_pipeline.extract.budget import Budget
+from stripe_cio_pipeline.extract.clock import StripeClock, date_of
 from stripe_cio_pipeline.extract.forgotten import Forgotten
 from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, PAGE_ROWS, PINNED_VERSION
 from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub
@@ -117,13 +117,17 @@ class Patience:
 class Answer:
     """A good answer: the parsed and scrubbed body, and the moment in Stripe's clock at which it was given.
 
-    `read_at` is when it was asked for, in microseconds of this machine's clock: what it shows is no older.
+    `read_at` is when it was asked for, in microseconds of this machine's clock: what it shows is no older. Between
+    `since` and `until` it was given, whichever clock is right. `believed`: they agree.
     """
 
     body: dict[str, Any]
     date: int
     version: str | None
     read_at: int
+    since: int
+    until: int
+    believed: bool = True
 
 
 def moment() -> int:
@@ -158,7 +162,7 @@ class Transport:
         budget: Budget,
         *,
         patience: Patience | None = None,
-        now: float | None = None,
+        now: Callable[[], float] = time.time,
         clock: Callable[[], int] = moment,
         forgotten: Forgotten | None = None,
     ) -> None:
@@ -180,11 +184,15 @@ class Transport:
         #: Whose objects are emptied before anybody sees them.
         self._forgotten = forgotten or Forgotten()
         self.budget = budget
-        #: The newest `Date` of any answer, refusals included: Stripe's clock. Until the first answer, the machine's.
-        self.stripe_now: float = time.time() if now is None else now
-        self.answered = False
+        #: What any answer says of the time, refusals included.
+        self.time = StripeClock(now)
         #: The account that Stripe named when it refused something.
         self.named_account: str | None = None
+
+    @property
+    def stripe_now(self) -> float:
+        """Stripe's time, as far as it is known and believed (unix seconds)."""
+        return self.time.now
 
     async def __aenter__(self) -> Self:
         # httpcore asks twenty times per request which library runs it; this is how to answer at once.
@@ -265,11 +273,13 @@ class Transport:
         except stripe.StripeError as refused:
             return self._judge(refused, endpoint, asked_at)
         headers = response.headers
-        self._note_date(headers)
+        believed = self._note_date(headers)
         raw = headers.body if isinstance(headers, RawHeaders) else b""
-        return self._parse(raw, headers, asked_at, wants_list=wants_list)
+        return self._parse(raw, headers, asked_at, wants_list=wants_list, believed=believed)
 
-    def _parse(self, raw: bytes, headers: Mapping[str, str], asked_at: int, *, wants_list: bool) -> Answer:
+    def _parse(
+        self, raw: bytes, headers: Mapping[str, str], asked_at: int, *, wants_list: bool, believed: bool
+    ) -> Answer:
         body = _read_json(raw)
         if not isinstance(body, dict) or not (_is_page(body) if wants_list else _has_ids([body])):
             raise _UnreadableError("an answer that is not what was asked for")
@@ -279,18 +289,19 @@ class Transport:
             except RecursionError:
                 raise _UnreadableError("an answer that is nested too deep") from None
         self._forgotten.withhold(body)
-        date = _date_of(headers)
-        told = int(self.stripe_now) if date is None else date
-        return Answer(body, told, headers.get("stripe-version"), asked_at)
+        date = date_of(headers)
+        told = int(self.time.now) if date is None else date
+        ours = told if self.time.is_simulated else asked_at // 1_000_000
+        version = headers.get("stripe-version")
+        return Answer(body, told, version, asked_at, min(told, ours), max(told, ours), believed)
 
-    def _note_date(self, headers: Mapping[str, str]) -> None:
-        date = _date_of(headers)
-        if date is not None and (not self.answered or date > self.stripe_now):
-            if not self.answered:
-                self.budget.meter.redate(self.stripe_now, date)
-            self.stripe_now = date
-            self.answered = True
-            self.budget.meter.tell_time(date)
+    def _note_date(self, headers: Mapping[str, str]) -> bool:
+        first, guessed = not self.time.heard, self.time.now
+        believed = self.time.hear(headers)
+        if believed and first:
+            self.budget.meter.redate(guessed, self.time.now)
+        self.budget.meter.tell_time(self.time.now)
+        return believed
 
     def _judge(self, refused: stripe.StripeError, endpoint: str, asked_at: int) -> Refusal:
         headers = refused.headers or {}
@@ -388,13 +399,3 @@ def _is_page(body: Mapping[str, Any]) -> bool:
 
 def _has_ids(rows: Any) -> bool:
     return isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows)
-
-
-def _date_of(headers: Mapping[str, str]) -> int | None:
-    value = headers.get("date")
-    if not value:
-        return None
-    try:
-        return int(parsedate_to_datetime(value).timestamp())
-    except ValueError:
-        return None

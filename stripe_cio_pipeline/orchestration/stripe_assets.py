@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from stripe_cio_pipeline.extract import (
+    MOST_BY_ID,
     OBJECTS,
     ExtractReport,
     ObjectReport,
@@ -68,6 +69,11 @@ class ReconcileConfig(dg.Config):
         default_factory=list, description="Object types to compare, such as customers; empty: all of them."
     )
     dry_run: bool = Field(default=False, description="Only tell what differs; repair nothing and keep no proof.")
+    read_by_id: int = Field(
+        default=MOST_BY_ID,
+        description="Read so many objects of a type by id where Stripe's list leaves them open; where there are more, "
+        "the type fails and nothing of it is changed.",
+    )
 
 
 def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
@@ -147,6 +153,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
                 run_id=context.run.run_id,
                 objects=config.objects or None,
                 dry_run=config.dry_run,
+                most_by_id=config.read_by_id,
                 progress=opened.progress,
             )
             opened.on_report(report)

@@ -1,7 +1,7 @@
 """The warehouse: one DuckDB database that holds all state, opened for short transactions only."""
 
 from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
-from stripe_cio_pipeline.warehouse.cursors import last_seq, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse.cursors import delete_cursor, last_seq, next_seq, read_cursor, write_cursor
 from stripe_cio_pipeline.warehouse.faults import fault_of
 from stripe_cio_pipeline.warehouse.rewriting import rewrite
 from stripe_cio_pipeline.warehouse.rows import replace
@@ -13,6 +13,7 @@ __all__ = [
     "Statements",
     "Turn",
     "Warehouse",
+    "delete_cursor",
     "fault_of",
     "last_seq",
     "next_seq",

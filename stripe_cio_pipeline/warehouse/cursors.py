@@ -23,6 +23,11 @@ def write_cursor(connection: Connection, name: str, value: str, run_id: str | No
     replace(connection, "pipeline.cursors", ["name"], [row])
 
 
+def delete_cursor(connection: Connection, name: str) -> None:
+    """Take a cursor out inside the caller's transaction: it stands for nothing any more."""
+    connection.execute(_SQL["delete_cursor"], [name])
+
+
 def last_seq(connection: Connection) -> int:
     """Give the last transaction number that was taken, 0 before the first."""
     return int(read_cursor(connection, "seq") or 0)

@@ -9,6 +9,7 @@ import pytest
 
 from stripe_cio_pipeline.extract import Patience
 from stripe_cio_pipeline.sandbox import Sandbox
+from stripe_cio_pipeline.warehouse import Warehouse
 from tests.extract.between import between
 
 
@@ -145,6 +146,16 @@ def test_a_moved_stripe_clock_is_no_failure(cli, sandbox: Sandbox) -> None:
     assert "2 d 23 h" in found["Stripe's clock"]["what"] or "3 d" in found["Stripe's clock"]["what"]
 
 
+def test_a_clock_of_stripes_that_no_sync_would_believe_is_a_failure(
+    cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripe_cio_pipeline.cli.checks._skew", lambda address: (400.0, False))
+    answer = cli("check", "--json")
+    assert answer.exit_code == 1
+    assert looked_at(answer)["Stripe's clock"]["state"] == "failed"
+    assert "NTP" in looked_at(answer)["Stripe's clock"]["advice"]
+
+
 def test_a_warehouse_in_use_names_who_holds_it(cli, sandbox) -> None:
     assert cli("check").exit_code == 0
     hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -180,6 +191,22 @@ def test_another_account_and_another_workspace_are_told(cli, monkeypatch: pytest
     found = looked_at(answer)
     assert found["Stripe account"]["state"] == "failed"
     assert found["Customer.io workspace"]["state"] == "failed"
+
+
+def test_what_an_upgrade_reads_more_is_told_by_check_and_init(cli, synced: Sandbox) -> None:
+    assert "upgrade" not in looked_at(cli("check", "--json"))
+    with Warehouse(".stripe_cio/warehouse.duckdb").transaction() as connection:
+        connection.execute("delete from pipeline.cursors where name = 'history.charges'")
+        connection.execute(
+            """update pipeline.cursors set value = replace(value, '"expand default_source",', '')
+                where name = 'asked.customers'"""
+        )
+    found = looked_at(cli("check", "--json"))["upgrade"]
+    assert "customers (expand default_source), charges (a new object type)" in found["what"]
+    assert "about 2 in all" in found["advice"]
+    told = cli("init").words
+    assert "customers (expand default_source): this release reads it" in told
+    assert "charges (a new object type)" in told
 
 
 def test_a_test_alert_is_sent_where_that_is_asked_for(cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

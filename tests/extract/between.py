@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +15,18 @@ import orjson
 
 @dataclass
 class Between:
-    """`answers` holds whole answers by path, `changes` what becomes of the body of Stripe's own."""
+    """`answers` holds whole answers by path, `changes` what becomes of the body of Stripe's own.
+
+    `seconds_off` moves the dates of Stripe's answers by path. With `is_simulated` false nobody is told that the
+    sandbox's clock is one that somebody moves.
+    """
 
     stripe: str
     address: str = ""
     answers: dict[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict)
     changes: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    seconds_off: dict[str, int] = field(default_factory=dict)
+    is_simulated: bool = True
 
     def answer(self, path: str, body: bytes, status: int = 200, **headers: str) -> None:
         self.answers[path] = (status, headers, body)
@@ -35,6 +42,7 @@ class Between:
     def clear(self) -> None:
         self.answers.clear()
         self.changes.clear()
+        self.seconds_off.clear()
 
     def respond(self, target: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         path = urlsplit(target).path
@@ -42,7 +50,11 @@ class Between:
             return self.answers[path]
         kept = {name: value for name, value in headers.items() if name.lower() not in {"host", "accept-encoding"}}
         answer = httpx.get(f"{self.stripe}{target}", headers=kept)
-        told = {name: answer.headers[name] for name in ("date", "stripe-version") if name in answer.headers}
+        names = ("date", "stripe-version", *(("sandbox-clock",) if self.is_simulated else ()))
+        told = {name: answer.headers[name] for name in names if name in answer.headers}
+        if path in self.seconds_off and "date" in told:
+            moved = parsedate_to_datetime(told["date"]).timestamp() + self.seconds_off[path]
+            told["date"] = formatdate(moved, usegmt=True)
         change = self.changes.get(path)
         return answer.status_code, told, change(answer.content) if change else answer.content
 

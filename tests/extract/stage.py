@@ -50,10 +50,16 @@ class Stage:
     """What most tests of this room need, with the acts as methods."""
 
     def __init__(
-        self, folder: Path, *, customers: int = 25, switches: StripeSwitches | None = None, history_days: int = 60
+        self,
+        folder: Path,
+        *,
+        customers: int = 25,
+        switches: StripeSwitches | None = None,
+        history_days: int = 60,
+        start: int = START,
     ) -> None:
         self.sandbox = Sandbox(
-            seed=11, customers=customers, leads=0, history_days=history_days, start=START, stripe=switches
+            seed=11, customers=customers, leads=0, history_days=history_days, start=start, stripe=switches
         )
         self.warehouse = Warehouse(folder / "warehouse.duckdb", lock_wait_seconds=20)
         self.policy = fast_policy()

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from stripe_cio_pipeline.errors import BindingError
-from stripe_cio_pipeline.extract import Patience, shape_findings, transport
+from stripe_cio_pipeline.extract import Patience, clock, shape_findings, transport
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from tests.extract.stage import Stage, of
 
@@ -213,9 +213,10 @@ def test_a_clock_of_stripes_that_was_ahead_once_hides_no_change(read: Stage, mon
     """The Date of one answer to a look for events lies a day ahead, and polls are hourly."""
     read.pass_time(hours=1)
     # Each answer's date is looked at twice.
-    date_of, ahead = transport._date_of, iter([86_400, 86_400])
+    date_of, ahead = transport.date_of, iter([86_400, 86_400])
     with monkeypatch.context() as patch:
-        patch.setattr(transport, "_date_of", lambda headers: (date_of(headers) or 0) + next(ahead, 0))
+        for module in (transport, clock):
+            patch.setattr(module, "date_of", lambda headers: (date_of(headers) or 0) + next(ahead, 0))
         read.extract()
     read.pass_time(minutes=30)
     changed = next(iter(read.stripe.objects("customer")))

@@ -1,5 +1,7 @@
+import itertools
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,14 @@ SHORT = pytest.param(3, 2, 60, 0.02, 0.6, id="a few kills")
 LONG = pytest.param(20, 30, 400, 0.25, 1.0, id="many kills", marks=[pytest.mark.gauntlet, pytest.mark.timeout(900)])
 
 
-def killed_runs(stage: Stage, kills: int, longest: float) -> int:
+def killed_runs(stage: Stage, kills: int, longest: float, *what: str) -> int:
     settings = stage.settings
     script = Path(__file__).with_name("killable.py")
     arguments = [stage.warehouse.location, settings.stripe_api_base, settings.require_stripe()]
     numbers = [str(kills), "5", str(WINDOW), str(longest)]
-    done = subprocess.run([sys.executable, script, *arguments, *numbers], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, *arguments, *numbers, *what], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
@@ -82,4 +86,47 @@ def test_killed_runs_end_where_an_undisturbed_one_does(
         stage.extract()
         stage.settle()
         stage.extract()
+        stage.assert_in_step()
+
+
+@pytest.mark.gauntlet
+@pytest.mark.timeout(900)
+def test_killed_reconciles_end_where_an_undisturbed_one_does_beside_syncs_and_fetches_of_older_events(
+    tmp_path: Path,
+) -> None:
+    """Each goes on where it was killed, and meanwhile another process syncs and fetches events from before."""
+    switches = StripeSwitches(latency_seconds=0.05, late_events_share=0.0)
+    stage = Stage(tmp_path, customers=300, switches=switches)
+    with stage.sandbox:
+        stage.extract()
+        stage.pass_time(days=2)
+        stage.extract()
+        customers = list(stage.stripe.objects("customer"))
+        gone = customers[:20]
+        stage.stripe.load([{"id": customer, "object": "customer", "deleted": True} for customer in gone])
+        done = threading.Event()
+        names = itertools.count()
+
+        def live() -> None:
+            while not done.is_set():
+                number = next(names)
+                stage.stripe.update_customer(customers[20 + number % 200], name=f"Name {number}")
+                stage.pass_time(seconds=90)
+                stage.extract(raise_failures=False)
+                if number % 3 == 0:
+                    stage.fetch_older_events(days=20)
+
+        other = threading.Thread(target=live)
+        other.start()
+        try:
+            killed = killed_runs(stage, 15, 1.5, "reconcile")
+        finally:
+            done.set()
+            other.join()
+        assert killed >= 5
+        stage.settle()
+        stage.extract()
+        assert set(gone) <= set(stage.stored("customers", deleted=True))
+        report = stage.reconcile()
+        assert (report.clean, report.whole) == (True, True)
         stage.assert_in_step()

@@ -1,9 +1,18 @@
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
-from stripe_cio_pipeline.errors import StripePermissionError
+from stripe_cio_pipeline.errors import StripePermissionError, StripeUnavailable
 from stripe_cio_pipeline.extract import ObjectReconciliation, Patience, ProgressNote, ReconcileReport, latest_proof
-from stripe_cio_pipeline.sandbox import Fault
-from tests.extract.stage import Stage
+from stripe_cio_pipeline.extract.comparing import note_listed
+from stripe_cio_pipeline.extract.objects import BY_NAME
+from stripe_cio_pipeline.extract.rows import row_of
+from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
+from stripe_cio_pipeline.warehouse import Warehouse
+from tests.extract.stage import START, Stage, meanwhile
 
 
 @pytest.fixture
@@ -141,3 +150,174 @@ def test_an_object_type_that_cannot_be_listed_fails_loudly_and_the_others_are_pr
     assert [failure.object for failure in report.failures] == ["charges"]
     assert "charges" not in {part.name for part in report.objects}
     assert not report.whole
+
+
+@contextmanager
+def with_customers(folder: Path, number: int) -> Iterator[Stage]:
+    """An account with so many more customers, read."""
+    stage = Stage(folder, customers=2, history_days=10, switches=StripeSwitches(late_events_share=0.0))
+    with stage.sandbox:
+        customer = next(iter(stage.stripe.objects("customer").values()))
+        stage.stripe.load(
+            [{**customer, "id": f"cus_more{n:04d}", "created": START - 9_000 + n * 10} for n in range(number)]
+        )
+        stage.extract()
+        stage.pass_time(minutes=20)
+        stage.extract()
+        stage.stripe.counters.log = []
+        yield stage
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Stage]:
+    """An account with ten pages of customers, read."""
+    with with_customers(tmp_path, 900) as stage:
+        yield stage
+
+
+def pages(stage: Stage, path: str = "/v1/customers") -> list[str]:
+    """Which pages of a list were asked for since the last look."""
+    log, stage.stripe.counters.log = stage.stripe.counters.log, []
+    return [request for request in log if request.startswith(f"GET {path}?")]
+
+
+def break_off(stage: Stage, path: str, after: int) -> None:
+    """Let nothing at a path be answered from its so many-eth request on."""
+    draw, answered = stage.stripe.faults.draw, itertools.count()
+
+    def drawn(asked: str) -> Fault | None:
+        return Fault.error(503) if asked == path and next(answered) >= after else draw(asked)
+
+    stage.stripe.faults.draw = drawn
+
+
+def mend(stage: Stage) -> None:
+    del stage.stripe.faults.draw
+
+
+def test_a_reconcile_that_was_broken_off_goes_on_and_tells_what_it_found_before(large: Stage) -> None:
+    gone, tampered = "cus_more0000", "cus_more0899"
+    large.stripe.load([{"id": gone, "object": "customer", "deleted": True}])
+    with large.warehouse.transaction() as connection:
+        connection.execute(
+            """update stripe.customers set payload = json_merge_patch(payload, '{"name": "Tampered"}') where id = ?""",
+            [tampered],
+        )
+    break_off(large, "/v1/customers", 5)
+    with pytest.raises(StripeUnavailable):
+        large.reconcile(objects=["customers"], patience=Patience(attempts=1))
+    mend(large)
+    answered = pages(large)[:5]
+    # Between the two a sync goes on as ever, and stores what the comparison has listed already.
+    large.stripe.update_customer("cus_more0898", name="Changed in between")
+    large.pass_time(minutes=2)
+    large.extract()
+    pages(large)
+    part = of(large.reconcile(objects=["customers"]), "customers")
+    # Nothing is asked for again.
+    assert len(answered) == 5
+    assert set(answered).isdisjoint(pages(large))
+    assert (part.tampered, part.changed, part.confirmed_deleted) == (1, 1, 1)
+    assert (part.explained, part.whole) == (0, True)
+    assert large.stored("customers")["cus_more0898"]["name"] == "Changed in between"
+    assert large.rows("select count(*) from pipeline.cursors where name like 'reconcile%'") == [(0,)]
+    # The next one begins anew.
+    assert of(large.reconcile(objects=["customers"]), "customers").differing == 0
+    assert len(pages(large)) >= 10
+
+
+def test_what_was_found_and_repaired_stays_found_where_a_page_is_listed_twice(warehouse: Warehouse) -> None:
+    kind = BY_NAME["customers"]
+    row = row_of(kind, {"id": "cus_1", "created": 1}, as_of=1, source="list", read_at=1)
+    with warehouse.transaction() as connection:
+        note_listed(connection, kind, [row], {"cus_1": "missing"})
+        # It is stored by now, so the second look finds nothing wrong.
+        note_listed(connection, kind, [row], {})
+        assert connection.execute("select id, finding from pipeline.listed").fetchall() == [("cus_1", "missing")]
+
+
+def test_what_was_confirmed_before_it_was_broken_off_is_still_loss(large: Stage) -> None:
+    gone = [f"cus_more{number:04d}" for number in range(3)]
+    large.stripe.load([{"id": customer, "object": "customer", "deleted": True} for customer in gone])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stripe_cio_pipeline.extract.comparing._recently_changed", _die)
+        with pytest.raises(RuntimeError):
+            large.reconcile(objects=["customers"])
+    large.extract()
+    report = large.reconcile(objects=["customers"])
+    assert of(report, "customers").confirmed_deleted == 3
+    assert not report.clean
+
+
+async def _die(_: object) -> set[tuple[str, str]]:
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("days", [3, 40])
+def test_what_was_listed_long_ago_is_listed_again(large: Stage, days: int) -> None:
+    break_off(large, "/v1/customers", 5)
+    with pytest.raises(StripeUnavailable):
+        large.reconcile(objects=["customers"], patience=Patience(attempts=1))
+    mend(large)
+    pages(large)
+    large.pass_time(days=days)
+    large.extract(objects=["events"])
+    large.reconcile(objects=["customers"])
+    assert len(pages(large)) >= 10
+
+
+def test_it_asks_before_it_reads_by_id_in_masses_and_then_lists_nothing_again(large: Stage) -> None:
+    """A list that something shortens looks as if everybody was gone."""
+    gone = [f"cus_more{number:04d}" for number in range(5)]
+    large.stripe.load([{"id": customer, "object": "customer", "deleted": True} for customer in gone])
+    asked: list[tuple[str, int]] = []
+
+    def refuse(name: str, number: int) -> bool:
+        asked.append((name, number))
+        return False
+
+    report = large.reconcile(objects=["customers"], most_by_id=4, may_read=refuse, raise_failures=False)
+    assert asked == [("customers", 5)]
+    [failure] = report.failures
+    assert "5 stored customers are not in Stripe's list" in failure.what
+    assert "--read-by-id 5" in failure.advice
+    assert set(gone) <= set(large.stored("customers"))
+    assert large.stripe.counters["GET /v1/customers/{id}"] == 0
+    pages(large)
+    agreed = large.reconcile(objects=["customers"], most_by_id=4, may_read=lambda *_: True)
+    assert pages(large) == []
+    assert of(agreed, "customers").confirmed_deleted == 5
+    assert set(gone) <= set(large.stored("customers", deleted=True))
+
+
+def test_a_sync_heals_a_gap_for_so_long_at_most_and_goes_on_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripe_cio_pipeline.extract.run.HEAL_SECONDS", 0.0)
+    with with_customers(tmp_path, 150) as stage:
+        stage.stripe.delete_customer("cus_more0050")
+        stage.pass_time(days=40)
+        pages(stage)
+        runs = 0
+        while not (report := stage.extract(objects=["customers"])).healed_gap:
+            runs += 1
+            assert len(pages(stage)) == 1
+            [told] = [warning for warning in report.warnings if "must still be listed again" in warning]
+            assert "customers" in told
+            assert runs < 10
+        assert runs >= 1
+        assert "cus_more0050" in stage.stored("customers", deleted=True)
+        assert not stage.extract(objects=["customers"]).healed_gap
+
+
+def test_of_two_comparisons_at_once_one_comes_to_its_end_and_the_other_concludes_nothing(
+    large: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other: list[ReconcileReport] = []
+    meanwhile(monkeypatch, 3, lambda: other.append(large.reconcile(objects=["customers"])), "/v1/customers")
+    report = large.reconcile(objects=["customers"], raise_failures=False)
+    assert (other[0].clean, other[0].whole) == (True, True)
+    [failure] = report.failures
+    assert "Another run compares customers" in failure.what
+    assert large.stripe.counters["GET /v1/customers/{id}"] == 0
+    assert large.reconcile(objects=["customers"]).whole

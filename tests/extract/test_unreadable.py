@@ -68,6 +68,39 @@ def test_an_answer_that_is_no_page_ends_no_list(stage: Stage, wire: Between, bod
     assert not finished(stage, "customers")
 
 
+def test_a_page_that_was_kept_by_something_on_the_way_ends_no_list_and_begins_no_endless_one(
+    stage: Stage, wire: Between
+) -> None:
+    """The first page of all, whatever was asked for."""
+    customer = next(iter(stage.stripe.objects("customer").values()))
+    stage.stripe.load([{**customer, "id": f"cus_more{number:03d}"} for number in range(150)])
+    kept: list[bytes] = []
+
+    def keep(body: bytes) -> bytes:
+        kept.append(body)
+        return kept[0]
+
+    wire.changes["/v1/customers"] = keep
+    with pytest.raises(StripeUnavailable, match="not the one that was asked for"):
+        stage.extract(objects=["customers"], patience=TWICE)
+    assert len(kept) < 10
+    assert not finished(stage, "customers")
+    wire.clear()
+    stage.extract(objects=["customers"])
+    assert stage.stored("customers") == stage.listed("customers")
+
+
+def test_a_page_of_another_time_than_was_asked_for_is_refused(stage: Stage, wire: Between) -> None:
+    stage.extract()
+    stage.pass_time(days=1)
+    stage.stripe.create_customer(email="customer-99@example.com")
+    before = stage.rows("select value from pipeline.cursors where name = 'events.watermark'")
+    wire.change("/v1/events", lambda page: page["data"].append({**page["data"][0], "id": "evt_old", "created": 1}))
+    with pytest.raises(StripeUnavailable, match="evt_old is on it"):
+        stage.extract()
+    assert stage.rows("select value from pipeline.cursors where name = 'events.watermark'") == before
+
+
 def test_an_answer_that_unpacks_to_more_than_there_is_memory_is_given_up(
     stage: Stage, wire: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +168,34 @@ def test_a_list_inside_an_object_that_may_not_be_continued_is_not_stored_cut(sta
     with pytest.raises(StripeRequestError, match="subscription_items"):
         stage.extract(objects=["subscriptions"])
     assert stage.stored("subscriptions") == {}
+
+
+@pytest.mark.parametrize("act", ["history", "reconcile"])
+def test_one_object_of_a_page_that_cannot_be_completed_leaves_the_page_alone(
+    stage: Stage, wire: Between, act: str
+) -> None:
+    """Its items are cut off, and their own address gives none: nothing of it is stored, and all of the others is."""
+    bad, *others = sorted(stage.stripe.objects("subscription"))
+
+    def cut_one(page: dict[str, Any]) -> None:
+        for subscription in page.get("data", [page]):
+            if subscription["id"] == bad:
+                subscription["items"].update(data=[], has_more=True)
+
+    if act == "reconcile":
+        stage.extract()
+    for path in ("/v1/subscriptions", f"/v1/subscriptions/{bad}"):
+        wire.change(path, cut_one)
+    wire.answer("/v1/subscription_items", PAGE, 502)
+    report: Any = stage.reconcile(patience=TWICE) if act == "reconcile" else stage.extract(patience=TWICE)
+    assert report.failures == ()
+    [unread] = report.unread
+    assert bad in unread.what
+    assert set(others) <= set(stage.stored("subscriptions"))
+    assert (bad in stage.stored("subscriptions")) == (act == "reconcile")
+    wire.clear()
+    assert stage.extract().unread == ()
+    stage.assert_in_step()
 
 
 def test_a_row_to_go_on_from_that_is_gone_has_the_list_read_from_its_start(stage: Stage, wire: Between) -> None:

@@ -26,13 +26,13 @@ from pipeline.cursors
 where name = 'events.watermark';
 
 -- name: hand_page
-insert into pipeline.handed_page (token, since, told, version, read_at, body)
-values ($token, $since, $told, $version, $read_at, $body);
+insert into pipeline.handed_page (token, since, told, version, read_at, simulated, body)
+values ($token, $since, $told, $version, $read_at, $simulated, $body);
 
 -- name: handed_page
-select body, told, version, read_at
+select body, told, version, read_at, simulated
 from pipeline.handed_page
-where token = $token and since <= $since and told >= $watermark;
+where token = $token and since <= $since;
 
 -- name: drop_handed_page
 delete from pipeline.handed_page;

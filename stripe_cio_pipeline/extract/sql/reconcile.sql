@@ -8,6 +8,17 @@ where object = ?;
 delete from pipeline.listed
 where object = ? and id in (select id from arrivals);
 
+-- name: note_gone
+-- What Stripe says is gone: it is found once, though the run that found it is killed before it concludes.
+insert into pipeline.listed (object, id, content_hash, finding)
+select ?, id, '', 'gone'
+from arrivals;
+
+-- name: findings_of
+select id, finding
+from pipeline.listed
+where object = ? and id in (select id from arrivals) and finding in ('missing', 'changed');
+
 -- name: insert_listed
 insert into pipeline.listed (object, id, created, content_hash, finding, read_at)
 select object, id, created, content_hash, finding, read_at
@@ -61,6 +72,7 @@ from pipeline.listed as listed
 inner join stripe.{table} as stored on stored.id = listed.id
 where
     listed.object = '{table}'
+    and listed.finding is distinct from 'gone'
     and stored.read_at > listed.read_at
     and (stored.deleted or stored.content_hash is distinct from listed.content_hash)
 order by listed.id;
@@ -71,7 +83,7 @@ select
     count(*),
     cast(sum(cast(md5_number_lower(id || ':' || content_hash) as hugeint)) as varchar)
 from pipeline.listed
-where object = $object and coalesce(created, 0) < $began
+where object = $object and finding is distinct from 'gone' and coalesce(created, 0) < $began
 group by month
 order by month;
 

@@ -6,5 +6,7 @@ create table pipeline.handed_page (
     told bigint not null,
     version varchar,
     read_at bigint not null,
+    -- Whether that clock is a sandbox's, which is moved by hand.
+    simulated boolean not null,
     body json not null
 );
