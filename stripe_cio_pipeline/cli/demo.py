@@ -16,7 +16,7 @@ import typer
 
 from stripe_cio_pipeline.cli.demo_events import prove_events
 from stripe_cio_pipeline.cli.demo_proof import Proof, prove
-from stripe_cio_pipeline.cli.demo_truth import read_truth
+from stripe_cio_pipeline.cli.demo_stripe import read_truth
 from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import Reports
 from stripe_cio_pipeline.cli.session import Json, Session, fresh_home

@@ -7,7 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from stripe_cio_pipeline.cli.demo_truth import OneOf, Truth, expected_attributes
+from stripe_cio_pipeline.cli.demo_stripe import Truth
+from stripe_cio_pipeline.cli.demo_truth import OneOf, expected_attributes
 from stripe_cio_pipeline.sandbox.customerio.people import Person
 
 _ADDRESS = re.compile(

@@ -1,22 +1,17 @@
 """What a person should look like, worked out in plain Python from the sandbox's Stripe: the demo's second opinion.
 
-It asks Stripe's API by itself. Nothing here knows the pipeline's requests, SQL, tables or settings. Amounts are exact
-fractions until the last step.
+Nothing here knows the pipeline's requests, SQL, tables or settings. Amounts are exact fractions until the last step.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any
 
-import httpx
-
-from stripe_cio_pipeline.cli.demo_revenue import Served, minor_units, monthly_amount, mrr
-from stripe_cio_pipeline.sandbox import Sandbox
-
-Payload = Mapping[str, Any]
+from stripe_cio_pipeline.cli.demo_revenue import minor_units, monthly_amount, mrr
+from stripe_cio_pipeline.cli.demo_stripe import Payload, Truth
 
 #: A subscription that is in use speaks for a person before one in trouble, and that before one that is over.
 _PREFERENCE = ("active", "past_due", "trialing", "unpaid", "paused", "incomplete", "", "canceled", "incomplete_expired")
@@ -26,158 +21,10 @@ _TAKEN_BACK = frozenset({"needs_response", "under_review", "lost"})
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """Everything that Stripe knows at one moment, by id or by customer. `deleted_at` holds unix seconds.
-
-    Cards, discounts and their coupons stand expanded in what has them. `disputes` are by charge, `records` (payments
-    that were made outside Stripe) by invoice.
-    """
-
-    customers: dict[str, Payload]
-    deleted_at: dict[str, int]
-    subscriptions: dict[str, list[Payload]]
-    charges: dict[str, list[Payload]]
-    invoices: dict[str, list[Payload]]
-    disputes: dict[str, list[Payload]]
-    credit_notes: dict[str, list[Payload]]
-    records: dict[str, list[Payload]]
-    products: Mapping[str, Payload]
-    served: Served
-
-
-@dataclass(frozen=True, slots=True)
 class OneOf:
     """Values of which each is right: of several payments in one second Stripe does not say which was the last."""
 
     values: tuple[Any, ...]
-
-
-def read_truth(sandbox: Sandbox, *, since: float = 0) -> Truth:
-    """Ask Stripe for everything. Customers that were deleted `since` then (unix seconds) are there as they last were.
-
-    Who was deleted before is in no list and nobody's: Stripe shows what they paid, and not who they were.
-    """
-    with _Api(sandbox) as api:
-        customers: dict[str, Payload] = {}
-        deleted_at: dict[str, int] = {}
-        for event in api.all("events", type="customer.deleted"):
-            gone = event["data"]["object"]
-            if event["created"] >= since:
-                customers[gone["id"]] = gone
-                deleted_at[gone["id"]] = event["created"]
-        expand = ("invoice_settings.default_payment_method", "default_source", "discount.source.coupon")
-        customers |= _by_id(api.all("customers", expand=expand))
-        subscriptions = _by_customer(api.subscriptions())
-        invoices = list(api.all("invoices"))
-        return Truth(
-            customers=customers,
-            deleted_at=deleted_at,
-            subscriptions=subscriptions,
-            charges=_by_customer(api.all("charges")),
-            invoices=_by_customer(invoices),
-            disputes=_by(api.all("disputes"), "charge"),
-            credit_notes=_by_customer(api.all("credit_notes")),
-            records=_by(
-                (
-                    one
-                    for one in api.all("invoice_payments", status="paid")
-                    if one["payment"]["type"] == "payment_record"
-                ),
-                "invoice",
-            ),
-            products=_by_id(api.all("products")),
-            served=Served(
-                discounts={},
-                prices=api.prices({item["price"]["id"] for item in _items(subscriptions)}),
-                coupons={},
-                invoices=invoices,
-            ),
-        )
-
-
-class _Api:
-    """Reads the sandbox's Stripe over HTTP, page by page, with the key that may see everything."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        headers = {"Authorization": f"Bearer {sandbox.stripe.secret_key}"}
-        self._http = httpx.Client(base_url=f"{sandbox.stripe_url}/v1/", headers=headers, trust_env=False, timeout=60)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def all(self, path: str, *, expand: Iterable[str] = (), **query: str) -> Iterator[Payload]:
-        """Give every object of a list."""
-        asked = [("limit", "100"), *query.items(), *(("expand[]", f"data.{each}") for each in expand)]
-        after: list[tuple[str, str]] = []
-        while True:
-            page = self._get(path, [*asked, *after])
-            yield from page["data"]
-            if not page["has_more"]:
-                return
-            after = [("starting_after", page["data"][-1]["id"])]
-
-    def one(self, path: str, *, expand: Iterable[str] = ()) -> Payload:
-        """Give one object."""
-        payload: Payload = self._get(path, [("expand[]", each) for each in expand])
-        return payload
-
-    def subscriptions(self) -> Iterator[Payload]:
-        """Give every subscription with all of its items, and with the coupons of its discounts as they were given."""
-        for payload in self.all("subscriptions", status="all", expand=("default_payment_method", "default_source")):
-            whole = dict(payload)
-            if payload["items"]["has_more"]:
-                rows = self.all("subscription_items", subscription=payload["id"])
-                whole["items"] = {**payload["items"], "data": list(rows), "has_more": False}
-            coupon = "discounts.source.coupon"
-            expand = (coupon, f"{coupon}.applies_to", f"{coupon}.currency_options")
-            if payload["discounts"]:
-                whole["discounts"] = self.one(f"subscriptions/{payload['id']}", expand=expand)["discounts"]
-            if any(item["discounts"] for item in whole["items"]["data"]):
-                items = [
-                    self.one(f"subscription_items/{item['id']}", expand=expand) if item["discounts"] else item
-                    for item in whole["items"]["data"]
-                ]
-                whole["items"] = {**whole["items"], "data": items}
-            yield whole
-
-    def prices(self, ids: Iterable[str]) -> dict[str, Payload]:
-        """Give prices by id, with their tiers in every currency: a list shows only those that are active."""
-        found: dict[str, Payload] = {}
-        for id_ in ids:
-            price = self.one(f"prices/{id_}", expand=("currency_options",))
-            others = [f"currency_options.{currency}.tiers" for currency in price["currency_options"]]
-            found[id_] = self.one(f"prices/{id_}", expand=("tiers", "currency_options", *others))
-        return found
-
-    def _get(self, path: str, query: Sequence[tuple[str, str]]) -> Any:
-        answer = self._http.get(path, params=tuple(query))
-        answer.raise_for_status()
-        return answer.json()
-
-
-def _by_id(objects: Iterable[Payload]) -> dict[str, Payload]:
-    return {str(payload["id"]): payload for payload in objects}
-
-
-def _items(subscriptions: Mapping[str, list[Payload]]) -> Iterator[Payload]:
-    for each in subscriptions.values():
-        for payload in each:
-            yield from payload["items"]["data"]
-
-
-def _by_customer(objects: Iterable[Payload]) -> dict[str, list[Payload]]:
-    return _by(objects, "customer")
-
-
-def _by(objects: Iterable[Payload], name: str) -> dict[str, list[Payload]]:
-    found: dict[str, list[Payload]] = defaultdict(list)
-    for payload in objects:
-        if payload[name]:
-            found[payload[name]].append(payload)
-    return dict(found)
 
 
 def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> dict[str, Any]:
@@ -196,6 +43,11 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
     living = [truth.customers[id_] for id_ in customers if id_ not in truth.deleted_at]
     own = [payment for payment in payments if payment["currency"] == currency]
     last = [payment for payment in own if payment["at"] == own[-1]["at"]]
+
+    def kept_in(some: str | None) -> Fraction:
+        kept = sum(payment["kept"] for payment in payments if payment["currency"] == some)
+        return Fraction(kept - sum(_given_back(truth, customers, some)), minor_units(some))
+
     expected: dict[str, Any] = {
         "name": owner_payload["name"],
         "phone": owner_payload["phone"],
@@ -208,11 +60,13 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         "delinquent": any(customer["delinquent"] for customer in living),
         "balance": major(sum(each["balance"] for each in living if each["currency"] == currency), currency),
         "mrr": float(mrr(truth.served, subscriptions, currency)),
-        "lifetime_value": major(
-            sum(payment["kept"] for payment in own) - sum(_given_back(truth, customers, currency)), currency
+        "mrr_other_currencies": _others(
+            currency, {each["currency"] for each in subscriptions}, lambda each: mrr(truth.served, subscriptions, each)
         ),
         "last_payment_at": last[0]["at"] if last else None,
         "last_payment_amount": OneOf(tuple(major(each["amount"], currency) for each in last)) if last else None,
+        "lifetime_value": float(kept_in(currency)),
+        "lifetime_value_other_currencies": _others(currency, {each["currency"] for each in payments}, kept_in),
         "stripe_livemode": owner_payload["livemode"],
         "stripe_deleted_at": None if living else max(truth.deleted_at[id_] for id_ in customers),
     }
@@ -222,6 +76,12 @@ def expected_attributes(truth: Truth, customers: Sequence[str], owner: str) -> d
         # The remains of a customer do not tell which card it had.
         expected |= _of_card(owner_payload, truth.customers[main["customer"]] if main else None, main, last)
     return expected
+
+
+def _others(main: str | None, currencies: Iterable[str], amount_in: Callable[[str], Fraction]) -> list[str] | None:
+    """Tell amounts above 0 in currencies that are not a person's main one."""
+    amounts = ((each, amount_in(each)) for each in sorted(currencies) if each != main)
+    return [f"{float(amount)} {each}" for each, amount in amounts if amount > 0] or None
 
 
 def _is_metered(item: Payload) -> bool:
@@ -269,6 +129,7 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
     ends_with_period = main["cancel_at_period_end"] or (
         main["cancel_at"] is not None and main["cancel_at"] in (ends, last, main["trial_end"])
     )
+    discounts = [*main["discounts"], *(one for item in items for one in item["discounts"])]
     many = f"{recurring['interval_count']} {recurring['interval']}s"
     found |= {
         "plan": _plan(truth, first),
@@ -283,7 +144,7 @@ def _of_subscriptions(truth: Truth, subscriptions: Sequence[Payload], main: Payl
         "canceled_at": main["canceled_at"],
         "collection_paused": None if is_over else pause is not None,
         "collection_resumes_at": None if is_over or pause is None else pause["resumes_at"],
-        "coupon": main["discounts"][0]["source"]["coupon"]["name"] if main["discounts"] else None,
+        "coupon": next((each["source"]["coupon"]["name"] for each in discounts), None),
     }
     return found
 
@@ -346,12 +207,12 @@ def _of_open_invoices(unpaid: Sequence[Payload], charges: Iterable[Payload], cur
             pending.remove(asked)
             attempts = max(attempts - 1, 0)
         failed += attempts
-    others = [f"{major(due[other], other)} {other}" for other in sorted(due) if other != currency]
+    others = _others(currency, due, lambda each: Fraction(due[each], minor_units(each)))
     return {
         "failed_payment_count": failed,
         "next_payment_attempt_at": min(retries, default=None),
         "open_invoice_amount": major(due.get(currency or "", 0), currency),
-        "open_invoice_amount_other_currencies": others or None,
+        "open_invoice_amount_other_currencies": others,
         "open_invoice_url": unpaid[0]["hosted_invoice_url"] if unpaid else None,
     }
 

@@ -168,6 +168,8 @@ def read_event(payload: dict[str, Any], seen: int) -> ReadEvent:
             )
         )
     for touch in TOUCHES_BY_KIND.get(str(subject.get("object")), ()):
+        if touch.unless is not None and touch.unless(subject):
+            continue
         target = id_of(subject.get(touch.field)) or id_of(at_path(payload, f"data.previous_attributes.{touch.field}"))
         if target is not None:
             # The hash of a conditional touch is what it is about: see `_touched`.

@@ -4,7 +4,7 @@ To keep another type: add a row here and a table of the same form in a step of `
 Facts are those of Stripe's API at `PINNED_VERSION` (the version of stripe-python 16.1).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -333,13 +333,26 @@ class Touch:
     """An object that is not kept, and the kept object that a change of it may have changed.
 
     `field` of the event's object names that one. With `only_if` it names the customer, and what is changed is what of
-    the customer's has the event's object under that path.
+    the customer's has the event's object under that path. `unless` tells of an event's object that the changed object
+    has an event of its own.
     """
 
     kind: str
     target: str
     field: str
     only_if: str | None = None
+    unless: Callable[[Mapping[str, Any]], bool] | None = None
+
+
+def pays_the_rest(payment: Mapping[str, Any]) -> bool:
+    """Whether a payment of an invoice leaves nothing to be paid, so that `invoice.paid` tells of it.
+
+    Stripe makes the default payment with the invoice and keeps it at what remains (API reference, invoice payments:
+    `is_default`).
+    """
+    amount = payment.get("amount_paid")
+    is_whole = amount is not None and amount == payment.get("amount_requested")
+    return payment.get("is_default") is True and payment.get("status") == "paid" and is_whole
 
 
 #: Changes that Stripe is not documented to repeat as an event of the object that shows them.
@@ -357,7 +370,7 @@ TOUCHES: tuple[Touch, ...] = (
     Touch("refund", "charges", "charge"),
     Touch("credit_note", "invoices", "invoice"),
     # A part payment, or one that is recorded outside Stripe, is told by no event of the invoice.
-    Touch("invoice_payment", "invoices", "invoice"),
+    Touch("invoice_payment", "invoices", "invoice", unless=pays_the_rest),
 )
 
 BY_NAME: Mapping[str, StripeObject] = {kind.name: kind for kind in OBJECTS}

@@ -7,7 +7,8 @@ import pytest
 
 from stripe_cio_pipeline.cli.demo import show_proof
 from stripe_cio_pipeline.cli.demo_proof import Difference, Proof, prove, same
-from stripe_cio_pipeline.cli.demo_truth import OneOf, Truth, expected_attributes, major, read_truth
+from stripe_cio_pipeline.cli.demo_stripe import Truth, read_truth
+from stripe_cio_pipeline.cli.demo_truth import OneOf, expected_attributes, major
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.extract import extract
 from stripe_cio_pipeline.model import build

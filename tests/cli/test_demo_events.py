@@ -8,7 +8,7 @@ import pytest
 
 from stripe_cio_pipeline.cli.demo_events import prove_events
 from stripe_cio_pipeline.cli.demo_proof import Difference, Proof
-from stripe_cio_pipeline.cli.demo_truth import Truth, read_truth
+from stripe_cio_pipeline.cli.demo_stripe import Truth, read_truth
 from stripe_cio_pipeline.event_types import DEFAULT_TYPES
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.customerio.events import Event

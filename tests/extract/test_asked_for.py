@@ -139,3 +139,28 @@ def test_the_preview_of_a_coming_invoice_is_an_event_and_never_an_invoice(empty:
     empty.extract()
     assert empty.rows("select type from stripe.events where id = 'evt_upcoming'") == [("invoice.upcoming",)]
     assert empty.stored("invoices") == {}
+
+
+def test_a_payment_that_leaves_nothing_open_costs_no_read_and_a_part_does(empty: Stage) -> None:
+    stripe = empty.stripe
+    stripe.switches.late_events_share = 0.0
+    empty.extract()
+
+    def source_of(invoice: str) -> str:
+        empty.settle()
+        empty.extract()
+        [(source,)] = empty.rows("select source from stripe.invoices where id = ?", invoice)
+        return str(source)
+
+    subscription = stripe.create_subscription(stripe.create_customer(email="payer@example.com")["id"])["id"]
+    empty.settle()
+    invoice = stripe.fail_payment(subscription)["id"]
+    source_of(invoice)
+    stripe.pay_outside(invoice, 500)
+    assert source_of(invoice) == "retrieve"
+    assert empty.stored("invoices")[invoice]["amount_remaining"] == 1_500
+    empty.settle()
+    stripe.pay_invoice(invoice)
+    assert source_of(invoice) == "event"
+    assert empty.stored("invoices")[invoice]["status"] == "paid"
+    empty.assert_in_step()

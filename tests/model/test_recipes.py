@@ -186,7 +186,13 @@ def test_the_receipt(told) -> None:
 
 
 def test_a_refund(told) -> None:
-    text, found = mail("A refund", told, "charge.refunded", lambda each: not each.event["fully_refunded"])
+    text, found = mail(
+        "A refund",
+        told,
+        "charge.refunded",
+        lambda each: not each.event["fully_refunded"] and each.event["refund_amount"] != 0,
+    )
+    assert "`event.refund_amount` is not 0" in PAGE
     subject = found.subject
     assert (
         f"sent {amount(subject['amount_refunded'], subject['currency'])} {subject['currency'].upper()} back to" in text

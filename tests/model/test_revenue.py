@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from stripe_cio_pipeline.cli.demo_revenue import mrr
-from stripe_cio_pipeline.cli.demo_truth import read_truth
+from stripe_cio_pipeline.cli.demo_stripe import read_truth
 from stripe_cio_pipeline.extract import extract
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox

@@ -142,13 +142,13 @@ select
                 'invoice_pdf', object.invoice_pdf,
                 'card_brand',
                 case coalesce(charged, subscriptions.default_method, customers.default_method)
-                    when subscriptions.default_method then subscriptions.card_brand
-                    when customers.default_method then customers.card_brand
+                    when subscriptions.default_method then subscriptions.card.brand
+                    when customers.default_method then customers.card.brand
                 end,
                 'card_last4',
                 case coalesce(charged, subscriptions.default_method, customers.default_method)
-                    when subscriptions.default_method then subscriptions.card_last4
-                    when customers.default_method then customers.card_last4
+                    when subscriptions.default_method then subscriptions.card.last4
+                    when customers.default_method then customers.card.last4
                 end
             )
         when type like 'customer.subscription.%'

@@ -148,11 +148,10 @@ recorded as (
 ),
 
 payments as (
-    -- A charge that does not say how it ended is of no currency: it belongs to none of the sums, and none of them is known.
     select
         charges.customer_id,
-        case when charges.status is not null then charges.currency end as currency,
-        case when charges.status is not null then charges.created end as paid_at,
+        charges.currency,
+        charges.created as paid_at,
         charges.id,
         charges.amount_captured as amount,
         case
@@ -163,16 +162,10 @@ payments as (
             when charges.disputed then case when 'disputes' not in (select object from not_granted) then 0 end
             else charges.amount_captured - charges.amount_refunded
         end as amount_kept,
-        struct_pack(
-            brand := charges.card_brand,
-            last4 := charges.card_last4,
-            exp_year := charges.card_exp_year,
-            exp_month := charges.card_exp_month
-        ) as card
+        charges.card
     from charges
     left join contested on charges.id = contested.charge_id
-    where (charges.status = 'succeeded' or charges.status is null)
-        and (charges.amount_captured > 0 or charges.amount_captured is null)
+    where charges.status = 'succeeded' and (charges.amount_captured > 0 or charges.amount_captured is null)
     union all
     -- Paid outside Stripe, in full or in part: there is no charge.
     select customer_id, currency, paid_at, id, amount, amount as amount_kept, null as card
@@ -213,6 +206,14 @@ payments as (
     where amount_credited > 0
         and (amount_paid_off_stripe > 0 or 'credit_notes' in (select object from not_granted))
         and id not in (select invoice_id from credit_notes where invoice_id is not null)
+),
+
+-- Whose charges do not all say how they ended: none of the sums of what they paid is known.
+unclear as (
+    select coalesce(merged.person_id, charges.customer_id) as person_id
+    from charges
+    left join merged on charges.customer_id = merged.customer_id
+    where charges.status is null and (charges.amount_captured > 0 or charges.amount_captured is null)
 ),
 
 paid as (
@@ -369,22 +370,7 @@ other_money as (
 charged as (
     select
         main.person_id,
-        case
-            when main.default_method is not null
-                then struct_pack(
-                    brand := main.card_brand,
-                    last4 := main.card_last4,
-                    exp_year := main.card_exp_year,
-                    exp_month := main.card_exp_month
-                )
-            else
-                struct_pack(
-                    brand := payers.card_brand,
-                    last4 := payers.card_last4,
-                    exp_year := payers.card_exp_year,
-                    exp_month := payers.card_exp_month
-                )
-        end as card
+        case when main.default_method is not null then main.card else payers.card end as card
     from owned_subscriptions as main
     left join several on main.person_id = several.person_id
     left join (
@@ -399,20 +385,14 @@ charged as (
 
 owners as (
     select
-        accounts.*,
+        accounts.* exclude (card),
         members.email as usable_email,
         subscribers.* exclude (person_id),
         minor_units(accounts.main_currency) as units,
         -- What will be charged; where nothing is named, the last card that was.
         case
             when charged.person_id is not null then charged.card
-            when accounts.default_method is not null
-                then struct_pack(
-                    brand := accounts.card_brand,
-                    last4 := accounts.card_last4,
-                    exp_year := accounts.card_exp_year,
-                    exp_month := accounts.card_exp_month
-                )
+            when accounts.default_method is not null then accounts.card
             else cards.card
         end as card
     from members
@@ -469,7 +449,7 @@ select
     case when not owners.subscription.is_over then owners.subscription.collection_resumes_at end as collection_resumes_at,
     owners.subscription.coupon as coupon,
     case
-        when owners.id in (select person_id from paid where currency is null) then null
+        when owners.id in (select person_id from unclear) then null
         when paid.person_id is null then 0
         else paid.amount_kept / owners.units
     end as lifetime_value,

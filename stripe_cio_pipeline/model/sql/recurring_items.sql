@@ -23,8 +23,8 @@ with tiered as (
     group by items.subscription_id, items.item_id
 ),
 
--- What an item costs each time that it is billed.
-priced as (
+-- What an item costs each time that it is billed. Read twice, and faster so than kept in between: few have discounts.
+priced as not materialized (
     select
         items.*,
         coalesce(products.name, items.nickname, items.lookup_key, items.price_id) as plan,
@@ -51,7 +51,8 @@ priced as (
     from subscription_items as items
     left join tiered on items.subscription_id = tiered.subscription_id and items.item_id = tiered.item_id
     left join products on items.product_id = products.id
-    left join prices on items.price_id = prices.id
+    left join prices
+        on case when items.currency <> items.subscription_currency then items.price_id end = prices.id
 ),
 
 -- Items of subscriptions that have lasting discounts, and how often a month they are billed.

@@ -21,6 +21,7 @@ from stripe_cio_pipeline.sandbox.stripe.merchant import Merchant
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
 from stripe_cio_pipeline.sandbox.stripe.settled import Settled
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+from stripe_cio_pipeline.sandbox.stripe.specials import founders, stock_specials
 from stripe_cio_pipeline.sandbox.stripe.switches import StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.templates import make_templates
 
@@ -112,7 +113,9 @@ class StripeAccount(Merchant):
         own: dict[str, Callable[..., object]] = {"sign_up": self._sign_up, "arrive": self._arrive, "guest": self._guest}
         if name in own:
             return own[name]
-        for actor in (self.company.subscriptions, self.company.collection, self._life):
+        life = self._life
+        people = () if life is None else (life, life.aftermath, life.purchases)
+        for actor in (self.company.subscriptions, self.company.collection, *people):
             if (act := getattr(actor, name, None)) is not None:
                 return cast("Callable[..., object]", act)
         raise LookupError(f"nobody here knows how to {name}")
@@ -138,7 +141,8 @@ class StripeAccount(Merchant):
     def _found(self, living: int, born: int, start: int) -> None:
         """Live from the founding until the start, and make sure that the wanted number of customers is there."""
         catalog: Catalog = stock(self.books)
-        self._life = Life(self.company, self.chance, catalog, self._delete)
+        self._life = Life(self.company, self.chance, catalog, stock_specials(self.books, catalog), self._delete)
+        founders(self.books, 50)
         if self.books.settled is not None:
             self.books.settled.prepare(make_templates(self.books, catalog, self.chance))
         self._founding = True
@@ -146,6 +150,8 @@ class StripeAccount(Merchant):
         for moment in sign_up_moments(living, born + DAY, start, self.chance):
             self.agenda.add(moment, "sign_up")
         self.agenda.add(max(born + DAY, start - 40 * DAY), "try_things_out")
+        self.agenda.add(max(born + DAY, start - 10 * DAY), "clear_out")
+        self.agenda.add(start + 2 * DAY, "make_founders_anew")
         self._live_until(start)
         while self._visible_customers() < living:
             self._sign_up()

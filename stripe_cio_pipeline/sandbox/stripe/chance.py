@@ -45,6 +45,12 @@ class Chance:
         """Return one of the choices."""
         return choices[int(self.unit(*words) * len(choices))]
 
+    def deal(self, cards: Sequence[T], number: int, what: str) -> T:
+        """Return a card: each hand of `len(cards)` people gets every card once, in an order of its own."""
+        hand, place = divmod(number, len(cards))
+        order = sorted(range(len(cards)), key=lambda card: self.unit(what, hand, card))
+        return cards[order[place]]
+
     def token(self, *words: object) -> str:
         """Return 14 letters and digits."""
         return spell(self.bits(*words) % _SPACE)

@@ -105,11 +105,18 @@ class Collection:
         return books.get("charge", charge["id"])
 
     def settle_by_transfer(self, invoice_id: str) -> None:
-        """Book a bank transfer that came in for a sent invoice."""
+        """Record a bank transfer that came in for a sent invoice: all of it, or a part and the rest days after."""
         invoice = self._books.find("invoice", invoice_id)
-        if invoice is not None and invoice["status"] == "open":
-            paid = self._invoices.mark_paid(invoice_id)
-            self._after_payment(paid, subscription_of(paid))
+        if invoice is None or invoice["status"] != "open":
+            return
+        amount = invoice["amount_remaining"]
+        if not amount:
+            self._after_payment(self._invoices.mark_paid(invoice_id), subscription_of(invoice))
+            return
+        if invoice["amount_paid"] == 0 and amount > 1 and self._chance.happens(0.3, "in parts", invoice_id):
+            self._agenda.add(self._books.now + 6 * DAY, "settle_by_transfer", invoice_id)
+            amount //= 2
+        self.pay_outside(invoice_id, amount)
 
     def fall_due(self, invoice_id: str) -> None:
         """Tell that a sent invoice was not paid in time."""

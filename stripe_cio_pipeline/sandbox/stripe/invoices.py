@@ -60,14 +60,20 @@ class Invoices:
         """Make an invoice without putting it into the books: discounts and balance are worked out."""
         books = self._books
         subtotal = sum(line["amount"] for line in lines)
-        discounts = subscription["discounts"] if subscription and subtotal > 0 else []
+        of_all = subscription["discounts"] if subscription else []
+        if subscription and not of_all and customer["discount"]:
+            # A customer's own discount is for what has none (docs.stripe.com/billing/subscriptions/coupons).
+            of_all = [customer["discount"]["id"]]
+        discounts = of_all if subtotal > 0 else []
         amounts, left = [], subtotal
+        for line in lines:
+            for discount_id in line["discounts"] if subtotal > 0 else ():
+                amount = self._off(discount_id, [line], min(left, line["amount"]), currency)
+                line["discount_amounts"].append({"amount": amount, "discount": discount_id})
+                amounts.append({"amount": amount, "discount": discount_id})
+                left -= amount
         for discount_id in discounts:
-            coupon = books.coupon_of(discount_id)
-            assert coupon is not None  # noqa: S101 - a discount keeps its coupon
-            limited = _amount_of(lines, books.applies_to.get(edition(coupon)))
-            options = books.currency_options.get(edition(coupon), {})
-            amount = taken_off(coupon, min(left, limited), currency, options)
+            amount = self._off(discount_id, lines, left, currency)
             left -= amount
             amounts.append({"amount": amount, "discount": discount_id})
         return payloads.invoice(
@@ -88,6 +94,14 @@ class Invoices:
             end=end,
             account_name=books.account.get("business_profile", {}).get("name") or "Example Ltd",
         )
+
+    def _off(self, discount_id: str, lines: Sequence[Payload], left: int, currency: str) -> int:
+        """Work out what a discount takes off lines of which so much is left."""
+        books = self._books
+        coupon = books.coupon_of(discount_id)
+        assert coupon is not None  # noqa: S101 - a discount keeps its coupon
+        limited = _amount_of(lines, books.applies_to.get(edition(coupon)))
+        return taken_off(coupon, min(left, limited), currency, books.currency_options.get(edition(coupon), {}))
 
     def line(
         self,
@@ -129,6 +143,7 @@ class Invoices:
             end=end,
             proration=proration,
         )
+        line["discounts"] = [] if proration else list(item["discounts"])
         line["taxes"] = [payloads.tax_inside(line, rate) for rate in rates]
         return line
 
@@ -270,6 +285,9 @@ class Invoices:
         }
         if changes["amount_remaining"]:
             books.change("invoice", invoice_id, changes)
+            if default := books.payment_of(invoice_id):
+                # Stripe keeps it at what remains (API reference, invoice payments: `is_default`).
+                books.change("invoice_payment", default, {"amount_requested": changes["amount_remaining"]})
             books.emit("invoice_payment.paid", payment)
             return books.get("invoice", invoice_id)
         transitions = {**invoice["status_transitions"], "paid_at": books.now}

@@ -1,16 +1,19 @@
 """The seeded people: how they sign up, what they buy, and what they do month after month."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
+from stripe_cio_pipeline.sandbox.stripe.aftermath import Aftermath
 from stripe_cio_pipeline.sandbox.stripe.catalog import LADDER, Catalog
 from stripe_cio_pipeline.sandbox.stripe.chance import Chance
 from stripe_cio_pipeline.sandbox.stripe.collection import ENDED
 from stripe_cio_pipeline.sandbox.stripe.company import Company
 from stripe_cio_pipeline.sandbox.stripe.money import minor
 from stripe_cio_pipeline.sandbox.stripe.periods import DAY
+from stripe_cio_pipeline.sandbox.stripe.purchases import PURCHASES, Purchases
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+from stripe_cio_pipeline.sandbox.stripe.specials import Specials
 
 Market = tuple[str, str, str]
 """Country, currency, locale."""
@@ -19,19 +22,8 @@ _US, _DE, _FR = ("US", "usd", "en-US"), ("DE", "eur", "de-DE"), ("FR", "eur", "f
 _GB, _JP, _KW = ("GB", "gbp", "en-GB"), ("JP", "jpy", "ja-JP"), ("KW", "kwd", "ar-KW")
 # What people are like is dealt like cards, a hand at a time, so that even a small account has everything in it.
 MARKETS: tuple[Market, ...] = (_US,) * 8 + (_DE,) * 4 + (_FR,) * 2 + (_GB,) * 3 + (_JP,) * 2 + (_KW,)
-PURCHASES = (
-    ("nothing",) * 2
-    + ("trial with card",) * 4
-    + ("trial without card",) * 3
-    + ("once",)
-    + ("by invoice",)
-    + ("everything",)
-    + ("plan",) * 8
-)
-PLANS = ("starter", "team", "business", "scale", "usage", "team", "starter", "business")
+PAUSES = ("void", "keep_as_draft", "mark_uncollectible")
 EMAILS = ("missing", "odd", "shared", "shared but for case") + ("plain",) * 21
-
-T = TypeVar("T")
 
 HABIT_DAYS = 30
 Habit = Callable[[Payload, Payload | None], None]
@@ -40,13 +32,22 @@ Habit = Callable[[Payload, Payload | None], None]
 class Life:
     """Decides for everybody. Nothing here remembers anything: it is all in the books and in the agenda."""
 
-    def __init__(self, company: Company, chance: Chance, catalog: Catalog, forget: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        company: Company,
+        chance: Chance,
+        catalog: Catalog,
+        specials: Specials,
+        forget: Callable[[str], object],
+    ) -> None:
         self._company = company
         self._books = company.books
         self._agenda = company.agenda
         self._chance = chance
         self._catalog = catalog
         self._forget = forget
+        self.purchases = Purchases(company, chance, catalog, specials)
+        self.aftermath = Aftermath(company, chance)
         self._habits: Mapping[str, tuple[int, Habit]] = {
             "nothing": (22, self._do_nothing),
             "change_plan": (14, self._change_plan),
@@ -56,8 +57,11 @@ class Life:
             "cancel_now": (3, self._cancel_now),
             "card_fails": (20, self._card_fails),
             "card_is_renewed": (6, self._card_is_renewed),
-            "ask_refund": (5, self._ask_refund),
-            "dispute": (2, self._dispute),
+            "ask_refund": (5, self.aftermath.ask_refund),
+            "dispute": (3, self.aftermath.dispute),
+            "get_credit": (3, self.aftermath.get_credit),
+            "hold": (2, self.aftermath.hold),
+            "pause": (2, self._pause),
             "come_back": (6, self._come_back),
             "leave": (2, self._leave),
         }
@@ -159,11 +163,6 @@ class Life:
         self._company.payments.attach_card(customer_id)
         self._collect_open(customer_id)
 
-    def close_dispute(self, dispute_id: str) -> None:
-        """End a dispute, one way or the other."""
-        won = self._chance.happens(0.4, "won", dispute_id)
-        self._company.payments.close_dispute(dispute_id, won=won)
-
     def _collect_open(self, customer_id: str) -> None:
         for invoice in self._books.of_customer("invoice", customer_id, status="open"):
             if invoice["collection_method"] == "charge_automatically":
@@ -172,8 +171,7 @@ class Life:
             self._company.subscriptions.resume(subscription["id"])
 
     def _buy(self, customer_id: str, number: int, currency: str) -> None:
-        chance = self._chance
-        kind = self._dealt(PURCHASES, number, "purchase")
+        kind = self._chance.deal(PURCHASES, number, "purchase")
         if kind == "nothing":
             return
         if kind != "trial without card":
@@ -181,22 +179,7 @@ class Life:
         if kind == "once":
             self._buy_once(customer_id, currency)
             return
-        interval = "year" if chance.happens(0.25, "yearly", number) else "month"
-        plan = self._dealt(PLANS, number, "plan")
-        price = self._catalog.price(plan, interval, currency)
-        seats = chance.between(2, 40, "seats", number) if plan in ("team", "business", "scale") else 1
-        lines: list[tuple[str, int | None]] = [(price, seats)]
-        if kind == "everything":
-            lines = [(price_id, 1) for price_id in self._catalog.add_ons[currency]]
-        coupons = self._catalog.coupons if currency == "usd" else self._catalog.coupons[:3]
-        self._company.subscriptions.begin(
-            customer_id,
-            lines,
-            coupon=chance.pick(coupons, "coupon", number) if chance.happens(0.2, "discount", number) else None,
-            trial_days=14 if kind.startswith("trial") else 0,
-            collection_method="send_invoice" if kind == "by invoice" else "charge_automatically",
-            trial_without_card=chance.pick(("create_invoice", "cancel", "pause"), "no card", number),
-        )
+        self.purchases.subscribe(customer_id, number, currency, kind)
 
     def _buy_once(self, customer_id: str, currency: str) -> None:
         customer = self._books.get("customer", customer_id)
@@ -235,6 +218,8 @@ class Life:
     def _change_plan(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is None or subscription["status"] not in ("active", "trialing"):
             return
+        if len({str(item["price"]["recurring"]) for item in subscription["items"]["data"]}) > 1:
+            return
         item = subscription["items"]["data"][0]
         key = str(item["price"]["lookup_key"] or "")
         plan, interval, currency = (*key.split("_"), "", "")[:3]
@@ -269,7 +254,7 @@ class Life:
 
     def _cancel_later(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is not None:
-            undo = subscription["cancel_at_period_end"]
+            undo = subscription["cancel_at"] is not None
             self._company.subscriptions.cancel_later(subscription["id"], undo=undo)
 
     def _cancel_now(self, customer: Payload, subscription: Payload | None) -> None:
@@ -289,18 +274,16 @@ class Life:
             self._books.request_id = None
             self._company.payments.renew_card(card["id"])
 
-    def _ask_refund(self, customer: Payload, subscription: Payload | None) -> None:
-        charge = self._last_charge(customer["id"])
-        if charge is not None and charge["amount_refunded"] == 0:
-            part = self._chance.happens(0.4, "part", charge["id"]) and charge["amount"] >= 20
-            self._company.payments.refund(charge["id"], charge["amount"] // 20 * 10 if part else None)
-
-    def _dispute(self, customer: Payload, subscription: Payload | None) -> None:
-        charge = self._last_charge(customer["id"])
-        if charge is not None and not charge["disputed"] and not charge["refunded"]:
-            self._books.request_id = None
-            dispute = self._company.payments.dispute(charge["id"])
-            self._agenda.add(self._books.now + 12 * DAY, "close_dispute", dispute["id"])
+    def _pause(self, customer: Payload, subscription: Payload | None) -> None:
+        """Have collection paused until somebody ends that, or for some weeks; or end it."""
+        if subscription is None or subscription["status"] not in ("active", "past_due"):
+            return
+        pause = None
+        if subscription["pause_collection"] is None:
+            words = (subscription["id"], self._books.now)
+            until = self._books.now + 20 * DAY if self._chance.happens(0.5, "for a time", *words) else None
+            pause = {"behavior": self._chance.pick(PAUSES, "pause", *words), "resumes_at": until}
+        self._company.subscriptions.pause_collection(subscription["id"], pause)
 
     def _come_back(self, customer: Payload, subscription: Payload | None) -> None:
         if subscription is not None:
@@ -318,18 +301,14 @@ class Life:
         live = [row for row in self._books.of_customer("subscription", customer) if row["status"] not in ENDED]
         return live[-1] if live else None
 
-    def _last_charge(self, customer: str) -> Payload | None:
-        paid = self._books.of_customer("charge", customer, status="succeeded")
-        return paid[-1] if paid else None
-
     def _market(self, number: int) -> Market:
-        return self._dealt(MARKETS, number, "market")
+        return self._chance.deal(MARKETS, number, "market")
 
     def _email(self, number: int) -> str | None:
         """Most are plain; some are missing, odd, shared with an earlier customer, or differ from it by case."""
         plain = f"customer-{number}@example.com"
         earlier = self._chance.between(max(0, number - 40), max(0, number - 1), "earlier", number)
-        match self._dealt(EMAILS, number, "email"):
+        match self._chance.deal(EMAILS, number, "email"):
             case "missing":
                 return None
             case "shared":
@@ -346,12 +325,6 @@ class Life:
                 )
                 return odd[number // len(EMAILS) % len(odd)]
         return plain
-
-    def _dealt(self, cards: Sequence[T], number: int, what: str) -> T:
-        """Return a card: each hand of `len(cards)` people gets every card once, in an order of its own."""
-        hand, place = divmod(number, len(cards))
-        order = sorted(range(len(cards)), key=lambda card: self._chance.unit(what, hand, card))
-        return cards[order[place]]
 
     def _by_request(self) -> None:
         self._books.request_id = self._books.ids.new("req")

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from stripe_cio_pipeline.sandbox.stripe import payloads
-from stripe_cio_pipeline.sandbox.stripe.books import edition
 from stripe_cio_pipeline.sandbox.stripe.cashier import Cashier, act
+from stripe_cio_pipeline.sandbox.stripe.catalog import add_coupon, add_price, add_product
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 
 
@@ -120,11 +120,9 @@ class Merchant(Cashier):
         """
         _check(fields, {"default_payment_method", "pause_collection", "metadata"}, "a subscription")
         self._wake("subscription", id)
-        pause = fields.get("pause_collection")
-        if pause is not None:
-            fields["pause_collection"] = pause = {"resumes_at": None, **pause}
-            if pause["resumes_at"] is not None:
-                self.company.agenda.add(pause["resumes_at"], "resume_collection", id, pause["resumes_at"])
+        if "pause_collection" in fields:
+            pause = fields.pop("pause_collection")
+            return self.company.subscriptions.pause_collection(id, pause and {"resumes_at": None, **pause}, **fields)
         return self.books.change("subscription", id, fields, "customer.subscription.updated")
 
     @act
@@ -148,11 +146,7 @@ class Merchant(Cashier):
     @act
     def create_product(self, name: str, **fields: Any) -> Payload:
         """Create a product."""
-        books = self.books
-        product = payloads.product(
-            id=books.ids.new("prod"), created=books.now, livemode=books.livemode, name=name, **fields
-        )
-        return books.add(product, "product.created")
+        return add_product(self.books, name, **fields)
 
     @act
     def update_product(self, id: str, **fields: Any) -> Payload:  # noqa: A002
@@ -177,30 +171,19 @@ class Merchant(Cashier):
         `currency_options` gives for other currencies `unit_amount` or `tiers`. An `inline` price was made by another
         request (`price_data`): no list shows it.
         """
-        books = self.books
         if product is None:
-            made = payloads.product(id=books.ids.new("prod"), created=books.now, livemode=books.livemode, name="Plan")
-            product = books.add(made, "product.created")["id"]
-        price = payloads.price(
-            id=books.ids.new("price"),
-            created=books.now,
-            livemode=books.livemode,
-            product=str(product),
-            unit_amount=None if tiers else unit_amount,
+            product = add_product(self.books, "Plan")["id"]
+        return add_price(
+            self.books,
+            str(product),
+            unit_amount=unit_amount,
             currency=currency,
             interval=interval,
+            tiers=tiers or (),
+            currency_options=currency_options,
+            inline=inline,
             **fields,
         )
-        if tiers:
-            books.tiers[price["id"]] = tiers
-        if currency_options:
-            books.currency_options[edition(price)] = {
-                currency: {**payloads.currency_option(option.get("unit_amount")), **option}
-                for currency, option in currency_options.items()
-            }
-        if inline:
-            books.inline.add(price["id"])
-        return books.add(price, "price.created")
 
     @act
     def update_price(self, id: str, **fields: Any) -> Payload:  # noqa: A002
@@ -213,17 +196,7 @@ class Merchant(Cashier):
 
         `applies_to` is a list of products, `currency_options` gives `amount_off` for other currencies.
         """
-        books = self.books
-        id_ = fields.pop("id", None) or books.ids.new("coupon")
-        applies_to, options = fields.pop("applies_to", None), fields.pop("currency_options", None)
-        coupon = payloads.coupon(id=id_, created=books.now, livemode=books.livemode, duration=duration, **fields)
-        if id_ in books.shelves["coupon"].records:
-            raise ValueError(f"the account has a coupon {id_!r} already")
-        if applies_to:
-            books.applies_to[edition(coupon)] = list(applies_to)
-        if options:
-            books.currency_options[edition(coupon)] = options
-        return books.add(coupon, "coupon.created")
+        return add_coupon(self.books, duration=duration, **fields)
 
     @act
     def add_discount(self, to: str, coupon: str) -> Payload:

@@ -65,16 +65,15 @@ class Subscriptions:
             raise ValueError(f"price {prices[0]['id']} is not recurring")
         id_, start = books.ids.new("sub"), books.now
         trial_end = start + trial_days * DAY if trial_days else None
-        end = trial_end or later(start, recurring["interval"], recurring["interval_count"], 1)
         items = [
             payloads.subscription_item(
                 id=books.ids.new("si"),
                 created=start,
                 subscription=id_,
                 price=price,
-                quantity=None if price["recurring"]["usage_type"] == "metered" else quantity or 1,
+                quantity=None if price["recurring"]["usage_type"] == "metered" else 1 if quantity is None else quantity,
                 start=start,
-                end=end,
+                end=trial_end or _period_end(price, start),
             )
             for price, (_, quantity) in zip(prices, lines, strict=True)
         ]
@@ -117,7 +116,7 @@ class Subscriptions:
             # Whether it becomes active is known when the first invoice has been collected.
             subscription["status"] = "incomplete"
         books.add(subscription)
-        self._bill(subscription, invoice_id, "subscription_create", start, end, trial=trial_end is not None)
+        self._bill(subscription, invoice_id, "subscription_create", items, trial=trial_end is not None)
         self._collection.finalize(invoice_id)
         subscription = books.get("subscription", id_)
         books.emit("customer.subscription.created", subscription)
@@ -127,7 +126,8 @@ class Subscriptions:
             self._agenda.add(start + INCOMPLETE_HOURS * HOUR, "expire_incomplete", id_)
         if trial_end:
             self._agenda.add(max(start, trial_end - TRIAL_NOTICE_DAYS * DAY), "trial_will_end", id_, trial_end)
-        self._expect_renewal(id_, end)
+        for end in {item["current_period_end"] for item in items}:
+            self._expect_renewal(id_, end)
         return subscription
 
     def renew(self, id: str, end: int) -> None:  # noqa: A002
@@ -137,18 +137,29 @@ class Subscriptions:
         if subscription is None or subscription["status"] in (*ENDED, "paused", "incomplete"):
             return
         items = books.full_list(subscription["items"])
-        if items[0]["current_period_end"] != end:
+        if all(item["current_period_end"] != end for item in items):
             return
         if subscription["cancel_at_period_end"] or subscription["cancel_at"] == end:
             self._collection.end_subscription(id, reason="cancellation_requested")
             return
         if subscription["status"] == "trialing" and self._trial_ends_without_card(subscription):
             return
-        recurring = items[0]["price"]["recurring"]
         anchor = subscription["billing_cycle_anchor"]
-        following = end_after(anchor, recurring["interval"], recurring["interval_count"], end)
         invoice_id = books.ids.new("in")
-        renewed = [{**item, "current_period_start": end, "current_period_end": following} for item in items]
+        # In flexible billing mode items may be billed at several intervals: those whose period is over are.
+        renewed = [
+            {
+                **item,
+                "current_period_start": end,
+                "current_period_end": end_after(
+                    anchor, item["price"]["recurring"]["interval"], item["price"]["recurring"]["interval_count"], end
+                ),
+            }
+            if item["current_period_end"] == end
+            else item
+            for item in items
+        ]
+        billed = [item for item in renewed if item["current_period_start"] == end]
         changes: dict[str, Any] = {
             "items": books.nest(subscription["items"]["url"], renewed),
             "latest_invoice": invoice_id,
@@ -157,9 +168,10 @@ class Subscriptions:
             changes["status"] = "active"
         subscription = books.change("subscription", id, changes, "customer.subscription.updated")
         subscription = self._expire_discounts(subscription)
-        self._bill(subscription, invoice_id, "subscription_cycle", end, following)
+        self._bill(subscription, invoice_id, "subscription_cycle", billed)
         self._agenda.add(books.now + HOUR, "finalize", invoice_id)
-        self._expect_renewal(id, following)
+        for following in {item["current_period_end"] for item in billed}:
+            self._expect_renewal(id, following)
 
     def upcoming(self, id: str, end: int) -> None:  # noqa: A002
         """Tell what the next invoice will be. It is a preview: it has no id, and cannot be read."""
@@ -167,12 +179,13 @@ class Subscriptions:
         subscription = books.find("subscription", id)
         if subscription is None or subscription["status"] not in ("active", "trialing", "past_due"):
             return
-        items = books.full_list(subscription["items"])
-        if items[0]["current_period_end"] != end or subscription["cancel_at"] == end:
+        items = [item for item in books.full_list(subscription["items"]) if item["current_period_end"] == end]
+        if not items or subscription["cancel_at"] == end:
             return
-        recurring = items[0]["price"]["recurring"]
-        following = later(end, recurring["interval"], recurring["interval_count"], 1)
-        lines = [self._invoices.line("", subscription, item, start=end, end=following, quantity=0) for item in items]
+        lines = [
+            self._invoices.line("", subscription, item, start=end, end=_period_end(item["price"], end), quantity=0)
+            for item in items
+        ]
         preview = self._invoices.compose(
             books.get("customer", subscription["customer"]),
             currency=subscription["currency"],
@@ -201,7 +214,7 @@ class Subscriptions:
         subscription = books.get("subscription", id)
         if subscription["status"] in ENDED:
             raise ValueError(f"subscription {id} is {subscription['status']} already")
-        end = subscription["items"]["data"][0]["current_period_end"]
+        end = min(item["current_period_end"] for item in books.full_list(subscription["items"]))
         reason = None if undo else "cancellation_requested"
         # In flexible billing mode only the moment is set (docs.stripe.com/billing/subscriptions/billing-mode).
         changes = {
@@ -212,16 +225,23 @@ class Subscriptions:
         }
         return books.change("subscription", id, changes, "customer.subscription.updated")
 
+    def pause_collection(self, id: str, pause: Payload | None, **fields: Any) -> Payload:  # noqa: A002
+        """Collect nothing until the pause `resumes_at`, or until it is ended (`None`)."""
+        if pause is not None and pause["resumes_at"] is not None:
+            self._agenda.add(pause["resumes_at"], "resume_collection", id, pause["resumes_at"])
+        changes = {**fields, "pause_collection": pause}
+        return self._books.change("subscription", id, changes, "customer.subscription.updated")
+
     def resume(self, id: str) -> Payload:  # noqa: A002
         """Resume a paused subscription with a new period and its invoice."""
         books = self._books
         subscription = books.get("subscription", id)
         if subscription["status"] != "paused":
             raise ValueError(f"subscription {id} is {subscription['status']}, not paused")
-        items = books.full_list(subscription["items"])
-        recurring = items[0]["price"]["recurring"]
-        end = later(books.now, recurring["interval"], recurring["interval_count"], 1)
-        begun = [{**item, "current_period_start": books.now, "current_period_end": end} for item in items]
+        begun = [
+            {**item, "current_period_start": books.now, "current_period_end": _period_end(item["price"], books.now)}
+            for item in books.full_list(subscription["items"])
+        ]
         invoice_id = books.ids.new("in")
         changes = {
             "status": "active",
@@ -231,25 +251,20 @@ class Subscriptions:
             "latest_invoice": invoice_id,
         }
         subscription = books.change("subscription", id, changes, "customer.subscription.resumed")
-        self._bill(subscription, invoice_id, "subscription_cycle", books.now, end)
+        self._bill(subscription, invoice_id, "subscription_cycle", begun)
         self._collection.finalize(invoice_id)
-        self._expect_renewal(id, end)
+        for end in {item["current_period_end"] for item in begun}:
+            self._expect_renewal(id, end)
         return books.get("subscription", id)
 
     def bill_now(self, id: str) -> Payload:  # noqa: A002
         """Write, finalize and try to collect an extra invoice for the present period; returns the invoice."""
         books = self._books
         subscription = books.get("subscription", id)
-        first = subscription["items"]["data"][0]
+        items = books.full_list(subscription["items"])
         invoice_id = books.ids.new("in")
         subscription = books.change("subscription", id, {"latest_invoice": invoice_id}, "customer.subscription.updated")
-        self._bill(
-            subscription,
-            invoice_id,
-            "subscription_cycle",
-            first["current_period_start"],
-            first["current_period_end"],
-        )
+        self._bill(subscription, invoice_id, "subscription_cycle", items)
         self._collection.finalize(invoice_id)
         return books.get("invoice", invoice_id)
 
@@ -260,30 +275,31 @@ class Subscriptions:
         self._agenda.add(end, "renew", id, end)
 
     def _bill(
-        self, subscription: Payload, invoice_id: str, reason: str, start: int, end: int, *, trial: bool = False
+        self, subscription: Payload, invoice_id: str, reason: str, items: Sequence[Payload], *, trial: bool = False
     ) -> Payload:
-        books = self._books
+        """Write an invoice over the present period of items."""
+        start = items[0]["current_period_start"]
         lines = [
             self._invoices.line(
                 invoice_id,
                 subscription,
                 item,
-                start=start,
-                end=end,
+                start=item["current_period_start"],
+                end=item["current_period_end"],
                 quantity=self._used(item, start) if reason == "subscription_cycle" else 0,
                 trial=trial,
             )
-            for item in books.full_list(subscription["items"])
+            for item in items
         ]
         return self._invoices.draft(
-            books.get("customer", subscription["customer"]),
+            self._books.get("customer", subscription["customer"]),
             currency=subscription["currency"],
             lines=lines,
             invoice_id=invoice_id,
             subscription=subscription,
             reason=reason,
             start=start,
-            end=end,
+            end=min(item["current_period_end"] for item in items),
         )
 
     def _used(self, item: Payload, start: int) -> int:
@@ -361,3 +377,8 @@ class Subscriptions:
             if row["id"] not in kept:
                 books.emit("customer.discount.deleted", row)
         return books.change("subscription", subscription["id"], {"discounts": kept}, "customer.subscription.updated")
+
+
+def _period_end(price: Payload, start: int) -> int:
+    """Return when a period of a price is over that begins at a moment."""
+    return later(start, price["recurring"]["interval"], price["recurring"]["interval_count"], 1)

@@ -45,7 +45,7 @@ class StripeSwitches:
     late_events_seconds: float = 20.0
     """How late the latest of them appears (0 to 60), on the sandbox's clock."""
 
-    duplicate_events_share: float = 0.0
+    duplicate_events_share: float = 0.05
     """Share of changes that Stripe tells of twice, by two events with ids of their own."""
 
     limits: bool = False

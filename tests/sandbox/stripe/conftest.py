@@ -67,7 +67,7 @@ def start() -> Iterator[Start]:
         sandbox = Sandbox(
             customers=customers,
             start=kw.pop("at", START),
-            stripe=switches or StripeSwitches(late_events_share=0.0),
+            stripe=switches or StripeSwitches(late_events_share=0.0, duplicate_events_share=0.0),
             customerio=CustomerioSwitches.gentle(),
             **kw,
         )

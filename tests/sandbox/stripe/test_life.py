@@ -46,6 +46,62 @@ def test_every_kind_of_subscription_is_there(stripe: Any) -> None:
     assert {"payment_failed", "cancellation_requested"} <= reasons
 
 
+def test_every_way_of_billing_is_there(stripe: Any) -> None:
+    books = stripe.books
+    subscriptions = rows(stripe, "subscription")
+    items = [item for row in subscriptions for item in books.full_list(row["items"])]
+    assert any(
+        len({item["price"]["recurring"]["interval"] for item in row["items"]["data"]}) > 1 for row in subscriptions
+    )
+    assert any(item["price"]["currency"] != row["currency"] for row in subscriptions for item in row["items"]["data"])
+    assert any(
+        item["price"]["billing_scheme"] == "tiered" and item["price"]["currency"] != row["currency"]
+        for row in subscriptions
+        for item in row["items"]["data"]
+    )
+    assert any(item["price"]["id"] in books.inline for item in items)
+    assert any(not books.get("price", item["price"]["id"])["active"] for item in items)
+    assert any(item["price"]["unit_amount"] == 0 for item in items)
+    assert any(row["default_tax_rates"] for row in subscriptions)
+    assert any(row["default_payment_method"] for row in subscriptions)
+    assert {"classic", "flexible"} == {row["billing_mode"]["type"] for row in subscriptions}
+    assert any(row["pause_collection"] for row in subscriptions)
+    assert any(row["default_source"] for row in rows(stripe, "customer"))
+    assert any(row["discount"] for row in rows(stripe, "customer"))
+
+
+def test_every_kind_of_coupon_is_given(stripe: Any) -> None:
+    books = stripe.books
+    of_subscriptions = [one for row in rows(stripe, "subscription") for one in row["discounts"]]
+    of_items = [
+        one for row in rows(stripe, "subscription") for item in row["items"]["data"] for one in item["discounts"]
+    ]
+    coupons = [books.coupon_of(one) for one in of_subscriptions]
+    assert of_items
+    assert any(one in books.terms for one in of_subscriptions), "nobody has a coupon that was deleted"
+    editions = {f"{coupon['id']}@{coupon['created']}": coupon for coupon in coupons}
+    assert editions.keys() & books.currency_options.keys()
+    limited = [editions[each] for each in editions.keys() & books.applies_to.keys()]
+    assert {True, False} == {coupon["percent_off"] is None for coupon in limited}
+
+
+def test_money_moves_in_every_way_after_it_was_paid() -> None:
+    with Sandbox(customers=300, start=1_790_000_000, leads=0) as sandbox:
+        stripe = sandbox.stripe
+        disputes = rows(stripe, "dispute")
+        charges = {row["id"]: row for row in rows(stripe, "charge")}
+        notes = rows(stripe, "credit_note")
+        payments = rows(stripe, "invoice_payment")
+    assert {"won", "lost", "warning_closed"} <= {row["status"] for row in disputes}
+    assert any(row["amount"] < charges[row["charge"]]["amount_captured"] for row in disputes)
+    assert any(row["out_of_band_amount"] for row in notes)
+    assert any(row["refunds"] for row in notes)
+    assert any(row["customer_balance_transaction"] for row in notes)
+    assert any(row["captured"] and row["amount_captured"] < row["amount"] for row in charges.values())
+    assert max(Counter(row["invoice"] for row in payments).values()) > 1, "nothing is paid in parts"
+    assert {"payment_intent", "payment_record"} == {row["payment"]["type"] for row in payments}
+
+
 def test_every_kind_of_email_is_there(stripe: Any) -> None:
     emails = [row["email"] for row in rows(stripe, "customer")]
     known = [email for email in emails if email is not None]
@@ -100,13 +156,19 @@ def test_amounts_of_an_invoice_add_up(stripe: Any) -> None:
 
 def test_charges_match_the_invoices_that_they_pay(stripe: Any) -> None:
     intents = stripe.objects("payment_intent", hidden=True)
-    paid_by = {row["invoice"]: row for row in rows(stripe, "invoice_payment")}
+    payments = rows(stripe, "invoice_payment")
+    paid_by = {row["invoice"]: row for row in payments if row["payment"]["type"] == "payment_intent"}
+    outside: Counter[str] = Counter()
+    for row in payments:
+        outside[row["invoice"]] += row["amount_paid"] if row["payment"]["type"] == "payment_record" else 0
     by_intent: dict[str, list[dict[str, Any]]] = {}
     for charge in rows(stripe, "charge"):
         by_intent.setdefault(charge["payment_intent"], []).append(charge)
     for invoice in rows(stripe, "invoice"):
+        assert invoice["amount_paid_off_stripe"] == outside[invoice["id"]]
         if invoice["amount_due"] == 0 or invoice["collection_method"] == "send_invoice":
             assert invoice["id"] not in paid_by
+            assert invoice["amount_paid"] == outside[invoice["id"]]
             continue
         if invoice["status"] == "draft":
             continue
@@ -126,7 +188,8 @@ def test_refunds_and_disputes_match_their_charges(stripe: Any) -> None:
     for refund in rows(stripe, "refund"):
         refunded[refund["charge"]] += refund["amount"]
     for id_, charge in charges.items():
-        assert charge["amount_refunded"] == refunded[id_]
+        released = charge["amount"] - charge["amount_captured"] if charge["captured"] else 0
+        assert charge["amount_refunded"] == refunded[id_] + released
         assert charge["refunded"] == (charge["amount_captured"] > 0 and refunded[id_] == charge["amount_captured"])
     disputed = {dispute["charge"] for dispute in rows(stripe, "dispute")}
     assert disputed == {id_ for id_, charge in charges.items() if charge["disputed"]}

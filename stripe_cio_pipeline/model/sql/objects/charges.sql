@@ -36,10 +36,12 @@ select
     charge.dispute.status as dispute_status,
     charge.failure_code as failure_code,
     charge.receipt_url as receipt_url,
-    lower(nullif(trim(charge.payment_method_details.card.brand), '')) as card_brand,
-    nullif(trim(charge.payment_method_details.card.last4), '') as card_last4,
-    charge.payment_method_details.card.exp_year as card_exp_year,
-    charge.payment_method_details.card.exp_month as card_exp_month,
+    struct_pack(
+        brand := lower(nullif(trim(charge.payment_method_details.card.brand), '')),
+        last4 := nullif(trim(charge.payment_method_details.card.last4), ''),
+        exp_year := charge.payment_method_details.card.exp_year,
+        exp_month := charge.payment_method_details.card.exp_month
+    ) as card,
     as_of,
     source_event_id,
     seq

@@ -1,5 +1,5 @@
 -- One row per Stripe customer. `email` is only trimmed: whether it can be used is decided in members.sql. `default_method` is the
--- id of what is charged by default, and `card_...` that card: nulls where it is none, or is not known.
+-- id of what is charged by default, and `card` that card: of nulls where it is none, or is not known.
 with parsed as (
     select
         *,
@@ -78,10 +78,12 @@ select
     customer.balance as balance,
     customer.delinquent as delinquent,
     expanded_id(coalesce(method, old_method)) as default_method,
-    lower(nullif(trim(card.brand), '')) as card_brand,
-    nullif(trim(card.last4), '') as card_last4,
-    card.exp_year as card_exp_year,
-    card.exp_month as card_exp_month,
+    struct_pack(
+        brand := lower(nullif(trim(card.brand), '')),
+        last4 := nullif(trim(card.last4), ''),
+        exp_year := card.exp_year,
+        exp_month := card.exp_month
+    ) as card,
     coalesce(customer.discount.source.coupon, customer.discount.coupon) as discount_coupon,
     customer.metadata as metadata,
     case when deleted then as_of end as deleted_at,

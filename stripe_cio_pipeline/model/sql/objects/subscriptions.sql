@@ -1,6 +1,6 @@
 -- One row per Stripe subscription. The period's end stands on the subscription up to acacia, on its items since basil;
 -- the earliest of them is when something is billed next. `default_method` is the id of what the subscription itself names to be
--- charged, and `card_...` that card: nulls where it is none, or is not known.
+-- charged, and `card` that card: of nulls where it is none, or is not known.
 with parsed as (
     select
         *,
@@ -88,10 +88,12 @@ select
     subscription.pause_collection.behavior as pause_collection,
     subscription.pause_collection.resumes_at as collection_resumes_at,
     expanded_id(coalesce(method, old_method)) as default_method,
-    lower(nullif(trim(card.brand), '')) as card_brand,
-    nullif(trim(card.last4), '') as card_last4,
-    card.exp_year as card_exp_year,
-    card.exp_month as card_exp_month,
+    struct_pack(
+        brand := lower(nullif(trim(card.brand), '')),
+        last4 := nullif(trim(card.last4), ''),
+        exp_year := card.exp_year,
+        exp_month := card.exp_month
+    ) as card,
     subscription.metadata as metadata,
     as_of,
     source_event_id,
