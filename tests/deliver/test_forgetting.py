@@ -18,6 +18,9 @@ from stripe_cio_pipeline.warehouse import Warehouse
 from tests.deliver.conftest import QUICK
 from tests.traces import traces
 
+#: Other connections look into the file, and `forget` puts another in its place.
+pytestmark = pytest.mark.file_is_shared
+
 EMAIL = "zanzibar-7@example.com"
 WORDS = ("zanzibar-7", "Quetzal", "8675309", "Mulberry")
 TOLD: dict[str, Any] = {
