@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def fast_policy(**stripe: Any) -> Policy:
     return parse_policy({"stripe": {"limits": {"endpoint": 10_000, "account": 10_000}, **stripe}})
 
 
+@cache
+def _settings(key: str, base: str) -> Settings:
+    return Settings(stripe_api_key=key, stripe_api_base=base)
+
+
 class Stage:
     """What most tests of this room need, with the acts as methods."""
 
@@ -72,7 +78,7 @@ class Stage:
     @property
     def settings(self) -> Settings:
         environment = self.sandbox.environment()
-        return Settings(stripe_api_key=environment["STRIPE_API_KEY"], stripe_api_base=environment["STRIPE_API_BASE"])
+        return _settings(environment["STRIPE_API_KEY"], environment["STRIPE_API_BASE"])
 
     def extract(self, **options: Any) -> ExtractReport:
         self._runs += 1

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,10 @@ from stripe_cio_pipeline.errors import StripeError
 from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from tests.extract.stage import Stage, meanwhile
+from tests.kept_open import kept_open
+
+#: Each life opens and closes its own.
+pytestmark = pytest.mark.file_is_shared
 
 names = st.text(alphabet="abc é", min_size=1, max_size=6)
 pick = st.integers(0, 10_000)
@@ -26,10 +30,13 @@ class Account(RuleBasedStateMachine):
 
     @initialize(version=st.sampled_from(["2026-10-28.endive", "2025-03-31.basil"]), late=st.sampled_from([0.0, 0.6]))
     def open(self, version: str, late: float) -> None:
+        self.ends = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="convergence-"))
+        self.ends.callback(shutil.rmtree, self.folder)
+        self.ends.enter_context(kept_open())
         switches = StripeSwitches(api_version=version, late_events_share=late, late_events_seconds=60.0)
         self.stage = Stage(self.folder, customers=3, switches=switches, history_days=10)
-        self.stage.sandbox.start()
+        self.ends.enter_context(self.stage.sandbox)
 
     def _one(self, kind: str, number: int) -> str | None:
         ids = sorted(self.stage.stripe.objects(kind))
@@ -150,21 +157,18 @@ class Account(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "stage"):
             return
-        try:
+        with self.ends:
             self.stage.stripe.switches.permissions = set(StripeSwitches().permissions)
             self.stage.settle()
             self.stage.extract()
             self.stage.assert_in_step()
-        finally:
-            self.stage.sandbox.stop()
-            shutil.rmtree(self.folder)
 
 
 _CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
-TestShortLives = Account.TestCase
+TestShortLives = pytest.mark.timeout(600)(Account.TestCase)
 TestShortLives.settings = settings(
-    deadline=None, derandomize=True, max_examples=6, stateful_step_count=8, suppress_health_check=_CHECKS
+    deadline=None, derandomize=True, max_examples=25, stateful_step_count=8, suppress_health_check=_CHECKS
 )
 
 
