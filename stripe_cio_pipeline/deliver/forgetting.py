@@ -129,7 +129,9 @@ def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject,
         return Subject(name, (), (email,)), ("email", email)
     who = {"person_id": found.person_id}
     emails = connection.execute(_SQL["emails_of_person"], who).fetchall()
-    known = connection.execute(_SQL["address_of_person"], {**who, "strategy": policy.identity.strategy}).fetchall()
+    known = connection.execute(_SQL["address_in_ledger"], who).fetchall()
+    if not known and connection.execute(_SQL["is_modelled"]).fetchall()[0][0]:
+        known = connection.execute(_SQL["address_in_plan"], {**who, "strategy": policy.identity.strategy}).fetchall()
     customers = tuple(sorted({found.person_id, *found.customers}))
     subject = Subject(found.person_id, customers, tuple(str(email) for (email,) in emails))
     return subject, (str(known[0][0]), str(known[0][1])) if known else None

@@ -133,6 +133,7 @@ def test_who_is_held_for_want_of_an_internal_id_is_looked_up_once(world: World) 
     world.deliver(identify(1), identify(2))
     world.workspace.settle()
     world.workspace.delete_person(id="cus_000002")
+    world.workspace.settle()
     held = [hold(1, "id_needs_cio_id"), hold(2, "id_needs_cio_id")]
     before = world.workspace.counters.requests
 

@@ -24,20 +24,25 @@ select exists (select 1 from customerio.guests where email_key = $email)
 -- name: name_guest
 select 'guest_' || left(customerio.keyed_hash($email), 24)
 
--- name: address_of_person
--- As Customer.io knows them. Where it has accepted nothing, as the plan would name them: the answer to a call may have been
--- lost. An email that somebody else has there is nobody's to remove.
+-- name: address_in_ledger
+-- As Customer.io knows them.
+select
+    if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')) as kind,
+    coalesce(id, cio_id, nullif(email, '')) as name
+from customerio.people
+where person_id = $person_id and coalesce(id, cio_id, nullif(email, '')) is not null
+
+-- name: is_modelled
+select count(*) > 0 from duckdb_tables() where schema_name = 'model' and table_name = 'people'
+
+-- name: address_in_plan
+-- As the plan would name them where Customer.io has accepted nothing: the answer to a call may have been lost. An email that
+-- somebody else has there is nobody's to remove.
 select kind, name
 from (
     select
-        if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')) as kind,
-        coalesce(id, cio_id, nullif(email, '')) as name
-    from customerio.people
-    where person_id = $person_id
-    union all
-    select
-        if(is_by_email, 'email', 'id'),
-        if(is_by_email, email, if($strategy::varchar <> 'email', id, null))
+        if(is_by_email, 'email', 'id') as kind,
+        if(is_by_email, email, if($strategy::varchar <> 'email', id, null)) as name
     from (
         select
             id,
