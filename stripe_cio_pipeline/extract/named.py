@@ -44,7 +44,7 @@ class FormerCoupon(NamedTuple):
 def not_looked_through(warehouse: Warehouse) -> set[str]:
     """Name the object types that something may name which was written since they were last looked for."""
     with warehouse.connect() as connection:
-        row = connection.execute(_SQL["newest_row"]).fetchone()
+        row = next(iter(connection.execute(_SQL["newest_row"]).fetchall()), None)
         return {name for name in NAMED if int(read_cursor(connection, f"named.{name}") or 0) < (row[0] if row else 0)}
 
 
@@ -74,7 +74,7 @@ async def read_named(session: Session, kind: StripeObject) -> None:
 def _find(session: Session, kind: StripeObject) -> tuple[int, list[tuple[Any, ...]], dict[str, ObjectFailure]]:
     with session.warehouse.connect() as connection:
         mark = int(read_cursor(connection, f"named.{kind.name}") or 0)
-        row = connection.execute(_SQL["newest_row"]).fetchone()
+        row = next(iter(connection.execute(_SQL["newest_row"]).fetchall()), None)
         newest = int(row[0]) if row else 0
         found = connection.execute(_SQL[NAMED[kind.name]], {"mark": mark}).fetchall()
         named = {FormerCoupon(*row).kept_as if kind.keeps_former else row[0] for row in found}
