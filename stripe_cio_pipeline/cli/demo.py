@@ -174,14 +174,14 @@ def _demonstrate(sandbox: Sandbox, session: Session, days: int) -> tuple[Proof, 
     demo.settle()
     demo.pass_days(days)
     reports = demo.sync(f"2. {days} days later: only what changed", recorded=True)
-    waiting, before = _waiting(reports), 0
+    waiting, formerly = _waiting(reports), 0
     for _ in range(_MOST_ROUNDS):
         # What a round does not move waits for somebody who came and went between two syncs, and is never made.
-        if waiting in {0, before}:
+        if waiting in {0, formerly}:
             break
         demo.settle()
         reports = demo.sync("3. A moment later: events held until new links were confirmed")
-        waiting, before = _waiting(reports), waiting
+        waiting, formerly = _waiting(reports), waiting
     demo.sync("4. Once more, with nothing changed")
     last = demo.runs[-1]["counted"]
     if last["customerio"] == 0:

@@ -166,28 +166,20 @@ def show_model(output: Output, report: ModelReport) -> None:
 def show_plan(output: Output, plan: Plan) -> None:
     """Show what is planned, and whether a guard stops it."""
     counts = plan.counts
-    work = [
-        f"{number:,} to {verb}"
-        for verb, number in (
-            ("identify", counts.identify),
-            ("update", counts.update),
-            ("delete", counts.delete),
-            ("suppress", counts.suppress),
-            ("merge", counts.merge),
-        )
-        if number
-    ]
-    people = f"people: {', '.join(work)}" if work else "no people to write"
-    rest = [
-        f"{number:,} {what}"
-        for what, number in (
-            ("held back", counts.hold),
-            ("waiting until their link is confirmed", counts.waiting),
-            ("unchanged", counts.keep),
-        )
-        if number
-    ]
-    beside = f" ({', '.join(rest)})" if rest else ""
+    work = _told(
+        ("to identify", counts.identify),
+        ("to update", counts.update),
+        ("to delete", counts.delete),
+        ("to suppress", counts.suppress),
+        ("to merge", counts.merge),
+    )
+    rest = _told(
+        ("held back", counts.hold),
+        ("waiting until their link is confirmed", counts.waiting),
+        ("unchanged", counts.keep),
+    )
+    people = f"people: {work}" if work else "no people to write"
+    beside = f" ({rest})" if rest else ""
     output.say(f"Planned: {people}{beside}; {many(counts.event, 'event')} to send, {duration(plan.seconds)}")
     for reason in SKIPPED if counts.skipped_events else ():
         if number := plan.by_reason.get(reason):
@@ -195,6 +187,11 @@ def show_plan(output: Output, plan: Plan) -> None:
     for finding in plan.guard.findings:
         approved = " (approved)" if plan.guard.approved else ""
         output.say(f"! guard {finding.rule}: {finding.message}{approved}", "yellow")
+
+
+def _told(*counted: tuple[str, int]) -> str:
+    """Write counts with their words, without those that are zero."""
+    return ", ".join(f"{number:,} {words}" for words, number in counted if number)
 
 
 def show_preview(output: Output, found: Preview) -> None:
