@@ -112,7 +112,6 @@ async def read_again(
     """
     if not readings:
         return
-    session.writer.open_book(book)
     budget = session.transport.budget
     waiting = list(reversed(readings))
     in_a_row = 0
@@ -137,12 +136,9 @@ async def read_again(
     def start() -> Coroutine[Any, Any, None] | None:
         return read(waiting.pop()) if waiting else None
 
-    try:
+    # Whoever looks at the signals next must find these settled.
+    async with session.writer.taking(book):
         await side_by_side(start, lambda: budget.in_flight(f"{kind.path}/{{id}}"))
-    finally:
-        # Whoever looks at the signals next must find these settled.
-        await session.writer.commit_now()
-        session.writer.close_book(book)
 
 
 async def _read_one(session: Session, kind: StripeObject, reading: Reading) -> Arrival:

@@ -118,8 +118,7 @@ async def _list_object(
 ) -> bool:
     """List what is still to be listed. Gives whether all of it was."""
     book, asked = ListingBook(session, kind, begun, slices), count()
-    session.writer.open_book(book)
-    try:
+    async with session.writer.taking(book):
         await read_list(
             session.transport,
             session.writer,
@@ -129,9 +128,6 @@ async def _list_object(
             # One page at least, so that it comes to its end however little time there is.
             may_go_on=lambda: next(asked) == 0 or session.monotonic() < bounds.until,
         )
-    finally:
-        await session.writer.commit_now()
-        session.writer.close_book(book)
     return book.plan.finished
 
 

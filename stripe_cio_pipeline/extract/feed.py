@@ -270,13 +270,12 @@ async def read_changes(session: Session, floor: int, read_until: int, handed: An
     page that a look for changes has read.
     """
     book = ChangesBook(session, floor, read_until)
-    session.writer.open_book(book)
-    if handed is None:
-        await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
-    else:
-        await take_page(session.transport, session.writer, book, handed)
     # The signals must be in the warehouse before anybody follows them.
-    await session.writer.commit_now()
+    async with session.writer.taking(book):
+        if handed is None:
+            await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
+        else:
+            await take_page(session.transport, session.writer, book, handed)
     return book
 
 

@@ -114,17 +114,16 @@ async def _fetch(session: Session, kind: StripeObject, left: int) -> None:
     growing, slices = await session.writer.alone(partial(_begin, session, kind))
     book = _GrowingBook(session, kind, slices)
     if slices:
-        session.writer.open_book(book)
         asked = iter(range(left))
-        await read_list(
-            session.transport,
-            session.writer,
-            book,
-            kind.path,
-            list_parameters(kind),
-            may_go_on=lambda: next(asked, None) is not None,
-        )
-        await session.writer.commit_now()
+        async with session.writer.taking(book):
+            await read_list(
+                session.transport,
+                session.writer,
+                book,
+                kind.path,
+                list_parameters(kind),
+                may_go_on=lambda: next(asked, None) is not None,
+            )
         left -= book.plan.pages
     if book.plan.finished:
         await _read_unlisted(session, kind, growing, left)

@@ -178,9 +178,8 @@ def fetch_older_events(
             if since >= until:
                 return OlderEvents(0, session.meter.requests, False)
             book = FeedBook(session, Slice(int(since), until))
-            session.writer.open_book(book)
-            await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
-            await session.writer.commit_now()
+            async with session.writer.taking(book):
+                await read_list(session.transport, session.writer, book, EVENTS_PATH, {})
             return OlderEvents(book.new, session.meter.requests, is_gap(int(since), session.transport.stripe_now))
 
     return asyncio.run(run())

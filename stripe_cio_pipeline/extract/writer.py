@@ -7,9 +7,9 @@ each other half a second at most. Nothing holds the file while it waits for the 
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -84,9 +84,15 @@ class Writer:
         """Take a book into the following commits."""
         self._books.append(book)
 
-    def close_book(self, book: Book[Any]) -> None:
-        """Leave a book out from now on; it must have nothing left to write."""
-        self._books.remove(book)
+    @asynccontextmanager
+    async def taking(self, book: Book[Any]) -> AsyncIterator[None]:
+        """Take a book into the commits for so long. What it has gathered is written at the end, however that comes."""
+        self.open_book(book)
+        try:
+            yield
+        finally:
+            await self.commit_now()
+            self._books.remove(book)
 
     def arrived(self) -> None:
         """Tell that a book has gathered something."""
