@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import orjson
+import pytest
+
+from stripe_cio_pipeline.settings import Settings
+from tests.extract.stage import Stage
 
 
 @dataclass
@@ -90,3 +94,13 @@ def between(stripe: str) -> Iterator[Between]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def between_stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Between]:
+    """Stand between a stage's pipeline and its Stripe."""
+    direct = stage.settings
+    with between(direct.stripe_api_base) as one:
+        settings = Settings(stripe_api_key=direct.stripe_api_key, stripe_api_base=one.address)
+        monkeypatch.setattr(Stage, "settings", property(lambda _: settings))
+        yield one

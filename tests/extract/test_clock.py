@@ -11,8 +11,7 @@ from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract.clock import StripeClock
 from stripe_cio_pipeline.extract.deciding import Signal, Step, Stored, decide
 from stripe_cio_pipeline.sandbox import StripeSwitches
-from stripe_cio_pipeline.settings import Settings
-from tests.extract.between import Between, between
+from tests.extract.between import Between, between_stage
 from tests.extract.stage import Stage
 
 DAY = 86_400
@@ -30,11 +29,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 @pytest.fixture
 def wire(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Between]:
     """Between us and it, and silent about its being a sandbox."""
-    direct = stage.settings
-    with between(direct.stripe_api_base) as one:
+    with between_stage(stage, monkeypatch) as one:
         one.is_simulated = False
-        settings = Settings(stripe_api_key=direct.stripe_api_key, stripe_api_base=one.address)
-        monkeypatch.setattr(Stage, "settings", property(lambda _: settings))
         yield one
 
 

@@ -11,8 +11,7 @@ import pytest
 from stripe_cio_pipeline.errors import StripeError, StripeRequestError, StripeUnavailable
 from stripe_cio_pipeline.extract import Patience
 from stripe_cio_pipeline.sandbox import StripeSwitches
-from stripe_cio_pipeline.settings import Settings
-from tests.extract.between import Between, between
+from tests.extract.between import Between, between_stage
 from tests.extract.stage import Stage
 
 TWICE = Patience(attempts=2, wait_initial=0.001, wait_max=0.01)
@@ -29,10 +28,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def wire(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Between]:
-    direct = stage.settings
-    with between(direct.stripe_api_base) as one:
-        settings = Settings(stripe_api_key=direct.stripe_api_key, stripe_api_base=one.address)
-        monkeypatch.setattr(Stage, "settings", property(lambda _: settings))
+    with between_stage(stage, monkeypatch) as one:
         yield one
 
 
