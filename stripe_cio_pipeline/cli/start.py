@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # All is done. Python gives up its handlers before it ends, and a signal would then end it as if it were not.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    except KeyboardInterrupt:
+    except BaseException:
+        # Any error, not KeyboardInterrupt alone: in the middle of an import of C code the stop comes out as an ImportError.
+        if not stopped:
+            raise
         sys.stderr.write(_WORDS)
     if not stopped:
         sys.exit(code)

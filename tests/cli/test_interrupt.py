@@ -73,6 +73,34 @@ def test_a_stop_ends_a_sync_cleanly_and_the_next_one_is_whole(number: signal.Sig
     is_whole(cli, history)
 
 
+#: A module whose set-up is stopped in C code: the stop comes out of it as another error, as DuckDB's does.
+STOPPED_IN_SET_UP = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+except KeyboardInterrupt as stop:
+    raise ImportError("initialization failed") from stop
+"""
+
+
+@pytest.mark.parametrize("module", ["duckdb", "pyarrow"])
+def test_a_stop_that_an_import_turns_into_another_error_is_still_a_stop(
+    module: str, tmp_path: Path, policy_file: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / f"{module}.py").write_text(STOPPED_IN_SET_UP)
+    ended = subprocess.run(
+        [sys.executable, "-m", "stripe_cio_pipeline.cli", "sync"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "stopped")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.stderr == "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
+
+
 def is_whole(cli, sandbox: Sandbox) -> None:
     """Whether everybody is there, once, and as accepted."""
     # The first goes on with what was stopped, the next sends the events that waited until new links were seen.
