@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     except BaseException:
-        # Any error, not KeyboardInterrupt alone: in the middle of an import of C code the stop comes out as an ImportError.
+        # Any error, not KeyboardInterrupt alone: in the middle of importing C code the stop comes as an ImportError.
         if not stopped:
             raise
         sys.stderr.write(_WORDS)

@@ -209,8 +209,9 @@ class _Planning:
         again = self._events_since is not None
         execute(SQL["unsent_events"], {"since": self._since(), "types": meant(events.forward), "again": again})
         execute(SQL["guests"], {"guests": events.guests})
-        execute(SQL["skipped_guests"])
         execute(SQL["fresh_events"])
+        execute(SQL["gone_events"])
+        execute(SQL["skipped_events"])
         is_fresh = _one(self._connection, "select count(*) from unsent_events")
         execute(SQL["planned_events" if is_fresh else "no_planned_events"])
 
@@ -296,8 +297,11 @@ class _Planning:
             by_reason[reason] = by_reason.get(reason, 0) + number
         for _, reason, number in waits:
             by_reason[reason] = by_reason.get(reason, 0) + number
-        guests = dict(execute(SQL["count_guests"]).fetchall())
-        by_reason |= guests
+        skipped = dict(execute(SQL["count_skipped"]).fetchall())
+        sought = int(_one(self._connection, SQL["count_sought"]))
+        by_reason |= skipped
+        if sought:
+            by_reason["event_of_sought_guest"] = sought
         totals = Counter(dict(execute(SQL["count_people"]).fetchall()))
         planned = sum(number for action, number in actions.items() if action != "event")
         turned_down = totals["decided"] - planned
@@ -311,9 +315,9 @@ class _Planning:
             waiting=totals["wait"],
             rejected=totals["rejected"] + turned_down,
             people=people,
-            waiting_events=totals["waiting_events"] + guests.get("event_of_sought_guest", 0),
+            waiting_events=totals["waiting_events"] + sought,
             rejected_events=totals["due_events"] - actions["event"],
-            skipped_events=sum(guests.values()) - guests.get("event_of_sought_guest", 0),
+            skipped_events=sum(skipped.values()),
         )
         return Counted(counts, totals["in_ledger"] - totals["unknown"], dict(sorted(by_reason.items())), rows)
 

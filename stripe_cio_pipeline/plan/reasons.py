@@ -5,8 +5,8 @@
 
 from typing import Final
 
-#: Why an event that names no customer is not forwarded.
-SKIPPED: Final = ("event_of_guest", "event_of_unknown_guest", "event_of_nobody")
+#: Why an event is never forwarded: it names no customer, or one who is gone.
+SKIPPED: Final = ("event_of_guest", "event_of_unknown_guest", "event_of_nobody", "event_of_deleted_customer")
 
 REASONS: Final[dict[str, str]] = {
     # identify
@@ -77,4 +77,5 @@ REASONS: Final[dict[str, str]] = {
     "created by an event.",
     "event_of_sought_guest": "Somebody paid as a guest. Delivery looks whether Customer.io has anybody by that email.",
     "event_of_nobody": "The event names neither a customer nor an email, so it is nobody's.",
+    "event_of_deleted_customer": "The customer was deleted in Stripe, and Customer.io does not have the person.",
 }

@@ -77,3 +77,20 @@ def test_without_the_app_key_nobody_can_be_looked_for(
     cli("sync")
     assert cli("sync", "--json").json["plan"]["by_reason"] == {"event_of_unknown_guest": 1}
     assert "charge.refunded" not in {event.name for event in sandbox.customerio.events()}
+
+
+def test_an_event_of_somebody_who_came_and_went_is_counted_and_waits_for_nobody(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.switches.duplicate_events_share = 0
+    Path("stripe_cio.yaml").write_text(POLICY)
+    assert cli("sync").exit_code == 0
+    customer = sandbox.stripe.create_customer(email="customer-1@example.com")["id"]
+    sandbox.stripe.delete_customer(customer)
+    sandbox.clock.advance(minutes=2)
+    answer = cli("sync", "--json")
+    assert answer.json["plan"]["by_reason"] == {"event_of_deleted_customer": 1}
+    assert "1 event not forwarded (event_of_deleted_customer)" in answer.words
+    assert cli("status", "--json").json["events"] == {"skipped: event_of_deleted_customer": 1}
+    (told,) = cli("explain", customer, "--json").json["events"]
+    assert (told["name"], told["state"], told["reason"]) == ("customer.created", "skipped", "event_of_deleted_customer")
+    assert cli("sync", "--json").json["plan"]["by_reason"] == {}
+    assert sandbox.customerio.events() == []

@@ -82,6 +82,7 @@ addressed as (
             d.action in ('identify', 'delete', 'suppress', 'merge')
             or (d.sets in ('email', 'no_email') and (r.kind = 'email' or (r.kind = 'cio_id' and d.is_first_email)))
         )
+    where f.event_id not in (select event_id from gone_events)
 )
 select
     event_id,
