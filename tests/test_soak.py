@@ -38,11 +38,13 @@ FAULTS = (
 #: The pipeline in a process of its own, so that the memory is not the sandbox's.
 TICKING = """
 import json, resource, sys
+import stamina
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.settings import load_settings
 from stripe_cio_pipeline.sync import sync_once
 
+stamina.instrumentation.set_on_retry_hooks([])  # by itself it writes to standard output, which carries the answers
 settings, policy = load_settings(), parse_policy(json.loads(sys.argv[1]))
 for _ in sys.stdin:
     try:

@@ -156,7 +156,7 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
         if was_stopped():
             return _interrupted(as_json)  # whatever it was in the middle of
-        if fault := fault_of(error, "here"):
+        if fault := fault_of(error, _location()):
             return _fail(as_json, type(fault).__name__, fault.what, fault.advice, fault.exit_code)
         return _unexpected(as_json, error)
     if outcome == _INTERRUPTED or was_stopped():
@@ -199,6 +199,13 @@ def _unexpected(as_json: bool, error: Exception) -> int:
         f"Nothing that was done before is lost. Run it again with {DEBUG}=1 for the whole story, and report that.",
         1,
     )
+
+
+def _location() -> str:
+    try:
+        return load_settings().warehouse_location
+    except PipelineError:
+        return "here"
 
 
 def redact(text: str) -> str:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from stripe_cio_pipeline.cli.room import is_too_narrow, ran_out
+
 #: How long a command may take to end by itself once it was told to, before its process ends at once.
 SECONDS = 4.0
 
@@ -21,6 +23,7 @@ _WORDS = "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 130 after Ctrl-C, 143 after SIGTERM."""
     stopped: list[int] = []
+    given = list(sys.argv[1:] if arguments is None else arguments)
 
     def stop(number: int, _: FrameType | None) -> None:
         if stopped:
@@ -34,21 +37,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     code = 1
+    if is_too_narrow(given):
+        sys.exit(code)
     try:
         # What is imported stays to the end: looking through it for garbage takes a fifth of the time. The application
         # switches it on again when it has its command.
         gc.disable()
         from stripe_cio_pipeline.cli.app import run
 
-        code = run(list(sys.argv[1:] if arguments is None else arguments), was_stopped=lambda: bool(stopped))
+        code = run(given, was_stopped=lambda: bool(stopped))
         # All is done. Python gives up its handlers before it ends, and a signal would then end it as if it were not.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    except BaseException:
+    except BaseException as error:
         # Any error, not KeyboardInterrupt alone: in the middle of importing C code the stop comes as an ImportError.
-        if not stopped:
+        if stopped:
+            sys.stderr.write(_WORDS)
+        elif not ran_out(given, error):
             raise
-        sys.stderr.write(_WORDS)
     if not stopped:
         sys.exit(code)
     sys.stdout.flush()

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 
+from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.settings import Settings
 
 #: The variable which, set to `running`, lets schedules and sensor begin switched on; meant for a sandbox.
@@ -41,7 +42,8 @@ def dev(
 ) -> int:
     """Run Dagster's webserver and daemon until they are stopped, and give their exit code.
 
-    `environment` is added to this process's own, for a sandbox's keys and addresses.
+    `environment` is added to this process's own, for a sandbox's keys and addresses. Raises PipelineError where
+    something else ended them.
     """
     home = prepare_home(settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
@@ -59,10 +61,23 @@ def dev(
             signal.signal(signal.SIGTERM, _passing_on(process))
             # A Ctrl-C reaches both processes; the one that has something to tidy up is dagster.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return process.wait()
+            return _ended(process.wait())
     finally:
         signal.signal(signal.SIGINT, before)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _ended(code: int) -> int:
+    """Give the exit code of whoever was asked to stop, or stopped by itself. Raises PipelineError for the others."""
+    if code >= 0:
+        return code
+    if -code in (signal.SIGINT, signal.SIGTERM):
+        return 128 - code
+    raise PipelineError(
+        f"Dagster was ended from outside, by {signal.Signals(-code).name}.",
+        "Mostly the system does that where memory runs out: give it more, and start it again. What was committed is "
+        "safe; Dagster notes a run that was under way as failed, and the next one goes on where it stopped.",
+    )
 
 
 def _passing_on(process: "subprocess.Popen[bytes]") -> Callable[[int, FrameType | None], None]:

@@ -26,11 +26,17 @@ _DAMAGED = (
     "checksum",
 )
 
+#: Where memory cannot be had, C and C++ say so in words of theirs, within errors of any kind: a text that cannot be
+#: unpacked, a result that cannot be handed on, a thread that cannot be started.
+_NO_MEMORY = ("not enough memory", "annot allocate memory", "bad_alloc", "can't start new thread")
+
 
 def fault_of(error: BaseException, location: str) -> WarehouseError | None:
     """Tell an error as the fault of the machine that it is; None where it is none. `location` is the warehouse's."""
     words = str(error)
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException) or (
+        isinstance(error, duckdb.Error | OSError | RuntimeError) and any(sign in words for sign in _NO_MEMORY)
+    ):
         return WarehouseError(
             f"There is not enough memory for this step with the warehouse {location}.",
             f"{_SAFE} Close what else runs here, or give it more memory, and run it again.",

@@ -1,12 +1,15 @@
 """The home that `stripe-cio dev` gives to Dagster."""
 
+import signal
+import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
-from stripe_cio_pipeline.orchestration.development import prepare_home
+from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.orchestration.development import dev, prepare_home
 from stripe_cio_pipeline.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,3 +55,30 @@ def test_the_workspace_names_the_location_that_dg_names(home: Path) -> None:
         "module_name": "stripe_cio_pipeline.definitions",
         "location_name": "stripe_cio_pipeline",
     }
+
+
+#: What stands in for `python -m dagster dev`, and ends as the variable says: by a signal, or with an exit code.
+ENDING = """#!/bin/sh
+case "$ENDS" in -*) kill "$ENDS" $$ ;; *) exit "$ENDS" ;; esac
+"""
+
+
+@pytest.fixture
+def ended(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "dagster"
+    program.write_text(ENDING)
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+@pytest.mark.parametrize(("ends", "code"), [("0", 0), ("3", 3), ("-INT", 130), ("-TERM", 143)])
+def test_dev_ends_as_dagster_does(ended: None, ends: str, code: int) -> None:
+    assert dev(load_settings(), environment={"ENDS": ends}) == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
+def test_a_dagster_that_is_killed_is_told(ended: None, number: signal.Signals) -> None:
+    with pytest.raises(PipelineError, match=f"Dagster was ended from outside, by {number.name}") as told:
+        dev(load_settings(), environment={"ENDS": f"-{number.value}"})
+    assert "memory" in told.value.advice
+    assert told.value.exit_code == 1

@@ -31,6 +31,13 @@ FAULTS = [
     (duckdb.SerializationException("Failed to deserialize: field id mismatch"), WarehouseDamaged, "damaged"),
     (duckdb.OutOfMemoryException("failed to allocate data of size 16.0 MiB"), WarehouseError, "not enough memory"),
     (MemoryError(), WarehouseError, "not enough memory"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), WarehouseError, "not enough memory"),
+    (RuntimeError("can't start new thread"), WarehouseError, "not enough memory"),
+    (
+        duckdb.InvalidInputException("ZSTD Decompression failed: Allocation error : not enough memory"),
+        WarehouseError,
+        "not enough memory",
+    ),
 ]
 
 
@@ -49,7 +56,12 @@ def test_a_fault_says_what_happened_what_is_safe_and_what_to_do(
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("No space left on device"), duckdb.BinderException("no such column"), OSError(errno.ECONNRESET, "x")],
+    [
+        ValueError("No space left on device"),
+        RuntimeError("dictionary changed size during iteration"),
+        duckdb.BinderException("no such column"),
+        OSError(errno.ECONNRESET, "x"),
+    ],
 )
 def test_everything_else_is_none(error: BaseException) -> None:
     assert fault_of(error, "/w/a.duckdb") is None
