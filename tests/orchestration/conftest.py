@@ -14,7 +14,10 @@ from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.settings import Settings, load_settings
+from stripe_cio_pipeline.sync import sync_once
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.kept_open import kept_open
+from tests.snapshots import Ports, Snapshot
 
 #: Most tests are not about lineage.
 NOT_TRACED = Traced()
@@ -67,12 +70,58 @@ class World:
             )
 
 
-@pytest.fixture
-def world(sandbox: Sandbox, policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The environment points at the sandbox; the policy file stands in the working directory."""
+def in_world(sandbox: Sandbox, policy: Policy, home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Let the environment point at a sandbox; the policy file stands in the working directory."""
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("STRIPE_CIO_HOME", str(tmp_path))
-    (tmp_path / "stripe_cio.yaml").write_text("identity: {settle_seconds: 0}\n", encoding="utf-8")
+    monkeypatch.setenv("STRIPE_CIO_HOME", str(home))
+    (home / "stripe_cio.yaml").write_text("identity: {settle_seconds: 0}\n", encoding="utf-8")
     settings = load_settings()
     return World(sandbox, settings, policy, Warehouse(settings.warehouse_location, lock_wait_seconds=5))
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world in which nothing was done yet."""
+    return in_world(sandbox, policy, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Snapshot]]:
+    """The same world after a dry run (`read`), and after everything was delivered (`synced`)."""
+    taken: dict[str, Snapshot] = {}
+    folder, home = tmp_path_factory.mktemp("snapshots"), tmp_path_factory.mktemp("home")
+    policy = parse_policy({"identity": {"settle_seconds": 0}})
+    with Ports() as ports:
+        gentle = CustomerioSwitches.gentle()
+        with (
+            pytest.MonkeyPatch.context() as monkeypatch,
+            Sandbox(seed=7, customers=12, history_days=60, customerio=gentle, **ports.named) as sandbox,
+        ):
+            world = in_world(sandbox, policy, home, monkeypatch)
+            for name, runs in {"read": [{"dry_run": True}], "synced": [{"approve": True}, {}]}.items():
+                with kept_open():
+                    for run in runs:
+                        sync_once(world.settings, policy, **run)
+                taken[name] = Snapshot.take(sandbox, home, folder / name, ports)
+        yield taken
+
+
+@pytest.fixture
+def read(
+    snapshots: dict[str, Snapshot], policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A world whose Stripe was read and modelled, and of which Customer.io was told nothing."""
+    snapshots["read"].home(tmp_path)
+    with snapshots["read"].sandbox() as sandbox:
+        yield in_world(sandbox, policy, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def synced(
+    snapshots: dict[str, Snapshot], policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A world in which everything was delivered."""
+    snapshots["synced"].home(tmp_path)
+    with snapshots["synced"].sandbox() as sandbox:
+        yield in_world(sandbox, policy, tmp_path, monkeypatch)

@@ -92,8 +92,8 @@ def test_everything_is_materialized_in_one_run_and_every_check_passes(whole: Who
     assert [name for name, found in checks.items() if not found.passed] == []
 
 
-def test_the_job_sync_leaves_reconciliation_and_verification_to_their_own_schedules(world: World) -> None:
-    result = world.run(config=APPROVED)
+def test_the_job_sync_leaves_reconciliation_and_verification_to_their_own_schedules(read: World) -> None:
+    result = read.run(config=APPROVED)
     assert result.success
     assert set(materialized(result)) == set(EVERYTHING) - {"stripe/reconciliation", "customerio/verification"}
 
@@ -114,13 +114,12 @@ def test_numbers_that_the_ui_plots_stand_on_every_materialization(whole: Whole) 
     assert people["accepted"] == told["customerio/plan"]["identify"] == people["dagster/row_count"]
 
 
-def test_the_way_of_a_change_is_timed_from_the_event_to_its_acceptance(world: World) -> None:
-    world.run(config=APPROVED)
-    world.sandbox.clock.advance(minutes=2)
-    customer = next(iter(world.sandbox.stripe.objects("customer")))
-    world.sandbox.stripe.update_customer(customer, name="Another name")
-    world.sandbox.clock.advance(minutes=2)
-    told = materialized(world.run())
+def test_the_way_of_a_change_is_timed_from_the_event_to_its_acceptance(synced: World) -> None:
+    synced.sandbox.clock.advance(minutes=2)
+    customer = next(iter(synced.sandbox.stripe.objects("customer")))
+    synced.sandbox.stripe.update_customer(customer, name="Another name")
+    synced.sandbox.clock.advance(minutes=2)
+    told = materialized(synced.run())
     assert 0 <= told["stripe/events"]["lag_event_to_stored_seconds"] < 600
     assert told["customerio/plan"]["lag_stored_to_planned_seconds"] >= 0
     assert told["customerio/people"]["lag_planned_to_accepted_seconds"] >= 0
@@ -182,8 +181,8 @@ def test_the_plan_shows_pictures_and_what_changes_for_whom(whole: Whole) -> None
     assert re.search(r"email: – → \S\S?…@", told["preview"])
 
 
-def test_a_plan_that_the_guard_stops_is_shown_and_not_sent(world: World) -> None:
-    result = world.run()
+def test_a_plan_that_the_guard_stops_is_shown_and_not_sent(read: World) -> None:
+    result = read.run()
     assert not result.success
     guard = checked(result)["customerio/plan:guard"]
     assert not guard.passed
@@ -192,26 +191,26 @@ def test_a_plan_that_the_guard_stops_is_shown_and_not_sent(world: World) -> None
     assert f"approve_plan: {guard.metadata['plan_id'].value}" in str(guard.metadata["what to do"].value)
     assert "customerio/plan" in materialized(result)
     assert "customerio/people" not in materialized(result)
-    assert not [person for person in world.sandbox.customerio.people() if person.id]
+    assert not [person for person in read.sandbox.customerio.people() if person.id]
 
 
-def test_exactly_the_plan_that_was_looked_at_can_be_sent(world: World) -> None:
-    stopped = checked(world.run())["customerio/plan:guard"].metadata["plan_id"].value
-    refused = world.run("customerio/people", "customerio/events")
+def test_exactly_the_plan_that_was_looked_at_can_be_sent(read: World) -> None:
+    stopped = checked(read.run())["customerio/plan:guard"].metadata["plan_id"].value
+    refused = read.run("customerio/people", "customerio/events")
     assert "guard" in failure(refused).lower()
-    other = world.run(
+    other = read.run(
         "customerio/people", "customerio/events", config={"deliver_to_customerio": {"approve_plan": "0" * 32}}
     )
     assert not other.success
-    sent = world.run(
+    sent = read.run(
         "customerio/people", "customerio/events", config={"deliver_to_customerio": {"approve_plan": stopped}}
     )
     assert sent.success
-    assert [person for person in world.sandbox.customerio.people() if person.id]
+    assert [person for person in read.sandbox.customerio.people() if person.id]
 
 
-def test_a_dry_run_materializes_no_plan_and_sends_nothing(world: World) -> None:
-    result = world.run(config={"make_plan": {"dry_run": True}})
+def test_a_dry_run_materializes_no_plan_and_sends_nothing(read: World) -> None:
+    result = read.run(config={"make_plan": {"dry_run": True}})
     assert result.success
     assert not [name for name in materialized(result) if name.startswith("customerio/")]
     guard = checked(result)["customerio/plan:guard"]
@@ -258,9 +257,8 @@ def test_an_object_type_that_may_not_be_read_fails_and_the_others_are_kept(world
     assert "stripe/prices" not in materialized(result)
 
 
-def test_a_full_recompute_changes_nothing(world: World) -> None:
-    world.run(config=APPROVED)
-    again = world.run(config={"build_model": {"full": True}, "make_plan": {"full": True}})
+def test_a_full_recompute_changes_nothing(synced: World) -> None:
+    again = synced.run(config={"build_model": {"full": True}, "make_plan": {"full": True}})
     assert again.success
     assert materialized(again)["customerio/plan"]["identify"] == 0
 
@@ -273,18 +271,16 @@ def test_a_reconcile_of_some_objects_proves_only_these(world: World) -> None:
     assert "| invoices |" not in materialized(result)["stripe/reconciliation"]["objects"]
 
 
-def test_a_sample_of_people_is_read_back(world: World) -> None:
-    world.run(config=APPROVED)
-    result = world.run(job="verify", config={"verify_customerio": {"sample": 3}})
+def test_a_sample_of_people_is_read_back(synced: World) -> None:
+    result = synced.run(job="verify", config={"verify_customerio": {"sample": 3}})
     assert result.success
     assert materialized(result)["customerio/verification"]["checked"] == 3
     assert checked(result)["customerio/verification:no_drift"].passed
 
 
-def test_verification_without_its_key_is_left_out_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.run(config=APPROVED)
+def test_verification_without_its_key_is_left_out_and_says_so(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUSTOMERIO_APP_API_KEY")
-    result = world.run(job="verify")
+    result = synced.run(job="verify")
     assert result.success
     assert materialized(result) == {}
     assert "CUSTOMERIO_APP_API_KEY" in str(checked(result)["customerio/verification:no_drift"].description)

@@ -44,35 +44,33 @@ def test_a_sync_gives_the_report_of_every_room(run: Run, world: World) -> None:
     assert len(ids) == outcome.plan.counts.identify
 
 
-def test_a_second_sync_without_changes_sends_nothing(run: Run, world: World) -> None:
-    run(world.settings, world.policy, approve=True)
-    run(world.settings, world.policy)
-    calls = world.sandbox.customerio.counters.snapshot()["requests"]
-    outcome = run(world.settings, world.policy)
+def test_a_second_sync_without_changes_sends_nothing(run: Run, synced: World) -> None:
+    calls = synced.sandbox.customerio.counters.requests
+    outcome = run(synced.settings, synced.policy)
     assert outcome.extract is not None
     assert outcome.extract.requests == 1
     assert outcome.delivery is not None
     assert outcome.delivery.planned == 0
-    assert world.sandbox.customerio.counters.snapshot()["requests"] == calls
+    assert synced.sandbox.customerio.counters.requests == calls
 
 
-def test_the_first_load_is_stopped_until_it_is_approved(run: Run, world: World) -> None:
+def test_the_first_load_is_stopped_until_it_is_approved(run: Run, read: World) -> None:
     with pytest.raises(GuardStop) as stopped:
-        run(world.settings, world.policy)
+        run(read.settings, read.policy)
     assert stopped.value.exit_code == 3
     assert "first load" in stopped.value.what
     assert "--approve" in stopped.value.advice
-    assert not [person for person in world.sandbox.customerio.people() if person.id]
+    assert not [person for person in read.sandbox.customerio.people() if person.id]
 
 
-def test_a_dry_run_tells_and_sends_nothing(run: Run, world: World) -> None:
-    outcome = run(world.settings, world.policy, dry_run=True)
+def test_a_dry_run_tells_and_sends_nothing(run: Run, read: World) -> None:
+    outcome = run(read.settings, read.policy, dry_run=True)
     assert outcome.plan is None
     assert outcome.delivery is None
     assert outcome.preview is not None
     assert outcome.preview.plan.guard.stopped
     assert outcome.preview.rows
-    assert not [person for person in world.sandbox.customerio.people() if person.id]
+    assert not [person for person in read.sandbox.customerio.people() if person.id]
 
 
 def test_the_error_of_the_failing_step_is_raised_as_it_is(
@@ -99,29 +97,31 @@ def test_a_warehouse_in_use_is_waited_for_and_then_named(run: Run, world: World)
         run(world.settings, world.policy, warehouse=impatient)
 
 
-def test_what_was_not_delivered_fails_the_run(run: Run, world: World) -> None:
-    world.sandbox.customerio.faults.rate(1.0, Fault("status", status=401))
+def test_what_was_not_delivered_fails_the_run(run: Run, read: World) -> None:
+    read.sandbox.customerio.faults.rate(1.0, Fault("status", status=401))
     with pytest.raises(CustomerioError):
-        run(world.settings, world.policy, approve=True)
+        run(read.settings, read.policy, approve=True)
 
 
-def test_reports_are_handed_over_as_the_steps_end(run: Run, world: World) -> None:
+def test_reports_are_handed_over_as_the_steps_end(run: Run, read: World) -> None:
     seen: list[str] = []
-    run(world.settings, world.policy, approve=True, on_report=lambda report: seen.append(type(report).__name__))
+    run(read.settings, read.policy, approve=True, on_report=lambda report: seen.append(type(report).__name__))
     assert seen == ["ExtractReport", "ModelReport", "Plan", "DeliveryReport"]
 
 
-def test_nothing_is_written_to_the_terminal(run: Run, world: World, capfd: pytest.CaptureFixture[str]) -> None:
-    run(world.settings, world.policy, approve=True)
+def test_nothing_is_written_to_the_terminal(run: Run, read: World, capfd: pytest.CaptureFixture[str]) -> None:
+    run(read.settings, read.policy, approve=True)
     written = capfd.readouterr()
     assert (written.out, written.err) == ("", "")
 
 
-def test_runs_stand_in_the_warehouse_too(run: Run, world: World) -> None:
+def test_runs_stand_in_the_warehouse_too(run: Run, read: World) -> None:
+    with read.warehouse.transaction() as connection:
+        connection.execute("delete from pipeline.runs")
     with pytest.raises(GuardStop):
-        run(world.settings, world.policy)
-    run(world.settings, world.policy, approve=True)
-    with world.warehouse.reading() as connection:
+        run(read.settings, read.policy)
+    run(read.settings, read.policy, approve=True)
+    with read.warehouse.reading() as connection:
         rows = connection.execute(
             "select kind, outcome, finished_at >= started_at from pipeline.runs order by started_at"
         ).fetchall()
@@ -135,29 +135,29 @@ def test_runs_stand_in_the_warehouse_too(run: Run, world: World) -> None:
         ("select person_id, customer_id as id, 'a@example.com' as email from members", "several people have one email"),
     ],
 )
-def test_people_who_would_take_each_others_place_are_not_sent(run: Run, world: World, people: str, words: str) -> None:
-    folder = world.settings.home / "models"
+def test_people_who_would_take_each_others_place_are_not_sent(run: Run, read: World, people: str, words: str) -> None:
+    folder = read.settings.home / "models"
     folder.mkdir()
     (folder / "people.sql").write_text(people, encoding="utf-8")
     policy = parse_policy({"models": {"folder": str(folder)}})
     with pytest.raises(ModelError, match=words):
-        run(world.settings, policy, approve=True)
-    assert not [person for person in world.sandbox.customerio.people() if person.id]
+        run(read.settings, policy, approve=True)
+    assert not [person for person in read.sandbox.customerio.people() if person.id]
 
 
-def test_the_turn_is_free_after_a_sync_however_it_ended(run: Run, world: World) -> None:
+def test_the_turn_is_free_after_a_sync_however_it_ended(run: Run, read: World) -> None:
     with pytest.raises(GuardStop):
-        run(world.settings, world.policy)
-    with Turn(Warehouse(world.settings.warehouse_location, lock_wait_seconds=0), "the test") as turn:
+        run(read.settings, read.policy)
+    with Turn(Warehouse(read.settings.warehouse_location, lock_wait_seconds=0), "the test") as turn:
         assert turn.path.exists()
 
 
-def test_a_run_is_recorded_where_dagster_has_a_home(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = world.settings.home / "dagster"
+def test_a_run_is_recorded_where_dagster_has_a_home(read: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = read.settings.home / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    outcome = run_sync(world.settings, world.policy, dry_run=True)
+    outcome = run_sync(read.settings, read.policy, dry_run=True)
     with dg.DagsterInstance.get() as instance:
         (run,) = instance.get_runs()
     assert (run.run_id, run.job_name, run.status) == (outcome.run_id, "sync", dg.DagsterRunStatus.SUCCESS)

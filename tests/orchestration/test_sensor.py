@@ -26,14 +26,6 @@ def tick(world: World, instance: dg.DagsterInstance) -> SensorExecutionData:
         return sensor.evaluate_tick(context)
 
 
-@pytest.fixture
-def synced(world: World) -> World:
-    """A world in which everything was delivered."""
-    run_sync(world.settings, world.policy, approve=True)
-    run_sync(world.settings, world.policy)
-    return world
-
-
 def test_a_quiet_tick_costs_one_request_and_says_why_nothing_is_run(synced: World) -> None:
     before = synced.sandbox.stripe.counters.requests, synced.sandbox.customerio.counters.requests
     with dg.DagsterInstance.ephemeral() as instance:
@@ -163,11 +155,11 @@ def test_what_an_outage_of_customerio_left_due_is_a_reason_to_run(synced: World)
         assert tick(synced, instance).run_requests == []
 
 
-def test_what_waits_for_an_approval_is_none(world: World) -> None:
+def test_what_waits_for_an_approval_is_none(read: World) -> None:
     with pytest.raises(GuardStop):
-        run_sync(world.settings, world.policy)
+        run_sync(read.settings, read.policy)
     with dg.DagsterInstance.ephemeral() as instance:
-        assert tick(world, instance).run_requests == []
+        assert tick(read, instance).run_requests == []
 
 
 def test_a_missing_key_is_an_error_of_the_tick(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:

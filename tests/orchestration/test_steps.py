@@ -125,12 +125,12 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_a_run_that_the_guard_stops_is_told_once_and_so_is_its_end(hook: list[str], world: World) -> None:
+def test_a_run_that_the_guard_stops_is_told_once_and_so_is_its_end(hook: list[str], read: World) -> None:
     settings = load_settings()
     for _ in range(2):
         with pytest.raises(GuardStop):
-            run_sync(settings, world.policy)
+            run_sync(settings, read.policy)
     assert len([words for words in hook if "guard" in words.lower()]) == 1
     told = len(hook)
-    run_sync(settings, world.policy, approve=True)
+    run_sync(settings, read.policy, approve=True)
     assert len(hook) > told

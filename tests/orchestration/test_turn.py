@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from stripe_cio_pipeline.errors import CustomerioUnavailable, WarehouseBusy
-from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.orchestration import steps
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
@@ -57,53 +56,50 @@ def test_a_run_reads_stripe_at_once_and_builds_when_it_is_its_turn(
     assert rows(world, "model.people") > 0
 
 
-def test_two_runs_in_one_process_send_everything_once(world: World) -> None:
-    read = [f"stripe/{kind.name}" for kind in OBJECTS]
-    assert world.run("stripe/events", *read).success
+def test_two_runs_in_one_process_send_everything_once(read: World) -> None:
     written = ["model/members", "model/people", "model/events", "customerio/plan", "customerio/people"]
     with ThreadPoolExecutor(2) as pool:
-        with Turn(world.warehouse, "the test"):
-            both = [pool.submit(world.run, *written, "customerio/events", config=APPROVED) for _ in range(2)]
+        with Turn(read.warehouse, "the test"):
+            both = [pool.submit(read.run, *written, "customerio/events", config=APPROVED) for _ in range(2)]
         assert [run.result().success for run in both] == [True, True]
-    assert accepted(world) == rows(world, "customerio.people") + rows(world, "customerio.events")
-    assert rows(world, "customerio.people") > 0
+    assert accepted(read) == rows(read, "customerio.people") + rows(read, "customerio.events")
+    assert rows(read, "customerio.people") > 0
 
 
-def test_one_run_has_the_turn_from_its_build_to_its_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_run_has_the_turn_from_its_build_to_its_delivery(read: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, bool]] = []
     a_step = steps.a_step
 
     def watched(context, names, kind="sync", *, in_turn=False):
-        seen.append((context.op_execution_context.op.name, is_free(world)))
+        seen.append((context.op_execution_context.op.name, is_free(read)))
         return a_step(context, names, kind, in_turn=in_turn)
 
     for module in ("model_assets", "customerio_assets"):
         monkeypatch.setattr(f"stripe_cio_pipeline.orchestration.{module}.a_step", watched)
-    assert world.run(config=APPROVED).success
+    assert read.run(config=APPROVED).success
     assert seen == [("build_model", True), ("make_plan", False), ("deliver_to_customerio", False)]
-    assert is_free(world)
+    assert is_free(read)
 
 
-def test_the_turn_ends_with_a_run_that_failed_or_went_half_the_way(world: World) -> None:
-    assert not world.run().success, "the guard stops a first load"
-    assert is_free(world)
-    assert world.run("model/members", "model/people", "model/events").success
-    assert is_free(world)
+def test_the_turn_ends_with_a_run_that_failed_or_went_half_the_way(read: World) -> None:
+    assert not read.run().success, "the guard stops a first load"
+    assert is_free(read)
+    assert read.run("model/members", "model/people", "model/events").success
+    assert is_free(read)
 
 
-def test_a_plan_that_another_run_made_in_between_is_not_sent_twice(world: World) -> None:
-    assert world.run(config=APPROVED).success
-    customer = next(iter(world.sandbox.stripe.objects("customer")))
-    world.sandbox.stripe.update_customer(customer, name="Another Name")
-    world.sandbox.clock.advance(minutes=2)
-    before = accepted(world)
-    assert world.run(config={"make_plan": {"dry_run": True}}).success
-    assert world.run("customerio/plan").success
-    assert world.run().success
-    sent = accepted(world)
+def test_a_plan_that_another_run_made_in_between_is_not_sent_twice(synced: World) -> None:
+    customer = next(iter(synced.sandbox.stripe.objects("customer")))
+    synced.sandbox.stripe.update_customer(customer, name="Another Name")
+    synced.sandbox.clock.advance(minutes=2)
+    before = accepted(synced)
+    assert synced.run(config={"make_plan": {"dry_run": True}}).success
+    assert synced.run("customerio/plan").success
+    assert synced.run().success
+    sent = accepted(synced)
     assert sent > before
-    assert world.run("customerio/people", "customerio/events").success
-    assert accepted(world) == sent
+    assert synced.run("customerio/people", "customerio/events").success
+    assert accepted(synced) == sent
 
 
 def test_a_step_that_is_tried_again_later_lets_others_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
