@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -22,6 +23,7 @@ from stripe_cio_pipeline.cli.reports import Reports
 from stripe_cio_pipeline.cli.session import Json, Session, fresh_home
 from stripe_cio_pipeline.cli.sync import run_and_show
 from stripe_cio_pipeline.orchestration.development import prepare_home
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox
 from stripe_cio_pipeline.settings import Settings
@@ -238,7 +240,7 @@ def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:
     person = found[0] if found else "cus_..."
     output.say()
     output.say("Next", "bold")
-    output.say(f"  export STRIPE_CIO_HOME={os.path.relpath(home)}")
+    output.say(f"  export STRIPE_CIO_HOME={visible(shlex.quote(os.path.relpath(home)))}")
     program = _program()
     for arguments, what in (
         (f"explain {person}", "the whole history of one person"),

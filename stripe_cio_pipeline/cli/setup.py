@@ -14,6 +14,7 @@ from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.errors import PipelineError, SettingsError
 from stripe_cio_pipeline.model import copy_models
+from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.policy import FILE_NAME
 from stripe_cio_pipeline.settings import load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
@@ -52,12 +53,12 @@ def init(folder: Folder = Path(), everything: All = False, as_json: Json = False
             "Name another folder: stripe-cio init FOLDER.",
         ) from None
     for path in written:
-        output.good(f"{path} written")
+        output.good(f"{visible(str(path))} written")
     for path in kept:
-        output.say(f"– {path} was there and is left alone")
+        output.say(f"– {visible(str(path))} was there and is left alone")
     output.say()
     for sentence in _what_an_upgrade_reads():
-        output.say(sentence)
+        output.say(visible(sentence))
     output.say(
         "Next: fill in the keys in .env, which only you can read, and run stripe-cio check. Keep .env out of version "
         "control."

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stripe_cio_pipeline.cli.demo import show_proof
+from stripe_cio_pipeline.cli.demo_proof import Difference, Proof
+from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sandbox.stripe import payloads
 
 #: A colour, a title, a turn of direction, a line that looks like ours, and a hidden sign.
 HOSTILE = "\x1b[31mEvil\x1b]0;x\x07 \u202egnp\n✔ all fine \u200b\x9b2J"
@@ -27,6 +32,9 @@ COMMANDS = [
     ("verify",),
     ("backfill-events", "--since", "2020-01-01"),
     ("check",),
+    ("tidy",),
+    ("init",),
+    ("init", "FOLDER"),
     ("forget", HOSTILE, "--yes"),
     (HOSTILE,),
 ]
@@ -79,12 +87,40 @@ def test_no_command_lets_text_of_others_act(
     monkeypatch.chdir(folder)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    arguments = [person if part == "PERSON" else part for part in command]
+    named = {"PERSON": person, "FOLDER": f"new {HOSTILE}"}
+    arguments = [named.get(part, part) for part in command]
 
     for answer in (cli(*arguments), cli(*arguments, "--json")):
-        for line in (answer.out + answer.err).split("\n"):
-            assert visible(line) == line
-            assert not line.startswith("✔ all fine")
+        nothing_acts(answer.out + answer.err)
+
+
+def nothing_acts(said: str) -> None:
+    for line in said.split("\n"):
+        assert visible(line) == line
+        assert not line.startswith("✔ all fine")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_demo_lets_no_text_act(form: tuple[str, ...], cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = payloads.customer
+
+    def hostile_customer(**given: Any) -> dict[str, Any]:
+        return made(**{**given, "name": HOSTILE, "individual_name": HOSTILE, "phone": HOSTILE})
+
+    monkeypatch.setattr(payloads, "customer", hostile_customer)
+    monkeypatch.setenv("STRIPE_CIO_HOME", HOSTILE)
+
+    answer = cli("demo", "--customers", "5", "--days", "1", *form)
+
+    assert answer.exit_code == 0, answer.words
+    nothing_acts(answer.out + answer.err)
+
+
+def test_the_demo_shows_what_differs_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    proof = Proof(people=1, differences=[Difference(HOSTILE, HOSTILE, HOSTILE, [HOSTILE])])
+
+    assert show_proof(Output(as_json=False), proof) == 1
+    nothing_acts(capsys.readouterr().out)
 
 
 def test_programs_get_the_text_as_it_is(cli, hostile, monkeypatch: pytest.MonkeyPatch) -> None:

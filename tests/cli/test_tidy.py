@@ -109,6 +109,31 @@ def test_the_command_tells_what_it_did(cli, sandbox: Sandbox) -> None:
     assert "The warehouse has" in answer.words
 
 
+@pytest.mark.file_is_shared
+def test_the_file_gets_smaller_by_what_went(cli, sandbox: Sandbox) -> None:
+    lived(cli, sandbox)
+    file = Path(".stripe_cio/warehouse.duckdb")
+    young = cli("tidy", "--json").json["bytes_after"]
+    with duckdb.connect(str(file)) as connection:
+        # Four years of calls, of which three months are kept; noise, which no compression makes small.
+        connection.execute(
+            "insert into customerio.requests (request_id, run_id, sent_at, endpoint, items, bytes, seconds, attempt) "
+            "select sha256(i::varchar), sha256('r' || i), now()::timestamp - to_hours(i::integer), 'batch', 1, 1, 1, 1 "
+            "from range(35_000) as calls (i)"
+        )
+    full = file.stat().st_size
+    assert full > young + 2_000_000
+
+    told = cli("tidy", "--json").json
+
+    assert told["taken"]["requests"] > 30_000
+    assert (told["bytes_before"], told["bytes_after"]) == (full, file.stat().st_size)
+    assert file.stat().st_size < young + 500_000
+    # And it stays a warehouse, with nothing left lying beside it.
+    assert cli("sync", "--json").json["customerio"]["accepted"] == 0
+    assert {each.name for each in file.parent.glob("warehouse*")} == {"warehouse.duckdb", "warehouse.duckdb.turn"}
+
+
 def test_retention_is_no_shorter_than_stripes_own() -> None:
     from stripe_cio_pipeline.errors import PolicyError
     from stripe_cio_pipeline.policy import parse_policy
