@@ -18,7 +18,11 @@ TOLD = {
     "address": {"line1": "Mulberry Crescent 12", "city": "Gloucesterville", "country": "DE", "postal_code": "99817"},
     "metadata": {"nickname": "Picklebarrel"},
 }
-WORDS = ("zanzibar-7", "Quetzal", "Wunderlich", "8675309", "dachshund", "Mulberry", "Gloucesterville", "Picklebarrel")
+WORDS = (
+    *("zanzibar-7", "Quetzal", "Wunderlich", "8675309", "dachshund", "Mulberry", "Gloucesterville", "Picklebarrel"),
+    # Links to invoices and receipts, and cards: nobody else here has any.
+    *("invoice.example.com", "pay.example.com", '"last4":"', '"card_last4":"'),
+)
 
 
 @pytest.fixture
@@ -45,7 +49,8 @@ def lived(cli, sandbox: Sandbox, policy_file: None) -> str:
     assert cli("sync").exit_code == 0
     (recorded / "dagster.yaml").unlink()
     assert cli("verify").exit_code == 0
-    assert traces(HOME, WORDS)
+    found = traces(HOME, WORDS)
+    assert [word for word in WORDS if not any(trace.endswith(f": {word}") for trace in found)] == []
     return str(customer)
 
 
