@@ -22,10 +22,9 @@ def traces(folder: Path, words: Iterable[str], warehouse: str = "warehouse.duckd
             "select schema_name, table_name, list(column_name) from duckdb_columns() where not internal group by all"
         ).fetchall()
         for schema, table, names in columns:
-            for word in words:
-                hits = ", ".join(f'count(*) filter (where contains("{name}"::varchar, $word))' for name in names)
-                (counts,) = connection.execute(f"select {hits} from {schema}.{table}", {"word": word}).fetchall()
-                found += [
-                    f"{schema}.{table}.{name}: {word}" for name, count in zip(names, counts, strict=True) if count
-                ]
+            values = ", ".join(f'"{name}"::varchar' for name in names)
+            rows = connection.execute(f"select {values} from {schema}.{table}").fetchall()
+            for name, column in zip(names, zip(*rows, strict=True), strict=False):
+                text = "\n".join(filter(None, column))
+                found += [f"{schema}.{table}.{name}: {word}" for word in words if word in text]
     return found

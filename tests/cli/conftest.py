@@ -14,6 +14,7 @@ import pytest
 from stripe_cio_pipeline.cli.app import run
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from tests.kept_open import kept_open
+from tests.snapshots import Ports, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,51 @@ def cli() -> Cli:
     return call
 
 
+@contextlib.contextmanager
+def lived_on(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Go on from a snapshot in the working directory; the environment points at its sandbox."""
+    snapshot.home(Path())
+    with snapshot.sandbox() as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@contextlib.contextmanager
+def first_life(folder: Path, policy: str) -> Iterator[tuple[Sandbox, Callable[[], Snapshot]]]:
+    """Live where a snapshot is to be taken: an empty account, and a folder with this policy, where commands run.
+
+    Gives the sandbox, and what takes the snapshot. Of use to one test at a time, until this ends.
+    """
+    home = folder / "first"
+    home.mkdir()
+    (home / "stripe_cio.yaml").write_text(policy)
+    with contextlib.ExitStack() as held:
+        ports = held.enter_context(Ports())
+        lived = held.enter_context(contextlib.ExitStack())
+        monkeypatch = lived.enter_context(pytest.MonkeyPatch.context())
+        gentle = CustomerioSwitches.gentle()
+        sandbox = lived.enter_context(Sandbox(customers=0, leads=0, customerio=gentle, **ports.named))
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(home)
+
+        def take() -> Snapshot:
+            taken = Snapshot.take(sandbox, home, folder / "taken", ports)
+            lived.close()
+            return taken
+
+        yield sandbox, take
+
+
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(empty_sandbox: Sandbox) -> Sandbox:
+    """Where a module has no other: an empty one."""
+    return empty_sandbox
+
+
+@pytest.fixture
+def empty_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """An empty account and an empty workspace that applies everything at once; the environment points at them."""
     with Sandbox(customers=0, leads=0, customerio=CustomerioSwitches.gentle()) as made:
         for name, value in made.environment().items():

@@ -1,11 +1,14 @@
 """After `forget`, no byte of a person stands under the home folder, and nothing that Stripe tells brings one back."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from stripe_cio_pipeline.sandbox import Sandbox
+from tests.cli.conftest import POLICY, first_life, lived_on
+from tests.snapshots import Snapshot
 from tests.traces import traces
 
 HOME = Path(".stripe_cio")
@@ -25,33 +28,47 @@ WORDS = (
 )
 
 
-@pytest.fixture
-def lived(cli, sandbox: Sandbox, policy_file: None) -> str:
+@pytest.fixture(scope="module")
+def past(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, str]]:
     """A customer with a past: a guest first, a subscription, payments, one that failed, events, a changed name."""
     from stripe_cio_pipeline.orchestration.development import prepare_home
     from stripe_cio_pipeline.settings import load_settings
 
-    Path("stripe_cio.yaml").write_text(Path("stripe_cio.yaml").read_text() + "\nevents: {guests: email}\n")
-    assert cli("sync").exit_code == 0
-    sandbox.stripe.refund(sandbox.stripe.create_charge(amount=700, email=TOLD["email"])["id"])
-    sandbox.clock.advance(minutes=2)
-    assert cli("sync", "--json").json["plan"]["by_reason"] == {"event_of_sought_guest": 1}
-    customer = sandbox.stripe.create_customer(**TOLD)["id"]
-    sandbox.stripe.attach_card(customer)
-    subscription = sandbox.stripe.create_subscription(customer)
-    sandbox.clock.advance(hours=1)
-    assert cli("sync").exit_code == 0
-    sandbox.stripe.update_customer(customer, name="Quetzal Wunderlich-Picklebarrel")
-    sandbox.stripe.fail_payment(subscription["id"])
-    sandbox.clock.advance(hours=1)
-    # One run is recorded by Dagster too. It takes several times as long.
-    recorded = prepare_home(load_settings())
-    assert cli("sync").exit_code == 0
-    (recorded / "dagster.yaml").unlink()
-    assert cli("verify").exit_code == 0
-    found = traces(HOME, WORDS)
-    assert [word for word in WORDS if not any(trace.endswith(f": {word}") for trace in found)] == []
-    return str(customer)
+    policy = POLICY + "\nevents: {guests: email}\n"
+    with first_life(tmp_path_factory.mktemp("past"), policy) as (sandbox, take):
+        assert cli("sync").exit_code == 0
+        sandbox.stripe.refund(sandbox.stripe.create_charge(amount=700, email=TOLD["email"])["id"])
+        sandbox.clock.advance(minutes=2)
+        assert cli("sync", "--json").json["plan"]["by_reason"] == {"event_of_sought_guest": 1}
+        customer = sandbox.stripe.create_customer(**TOLD)["id"]
+        sandbox.stripe.attach_card(customer)
+        subscription = sandbox.stripe.create_subscription(customer)
+        sandbox.clock.advance(hours=1)
+        assert cli("sync").exit_code == 0
+        sandbox.stripe.update_customer(customer, name="Quetzal Wunderlich-Picklebarrel")
+        sandbox.stripe.fail_payment(subscription["id"])
+        sandbox.clock.advance(hours=1)
+        # One run is recorded by Dagster too. It takes several times as long.
+        recorded = prepare_home(load_settings())
+        assert cli("sync").exit_code == 0
+        (recorded / "dagster.yaml").unlink()
+        assert cli("verify").exit_code == 0
+        yield take(), str(customer)
+
+
+@pytest.fixture
+def sandbox(past: tuple[Snapshot, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Both sides as they are then, and the home folder here."""
+    with lived_on(past[0], monkeypatch) as made:
+        found = traces(HOME, WORDS)
+        assert [word for word in WORDS if not any(trace.endswith(f": {word}") for trace in found)] == []
+        yield made
+
+
+@pytest.fixture
+def lived(past: tuple[Snapshot, str], sandbox: Sandbox) -> str:
+    """The customer's id."""
+    return past[1]
 
 
 def test_no_byte_stays_and_none_comes_back(cli, sandbox: Sandbox, lived: str) -> None:

@@ -1,24 +1,40 @@
 """Guests: an event that names no customer, from Stripe to whoever has the guest's email, or to a reason."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stripe_cio_pipeline.sandbox import Sandbox
-from tests.cli.conftest import POLICY
+from tests.cli.conftest import POLICY, first_life, lived_on
+from tests.snapshots import Snapshot
+
+
+@pytest.fixture(scope="module")
+def past(cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, str]]:
+    """The event of a guest's refund, in an installation that was synced before."""
+    with first_life(tmp_path_factory.mktemp("past"), POLICY) as (sandbox, take):
+        sandbox.stripe.create_customer(email="customer-1@example.com")
+        sandbox.clock.advance(hours=1)
+        assert cli("sync").exit_code == 0
+        charge = sandbox.stripe.create_charge(amount=1_250, email="Guest-1@example.com")
+        sandbox.stripe.refund(charge["id"], 250)
+        sandbox.clock.advance(minutes=2)
+        refund = next(event["id"] for event in sandbox.stripe.events() if event["type"] == "charge.refunded")
+        yield take(), refund
 
 
 @pytest.fixture
-def refunded(cli, sandbox: Sandbox) -> str:
-    """The event of a guest's refund, in an installation that was synced before."""
-    Path("stripe_cio.yaml").write_text(POLICY)
-    sandbox.stripe.create_customer(email="customer-1@example.com")
-    sandbox.clock.advance(hours=1)
-    assert cli("sync").exit_code == 0
-    charge = sandbox.stripe.create_charge(amount=1_250, email="Guest-1@example.com")
-    sandbox.stripe.refund(charge["id"], 250)
-    sandbox.clock.advance(minutes=2)
-    return next(event["id"] for event in sandbox.stripe.events() if event["type"] == "charge.refunded")
+def sandbox(past: tuple[Snapshot, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Both sides as they are then, and the home folder here."""
+    with lived_on(past[0], monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def refunded(past: tuple[Snapshot, str], sandbox: Sandbox) -> str:
+    """The event's id."""
+    return past[1]
 
 
 def guests_by_email() -> None:
@@ -79,13 +95,13 @@ def test_without_the_app_key_nobody_can_be_looked_for(
     assert "charge.refunded" not in {event.name for event in sandbox.customerio.events()}
 
 
-def test_an_event_of_somebody_who_came_and_went_is_counted_and_waits_for_nobody(cli, sandbox: Sandbox) -> None:
-    sandbox.stripe.switches.duplicate_events_share = 0
+def test_an_event_of_somebody_who_came_and_went_is_counted_and_waits_for_nobody(cli, empty_sandbox: Sandbox) -> None:
+    empty_sandbox.stripe.switches.duplicate_events_share = 0
     Path("stripe_cio.yaml").write_text(POLICY)
     assert cli("sync").exit_code == 0
-    customer = sandbox.stripe.create_customer(email="customer-1@example.com")["id"]
-    sandbox.stripe.delete_customer(customer)
-    sandbox.clock.advance(minutes=2)
+    customer = empty_sandbox.stripe.create_customer(email="customer-1@example.com")["id"]
+    empty_sandbox.stripe.delete_customer(customer)
+    empty_sandbox.clock.advance(minutes=2)
     answer = cli("sync", "--json")
     assert answer.json["plan"]["by_reason"] == {"event_of_deleted_customer": 1}
     assert "1 event not forwarded (event_of_deleted_customer)" in answer.words
@@ -93,4 +109,4 @@ def test_an_event_of_somebody_who_came_and_went_is_counted_and_waits_for_nobody(
     (told,) = cli("explain", customer, "--json").json["events"]
     assert (told["name"], told["state"], told["reason"]) == ("customer.created", "skipped", "event_of_deleted_customer")
     assert cli("sync", "--json").json["plan"]["by_reason"] == {}
-    assert sandbox.customerio.events() == []
+    assert empty_sandbox.customerio.events() == []

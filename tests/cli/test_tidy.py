@@ -1,5 +1,6 @@
 """`tidy` takes away what has grown old, and nothing that is sent, or sent once, changes by it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from stripe_cio_pipeline.deliver import TidyReport, tidy
 from stripe_cio_pipeline.policy import load_policy
 from stripe_cio_pipeline.sandbox import Sandbox
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.cli.conftest import first_life, lived_on
+from tests.snapshots import Snapshot
 
 DAY = 86_400
 POLICY = """\
@@ -25,23 +28,33 @@ def ask(query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def lived(cli, sandbox: Sandbox, settle: int = 0) -> str:
-    """Somebody with a past that was forwarded."""
-    # Stripe's clock stands still here: what was tidied away can be read again, which it never can after 31 days.
-    sandbox.stripe.switches.duplicate_events_share = 0
-    Path("stripe_cio.yaml").write_text(POLICY.replace("SETTLE", str(settle)))
-    assert cli("sync").exit_code == 0
-    sandbox.stripe.create_product("Teapot")  # of which nobody is told
-    customer = sandbox.stripe.create_customer(email="customer-1@example.com", name="Quetzal Wunderlich")["id"]
-    sandbox.stripe.attach_card(customer)
-    subscription = sandbox.stripe.create_subscription(customer)
-    sandbox.stripe.fail_payment(subscription["id"])
-    sandbox.clock.advance(hours=1)
-    sandbox.stripe.create_product("Cup")
-    sandbox.clock.advance(minutes=2)
-    for _ in range(2):
+@pytest.fixture(scope="module", params=[pytest.param(0, id="linked")])
+def past(cli, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, str]]:
+    """Somebody with a past that was forwarded, or waits for them where links take longer to settle."""
+    policy = POLICY.replace("SETTLE", str(request.param))
+    with first_life(tmp_path_factory.mktemp("past"), policy) as (sandbox, take):
+        # Stripe's clock stands still here: what was tidied away can be read again, which it never can after 31 days.
+        sandbox.stripe.switches.duplicate_events_share = 0
         assert cli("sync").exit_code == 0
-    return str(customer)
+        sandbox.stripe.create_product("Teapot")  # of which nobody is told
+        customer = sandbox.stripe.create_customer(email="customer-1@example.com", name="Quetzal Wunderlich")["id"]
+        sandbox.stripe.attach_card(customer)
+        subscription = sandbox.stripe.create_subscription(customer)
+        sandbox.stripe.fail_payment(subscription["id"])
+        sandbox.clock.advance(hours=1)
+        sandbox.stripe.create_product("Cup")
+        sandbox.clock.advance(minutes=2)
+        for _ in range(2):
+            assert cli("sync").exit_code == 0
+        yield take(), str(customer)
+
+
+@pytest.fixture
+def sandbox(past: tuple[Snapshot, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Both sides as they are then, and the home folder here."""
+    with lived_on(past[0], monkeypatch) as made:
+        made.stripe.switches.duplicate_events_share = 0
+        yield made
 
 
 def after(sandbox: Sandbox, days: int) -> TidyReport:
@@ -50,8 +63,8 @@ def after(sandbox: Sandbox, days: int) -> TidyReport:
     return tidy(Warehouse(".stripe_cio/warehouse.duckdb"), load_policy(), now=lambda: moment)
 
 
-def test_what_was_sent_stays_sent_and_explained(cli, sandbox: Sandbox) -> None:
-    customer = lived(cli, sandbox)
+def test_what_was_sent_stays_sent_and_explained(cli, past: tuple[Snapshot, str], sandbox: Sandbox) -> None:
+    customer = past[1]
     mails = sandbox.customerio.counters["events.accepted"]
     explained = cli("explain", customer, "--json").json
     sent = {id_ for (id_,) in ask("select event_id from customerio.events")}
@@ -80,15 +93,13 @@ def test_what_was_sent_stays_sent_and_explained(cli, sandbox: Sandbox) -> None:
 
 
 def test_what_is_young_stays(cli, sandbox: Sandbox) -> None:
-    lived(cli, sandbox)
-
     report = after(sandbox, 10).taken
 
     assert (report.requests, report.events_emptied, report.events_deleted) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("past", [1_000_000], ids=["settling"], indirect=True)
 def test_events_that_wait_for_their_person_stay_whole(cli, sandbox: Sandbox) -> None:
-    lived(cli, sandbox, settle=1_000_000)
     waiting = ask("select event_id, data::varchar from model.events order by 1")
     assert waiting
 
@@ -100,8 +111,6 @@ def test_events_that_wait_for_their_person_stay_whole(cli, sandbox: Sandbox) -> 
 
 
 def test_the_command_tells_what_it_did(cli, sandbox: Sandbox) -> None:
-    lived(cli, sandbox)
-
     answer = cli("tidy", "--json")
 
     assert answer.exit_code == 0, answer.words
