@@ -16,9 +16,10 @@ from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync import SyncOutcome, sync_once
 from stripe_cio_pipeline.warehouse import Warehouse
 from tests.deliver.conftest import QUICK
+from tests.kept_open import kept_open
 from tests.traces import traces
 
-#: Other connections look into the file, and `forget` puts another in its place.
+#: Other connections look into the file after each act.
 pytestmark = pytest.mark.file_is_shared
 
 EMAIL = "zanzibar-7@example.com"
@@ -54,17 +55,20 @@ class Office:
 
     def sync(self, **more: Any) -> SyncOutcome:
         self.sandbox.clock.advance(hours=1)
-        return sync_once(self.settings, self.policy, warehouse=self.warehouse, **more)
+        with kept_open():
+            return sync_once(self.settings, self.policy, warehouse=self.warehouse, **more)
 
     def sync_to_the_guard(self) -> None:
         with pytest.raises(GuardStop):
             self.sync()
 
     def reconcile(self) -> None:
-        reconcile(self.warehouse, self.settings, self.policy, run_id="reconcile")
+        with kept_open():
+            reconcile(self.warehouse, self.settings, self.policy, run_id="reconcile")
 
     def forget(self, person: str) -> ForgetReport:
-        return forget(self.warehouse, self.settings, self.policy, person, run_id="forget", patience=QUICK)
+        with kept_open():
+            return forget(self.warehouse, self.settings, self.policy, person, run_id="forget", patience=QUICK)
 
     def traces(self) -> list[str]:
         return traces(self.home, WORDS)
