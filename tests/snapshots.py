@@ -44,22 +44,23 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A folder, and both sides as they were when it was taken. `seed` and `moment` (unix seconds) are the sandbox's."""
+    """A folder, and both sides as they were when it was taken. `born` are the arguments that the sandbox was made with.
+
+    `start` and the ports are among these, the switches are not.
+    """
 
     folder: Path
     state: Path
-    seed: int
-    moment: float
-    ports: Ports
+    born: dict[str, Any]
 
     @classmethod
-    def take(cls, sandbox: Sandbox, home: Path, into: Path, ports: Ports) -> Self:
+    def take(cls, sandbox: Sandbox, home: Path, into: Path, born: dict[str, Any]) -> Self:
         """Keep a sandbox and a folder under another folder, as they are now. Nobody may have the warehouse open."""
-        folder, state = into / "home", into / "sandbox.json"
         into.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(home, folder)
-        sandbox.save(state)
-        return cls(folder, state, sandbox.seed, sandbox.clock.now(), ports)
+        taken = cls(into / "home", into / "sandbox.json", {**born, "leads": 0})
+        shutil.copytree(home, taken.folder)
+        sandbox.save(taken.state)
+        return taken
 
     def sandbox(self, **switches: Any) -> Sandbox:
         """Make a sandbox that goes on from here at the same address; by default it applies everything at once.
@@ -67,7 +68,7 @@ class Snapshot:
         One at a time.
         """
         switches.setdefault("customerio", CustomerioSwitches.gentle())
-        made = Sandbox(seed=self.seed, customers=0, leads=0, start=self.moment, **switches, **self.ports.named)
+        made = Sandbox(**self.born, **switches)
         made.load(self.state)
         return made
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,14 +85,14 @@ def first_life(folder: Path, policy: str) -> Iterator[tuple[Sandbox, Callable[[]
         ports = held.enter_context(Ports())
         lived = held.enter_context(contextlib.ExitStack())
         monkeypatch = lived.enter_context(pytest.MonkeyPatch.context())
-        gentle = CustomerioSwitches.gentle()
-        sandbox = lived.enter_context(Sandbox(customers=0, leads=0, customerio=gentle, **ports.named))
+        born = {"customers": 0, "leads": 0, "start": int(time.time()), **ports.named}
+        sandbox = lived.enter_context(Sandbox(**born, customerio=CustomerioSwitches.gentle()))
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(home)
 
         def take() -> Snapshot:
-            taken = Snapshot.take(sandbox, home, folder / "taken", ports)
+            taken = Snapshot.take(sandbox, home, folder / "taken", born)
             lived.close()
             return taken
 

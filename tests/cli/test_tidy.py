@@ -29,7 +29,9 @@ def ask(query: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module", params=[pytest.param(0, id="linked")])
-def past(cli, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, str]]:
+def past(
+    cli, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Snapshot, str]]:
     """Somebody with a past that was forwarded, or waits for them where links take longer to settle."""
     policy = POLICY.replace("SETTLE", str(request.param))
     with first_life(tmp_path_factory.mktemp("past"), policy) as (sandbox, take):

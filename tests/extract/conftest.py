@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.extract.stage import Stage
+from tests.extract.stage import Lives, Stage
 
 
 @pytest.fixture
@@ -12,3 +12,11 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     with stage.sandbox:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+    """What was lived once, for all tests of this room."""
+    lived = Lives(tmp_path_factory.mktemp("lives"))
+    yield lived
+    lived.close()

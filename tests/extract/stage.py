@@ -2,7 +2,9 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox, StripeSwitches
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.kept_open import kept_open
+from tests.snapshots import Ports, Snapshot
 
 START = 1_790_000_000
 #: Beyond the overlap in which a poll looks for events that became visible late.
@@ -63,10 +67,11 @@ class Stage:
         switches: StripeSwitches | None = None,
         history_days: int = 60,
         start: int = START,
+        ports: Mapping[str, int] | None = None,
     ) -> None:
-        self.sandbox = Sandbox(
-            seed=11, customers=customers, leads=0, history_days=history_days, start=start, stripe=switches
-        )
+        self.born: dict[str, Any] = {"seed": 11, "customers": customers, "history_days": history_days, "leads": 0}
+        self.born |= {"start": start, **(ports or {})}
+        self.sandbox = Sandbox(**self.born, stripe=switches)
         self.warehouse = Warehouse(folder / "warehouse.duckdb", lock_wait_seconds=20)
         self.policy = fast_policy()
         self._runs = 0
@@ -190,6 +195,43 @@ class Stage:
                 if payload.get(field) != warehouse[object_id].get(field)
             ]
             assert different == [], kind.name
+
+
+def read_once(stage: Stage) -> None:
+    """A life: everything is read, and nothing is on its way."""
+    stage.extract()
+    stage.pass_time(minutes=15)
+    stage.extract()
+
+
+class Lives:
+    """Stages that were lived once. Each is gone on from by its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = Ports()
+        self._taken: dict[str, tuple[Snapshot, int]] = {}
+
+    def close(self) -> None:
+        self._ports.__exit__()
+
+    @contextmanager
+    def go_on(self, name: str, folder: Path, live: Callable[[Stage], object], **arguments: Any) -> Iterator[Stage]:
+        """Give the stage as it is after `live`, made with these arguments; `switches` are as they were at its start."""
+        if name not in self._taken:
+            place = self._folder / name
+            (place / "home").mkdir(parents=True)
+            first = Stage(place / "home", **deepcopy(arguments), ports=self._ports.named)
+            with first.sandbox, kept_open():
+                live(first)
+            self._taken[name] = Snapshot.take(first.sandbox, place / "home", place / "taken", first.born), first._runs
+        snapshot, runs = self._taken[name]
+        snapshot.home(folder)
+        stage = Stage(folder, **deepcopy(arguments), ports=self._ports.named)
+        stage.sandbox.load(snapshot.state)
+        stage._runs = runs
+        with stage.sandbox:
+            yield stage
 
 
 def name_coupons(value: Any) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,16 +8,14 @@ import pytest
 from stripe_cio_pipeline.errors import BindingError
 from stripe_cio_pipeline.extract import Patience, clock, shape_findings, transport
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
-from tests.extract.stage import Stage, of
+from tests.extract.stage import Lives, Stage, of, read_once
 
 
 @pytest.fixture
-def read(stage: Stage) -> Stage:
+def read(lives: Lives, tmp_path: Path) -> Iterator[Stage]:
     """The same account, read once, with nothing on its way."""
-    stage.extract()
-    stage.pass_time(minutes=15)
-    stage.extract()
-    return stage
+    with lives.go_on("read", tmp_path, read_once) as stage:
+        yield stage
 
 
 def test_a_quiet_poll_is_one_request(read: Stage) -> None:

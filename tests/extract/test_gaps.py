@@ -1,5 +1,6 @@
 """Stripe keeps events for 30 days. Whatever a gap swallowed is listed again: each object type once, when it can be."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,21 +8,25 @@ import pytest
 from stripe_cio_pipeline.errors import StripeUnavailable
 from stripe_cio_pipeline.extract import OBJECTS, Patience
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
-from tests.extract.stage import Stage
+from tests.extract.stage import Lives, Stage
 
 PATHS = {kind.name: kind.path for kind in OBJECTS}
 
 
-@pytest.fixture
-def gap(stage: Stage) -> Stage:
-    """An account of which nothing was read for 40 days after the first time."""
+def forty_days(stage: Stage) -> None:
     stage.extract()
     gone = next(iter(stage.stripe.objects("customer")))
     stage.stripe.delete_customer(gone)
     stage.pass_time(days=40)
     stage.settle()
-    stage.stripe.counters.log = []
-    return stage
+
+
+@pytest.fixture
+def gap(lives: Lives, tmp_path: Path) -> Iterator[Stage]:
+    """An account of which nothing was read for 40 days after the first time."""
+    with lives.go_on("a gap", tmp_path, forty_days) as stage:
+        stage.stripe.counters.log = []
+        yield stage
 
 
 def listed(stage: Stage) -> set[str]:

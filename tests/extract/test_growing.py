@@ -7,7 +7,7 @@ import pytest
 
 from stripe_cio_pipeline.extract import OBJECTS, still_missing
 from stripe_cio_pipeline.sandbox import StripeSwitches
-from tests.extract.stage import START, Stage, fast_policy
+from tests.extract.stage import START, Lives, Stage, fast_policy
 
 PATHS = {kind.name: kind.path for kind in OBJECTS}
 #: How a release that did not ask for something has stored it. It did not note what it asked for either.
@@ -39,18 +39,20 @@ OLDER = {
 }
 
 
+def with_a_discount(stage: Stage) -> None:
+    subscription = next(iter(stage.stripe.objects("subscription")))
+    stage.stripe.add_discount(subscription, stage.stripe.create_coupon(percent_off=10.0)["id"])
+    stage.pass_time(minutes=20)
+    stage.extract()
+    stage.pass_time(minutes=20)
+    stage.extract()
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(lives: Lives, tmp_path: Path) -> Iterator[Stage]:
     """An account that was read, with a discount."""
-    switches = StripeSwitches(late_events_share=0.0)
-    stage = Stage(tmp_path, customers=12, history_days=40, switches=switches)
-    with stage.sandbox:
-        subscription = next(iter(stage.stripe.objects("subscription")))
-        stage.stripe.add_discount(subscription, stage.stripe.create_coupon(percent_off=10.0)["id"])
-        stage.pass_time(minutes=20)
-        stage.extract()
-        stage.pass_time(minutes=20)
-        stage.extract()
+    made = {"customers": 12, "history_days": 40, "switches": StripeSwitches(late_events_share=0.0)}
+    with lives.go_on("a discount", tmp_path, with_a_discount, **made) as stage:
         yield stage
 
 

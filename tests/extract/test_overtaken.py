@@ -1,7 +1,7 @@
 """An answer that is older than what was stored meanwhile never wins, whoever stored it and whatever its times say."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,19 +10,16 @@ from stripe_cio_pipeline.extract.rows import Tally, row_of, write_rows
 from stripe_cio_pipeline.extract.transport import moment
 from stripe_cio_pipeline.sandbox import StripeSwitches
 from stripe_cio_pipeline.warehouse import Warehouse
-from tests.extract.stage import START, Stage, meanwhile
+from tests.extract.stage import START, Lives, Stage, meanwhile, read_once
 
 CUSTOMERS = BY_NAME["customers"]
 DAY = 86_400
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Any:
-    stage = Stage(tmp_path, switches=StripeSwitches(late_events_share=0.0))
-    with stage.sandbox:
-        stage.extract()
-        stage.pass_time(minutes=15)
-        stage.extract()
+def read(lives: Lives, tmp_path: Path) -> Iterator[Stage]:
+    switches = StripeSwitches(late_events_share=0.0)
+    with lives.go_on("read, no event late", tmp_path, read_once, switches=switches) as stage:
         yield stage
 
 

@@ -12,17 +12,21 @@ from stripe_cio_pipeline.extract.objects import BY_NAME
 from stripe_cio_pipeline.extract.rows import row_of
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from stripe_cio_pipeline.warehouse import Warehouse
-from tests.extract.stage import START, Stage, meanwhile
+from tests.extract.stage import START, Lives, Stage, meanwhile
 
 
-@pytest.fixture
-def read(stage: Stage) -> Stage:
+def three_days(stage: Stage) -> None:
     stage.extract()
     stage.pass_time(days=3)
     stage.extract()
     stage.settle()
     stage.extract()
-    return stage
+
+
+@pytest.fixture
+def read(lives: Lives, tmp_path: Path) -> Iterator[Stage]:
+    with lives.go_on("read for three days", tmp_path, three_days) as stage:
+        yield stage
 
 
 def of(report: ReconcileReport, name: str) -> ObjectReconciliation:

@@ -1,5 +1,6 @@
 """A sandbox, and a pipeline that leads to it."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,17 +94,17 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sn
     folder, home = tmp_path_factory.mktemp("snapshots"), tmp_path_factory.mktemp("home")
     policy = parse_policy({"identity": {"settle_seconds": 0}})
     with Ports() as ports:
-        gentle = CustomerioSwitches.gentle()
+        born = {"seed": 7, "customers": 12, "history_days": 60, "start": int(time.time()), **ports.named}
         with (
             pytest.MonkeyPatch.context() as monkeypatch,
-            Sandbox(seed=7, customers=12, history_days=60, customerio=gentle, **ports.named) as sandbox,
+            Sandbox(**born, customerio=CustomerioSwitches.gentle()) as sandbox,
         ):
             world = in_world(sandbox, policy, home, monkeypatch)
             for name, runs in {"read": [{"dry_run": True}], "synced": [{"approve": True}, {}]}.items():
                 with kept_open():
                     for run in runs:
                         sync_once(world.settings, policy, **run)
-                taken[name] = Snapshot.take(sandbox, home, folder / name, ports)
+                taken[name] = Snapshot.take(sandbox, home, folder / name, born)
         yield taken
 
 
