@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -19,6 +20,8 @@ _SET = ("threads", "force_compression", "wal_autocheckpoint", "max_vacuum_tasks"
 _AS_AT_THE_START = ";".join(
     [*(f"reset {name}" for name in _SET), "set memory_limit = getvariable('memory_at_the_start')"]
 )
+_PRESENT = ", ".join(f"current_setting('{name}')" for name in (*_SET, "memory_limit", "lock_configuration"))
+_PRESENT = f"select {_PRESENT}"
 
 
 @contextmanager
@@ -47,6 +50,9 @@ class _Keep:
         self._lock = threading.Lock()
         self._kept: dict[Path, tuple[int, Connection]] = {}
         self._writing = 0
+        #: Files that somebody was let into who may have set something.
+        self._touched: set[Path] = set()
+        self._at_the_start: dict[Path, list[tuple[Any, ...]]] = {}
 
     def connect(self, warehouse: Warehouse, *, read_only: bool) -> Connection:
         if warehouse.location == ":memory:":
@@ -55,6 +61,8 @@ class _Keep:
         with self._lock:
             connection = self._root(warehouse, place).cursor()
             self._writing += not read_only
+            if not read_only or warehouse._memory_limit:
+                self._touched.add(place)
         if warehouse._memory_limit:
             connection.execute(f"set memory_limit = '{warehouse._memory_limit}'")
         if read_only:
@@ -67,8 +75,11 @@ class _Keep:
             file, root = self._kept.pop(place)
             try:
                 if place.stat().st_ino == file:
-                    if not self._writing:
-                        root.execute(_AS_AT_THE_START)
+                    # A reset takes as long as a small piece of work, a look half of that.
+                    if not self._writing and place in self._touched:
+                        if root.execute(_PRESENT).fetchall() != self._at_the_start[place]:
+                            root.execute(_AS_AT_THE_START)
+                        self._touched.discard(place)
                     self._kept[place] = file, root
                     return root
             except (FileNotFoundError, duckdb.InvalidInputException):
@@ -77,6 +88,8 @@ class _Keep:
         root = self._open(warehouse, read_only=False)
         root.execute("set variable memory_at_the_start = current_setting('memory_limit')")
         self._kept[place] = place.stat().st_ino, root
+        self._touched.discard(place)
+        self._at_the_start[place] = root.execute(_PRESENT).fetchall()
         return root
 
     def finish(self, connection: Connection) -> None:

@@ -199,12 +199,17 @@ class Meter:
             new, self._new = self._new, Counter()
         # Where nothing was ever answered there is only this machine's day.
         today = self.today or datetime.now(UTC).date()
+        counted: Counter[tuple[date, str]] = Counter()
         for (counted_on, endpoint), requests in new.items():
-            day = counted_on or today
-            row = connection.execute(_SQL["reads_of_day"], [day, endpoint]).fetchone()
-            before = int(row[0]) if row and row[0] is not None else 0
-            counted = {"day": day, "endpoint": endpoint, "requests": before + requests}
-            replace(connection, "pipeline.reads", ["day", "endpoint"], [counted])
+            counted[counted_on or today, endpoint] += requests
+        if not counted:
+            return
+        days = list({day for day, _ in counted})
+        for day, endpoint, requests in connection.execute(_SQL["reads_of_days"], [days]).fetchall():
+            if (day, endpoint) in counted:
+                counted[day, endpoint] += int(requests)
+        rows = [{"day": day, "endpoint": endpoint, "requests": many} for (day, endpoint), many in counted.items()]
+        replace(connection, "pipeline.reads", ["day", "endpoint"], rows)
 
 
 #: Tokens are given out in portions of this many seconds: enough to ride over a commit, too few to be a burst.

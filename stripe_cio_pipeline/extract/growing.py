@@ -7,7 +7,7 @@ a few requests in each run, as the month's reads allow, from where the last run 
 has it already.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -28,13 +28,13 @@ from stripe_cio_pipeline.extract.state import (
     asked_parts,
     load_slices,
     note_asked,
-    read_mark,
+    read_marks,
     save_slices,
 )
 from stripe_cio_pipeline.extract.transport import Answer, moment
 from stripe_cio_pipeline.extract.unread import note_unread, now_utc
 from stripe_cio_pipeline.extract.writer import Entry
-from stripe_cio_pipeline.warehouse import Connection, Statements, delete_cursor, read_cursor, transaction, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, delete_cursor, read_cursors, transaction, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -70,16 +70,17 @@ class Growing:
 
 def still_missing(connection: Connection) -> tuple[Growth, ...]:
     """Name what this release reads and the warehouse does not have yet. Only reads; empty before the first sync."""
-    marks = {kind.name: read_mark(connection, kind.name) for kind in OBJECTS}
-    if not any(mark is not None and mark.state == "finished" for mark in marks.values()):
+    cursors = read_cursors(connection)
+    marks = read_marks(cursors)
+    if not any(mark.state == "finished" for mark in marks.values()):
         return ()
     found = []
     for kind in OBJECTS:
-        mark = marks[kind.name]
+        mark = marks.get(kind.name)
         rows = count_rows(connection, kind)[1]
         if mark is None:
             found.append(Growth(kind.name, (), list_requests(rows)))
-        elif mark.state == "finished" and (parts := _new_parts(connection, kind)):
+        elif mark.state == "finished" and (parts := _new_parts(connection, kind, cursors)):
             found.append(Growth(kind.name, parts, list_requests(rows)))
     return tuple(found)
 
@@ -98,11 +99,11 @@ async def fetch_new_parts(session: Session, selected: tuple[StripeObject, ...], 
 def _behind(session: Session, selected: tuple[StripeObject, ...]) -> tuple[StripeObject, ...]:
     """Name the types whose list was asked for less. What an older release did not note is looked at once."""
     with session.warehouse.connect() as connection:
-        finished = [
-            kind for kind in selected if (mark := read_mark(connection, kind.name)) and mark.state == "finished"
-        ]
-        new = {kind.name: _new_parts(connection, kind) for kind in finished}
-        noted = {kind.name for kind in finished if read_cursor(connection, asked_cursor(kind)) is not None}
+        cursors = read_cursors(connection)
+        marks = read_marks(cursors)
+        finished = [kind for kind in selected if (mark := marks.get(kind.name)) and mark.state == "finished"]
+        new = {kind.name: _new_parts(connection, kind, cursors) for kind in finished}
+        noted = {kind.name for kind in finished if asked_cursor(kind) in cursors}
         with transaction(connection):
             for kind in finished:
                 if not new[kind.name] and kind.name not in noted:
@@ -140,9 +141,9 @@ def allowance(budget: ReadBudget, made: int) -> int:
     return max(LEAST_REQUESTS, int(spare * SPARE_SHARE))
 
 
-def _new_parts(connection: Connection, kind: StripeObject) -> tuple[str, ...]:
-    """Name what is asked for now and was not when a type was listed."""
-    value = read_cursor(connection, asked_cursor(kind))
+def _new_parts(connection: Connection, kind: StripeObject, cursors: Mapping[str, str]) -> tuple[str, ...]:
+    """Name what is asked for now and was not when a type was listed. `cursors` are all that there are."""
+    value = cursors.get(asked_cursor(kind))
     if value is None:
         # A release that noted nothing: what is stored shows what it asked for.
         return tuple(sorted(_lacking(connection, kind)))
@@ -180,8 +181,9 @@ def _with_lists(expand: str, paths: Iterable[str]) -> str:
 def _begin(session: Session, kind: StripeObject) -> tuple[Growing, tuple[Slice, ...]]:
     """Go on with a fetch, or begin one. Gives it with what is still to be listed."""
     with session.warehouse.transaction() as connection:
-        parts = _new_parts(connection, kind)
-        if value := read_cursor(connection, _cursor_of(kind)):
+        cursors = read_cursors(connection)
+        parts = _new_parts(connection, kind, cursors)
+        if value := cursors.get(_cursor_of(kind)):
             told = orjson.loads(value)
             # What was written since then was asked for by the release that began, which may be an older one too.
             if told["version"] == PINNED_VERSION and set(parts) <= set(told["parts"]):

@@ -16,7 +16,7 @@ from stripe_cio_pipeline.extract.session import Session
 from stripe_cio_pipeline.extract.transport import Answer, Refusal, wrong_request
 from stripe_cio_pipeline.extract.unread import held_back, note_unread, now_utc, take_out
 from stripe_cio_pipeline.waiting import together
-from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse import Statements, Warehouse, next_seq, read_cursor, read_cursors, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -45,7 +45,8 @@ def not_looked_through(warehouse: Warehouse) -> set[str]:
     """Name the object types that something may name which was written since they were last looked for."""
     with warehouse.connect() as connection:
         row = next(iter(connection.execute(_SQL["newest_row"]).fetchall()), None)
-        return {name for name in NAMED if int(read_cursor(connection, f"named.{name}") or 0) < (row[0] if row else 0)}
+        cursors = read_cursors(connection)
+        return {name for name in NAMED if int(cursors.get(f"named.{name}", 0)) < (row[0] if row else 0)}
 
 
 async def read_named(session: Session, kind: StripeObject) -> None:

@@ -15,7 +15,7 @@ from stripe_cio_pipeline.extract.lists import Slice
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, replace, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, read_cursors, replace, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -136,6 +136,12 @@ def read_mark(connection: Connection, name: str) -> HistoryMark | None:
     return None if value is None else HistoryMark(**orjson.loads(value))
 
 
+def read_marks(cursors: Mapping[str, str]) -> dict[str, HistoryMark]:
+    """Give the state of each history that was begun, by object type, of all cursors."""
+    found = {kind.name: cursors.get(f"history.{kind.name}") for kind in OBJECTS}
+    return {name: HistoryMark(**orjson.loads(value)) for name, value in found.items() if value is not None}
+
+
 def write_mark(connection: Connection, name: str, mark: HistoryMark, run_id: str) -> None:
     """Set the state of an object type's history."""
     write_cursor(connection, f"history.{name}", orjson.dumps(asdict(mark)).decode(), run_id)
@@ -216,15 +222,15 @@ def note_granted(connection: Connection, kind: StripeObject) -> None:
 
 def read_state(connection: Connection, policy: Policy, now: float | None = None) -> State:
     """Read everything that decides what a run has to do."""
-    marks = {kind.name: read_mark(connection, kind.name) for kind in OBJECTS}
-    unfinished = [name for name, mark in marks.items() if mark and mark.state != "finished"]
-    since = read_cursor(connection, EVENTS_SINCE)
+    cursors = read_cursors(connection)
+    marks = read_marks(cursors)
+    unfinished = [name for name, mark in marks.items() if mark.state != "finished"]
     [(newest_event,)] = connection.execute(_SQL["newest_event"]).fetchall()
-    watermark, lost_before = read_cursor(connection, WATERMARK), read_cursor(connection, LOST_BEFORE)
+    since, watermark, lost_before = (cursors.get(name) for name in (EVENTS_SINCE, WATERMARK, LOST_BEFORE))
     due = connection.execute(_SQL["signals_due"], {"now": datetime.now(UTC).replace(tzinfo=None)}).fetchall()
     return State(
         bindings=read_bindings(connection),
-        marks={name: mark for name, mark in marks.items() if mark is not None},
+        marks=marks,
         slices={name: load_slices(connection, name) for name in unfinished},
         watermark=int(watermark) if watermark else None,
         newest_event=int(since) if newest_event is None and since else newest_event,

@@ -29,12 +29,11 @@ def columns_of(connection: Connection, query: str) -> tuple[Column, ...]:
 
 def columns_of_table(connection: Connection, schema: str, name: str) -> tuple[Column, ...]:
     """Give names and types of a table's columns, none where there is no such table."""
-    found = connection.execute(
-        "select column_name, data_type from duckdb_columns() where database_name = current_database() "
-        "and schema_name = ? and table_name = ? order by column_index",
-        [schema, name],
-    ).fetchall()
-    return tuple(Column(column, kind) for column, kind in found)
+    # DuckDB tells the columns of all tables ten times as slowly as those of one.
+    known = "duckdb_tables() where schema_name = ? and table_name = ?"
+    if connection.execute(f"select count(*) from {known}", [schema, name]).fetchall() == [(0,)]:  # noqa: S608
+        return ()
+    return columns_of(connection, f"from {quoted(schema)}.{quoted(name)}")
 
 
 def memory_limit(connection: Connection) -> int:

@@ -15,16 +15,16 @@ def column_schema(
     connection: Connection, name: str, descriptions: Mapping[str, str], *, extra: tuple[dg.TableColumn, ...] = ()
 ) -> dg.TableSchema:
     """Give the columns of a table (`model.people`) as the warehouse has them. Columns that begin with `_` are ours."""
-    schema, _, plain = name.partition(".")
-    rows = connection.execute(_SQL["columns_of_table"], {"schema": schema, "table": plain}).fetchall()
+    # DuckDB tells the columns of all tables ten times as slowly as those of one, and takes no parameter for its name.
+    rows = connection.execute(f"describe {name}").fetchall() if _is_there(connection, name) else []
     columns = [
         dg.TableColumn(
             str(column),
             str(kind).lower(),
             description=descriptions.get(str(column)),
-            constraints=dg.TableColumnConstraints(nullable=bool(nullable)),
+            constraints=dg.TableColumnConstraints(nullable=nullable == "YES"),
         )
-        for column, kind, nullable in rows
+        for column, kind, nullable, *_ in rows
     ]
     own = {column.name for column in columns}
     return dg.TableSchema(columns=[*columns, *(column for column in extra if column.name not in own)])
@@ -40,11 +40,16 @@ def attribute_schema(connection: Connection, descriptions: Mapping[str, str]) ->
 
 def require_table(connection: Connection, name: str) -> None:
     """Raise PipelineError where a table that another asset makes is not there yet."""
-    schema, _, plain = name.partition(".")
-    if not connection.execute(_SQL["columns_of_table"], {"schema": schema, "table": plain}).fetchall():
+    if not _is_there(connection, name):
+        schema, _, plain = name.partition(".")
         raise PipelineError(
             f"There is no table {name} yet.", f"Materialize {schema}/{plain} first, or run the job sync."
         )
+
+
+def _is_there(connection: Connection, name: str) -> bool:
+    schema, _, plain = name.partition(".")
+    return bool(connection.execute(_SQL["has_table"], {"schema": schema, "table": plain}).fetchall()[0][0])
 
 
 def row_count(connection: Connection, name: str) -> int:

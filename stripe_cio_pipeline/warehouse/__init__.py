@@ -1,7 +1,14 @@
 """The warehouse: one DuckDB database that holds all state, opened for short transactions only."""
 
 from stripe_cio_pipeline.warehouse.connection import Connection, Warehouse, transaction
-from stripe_cio_pipeline.warehouse.cursors import delete_cursor, last_seq, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse.cursors import (
+    delete_cursor,
+    last_seq,
+    next_seq,
+    read_cursor,
+    read_cursors,
+    write_cursor,
+)
 from stripe_cio_pipeline.warehouse.faults import fault_of
 from stripe_cio_pipeline.warehouse.rewriting import rewrite
 from stripe_cio_pipeline.warehouse.rows import replace
@@ -18,6 +25,7 @@ __all__ = [
     "last_seq",
     "next_seq",
     "read_cursor",
+    "read_cursors",
     "read_script",
     "replace",
     "rewrite",

@@ -16,6 +16,11 @@ def read_cursor(connection: Connection, name: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def read_cursors(connection: Connection) -> dict[str, str]:
+    """Give all cursors by name: one statement, where somebody wants many."""
+    return dict(connection.execute(_SQL["read_cursors"]).fetchall())
+
+
 def write_cursor(connection: Connection, name: str, value: str, run_id: str | None = None) -> None:
     """Set a cursor inside the caller's transaction."""
     moved_at = datetime.now(UTC).replace(tzinfo=None)

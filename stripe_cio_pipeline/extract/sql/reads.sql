@@ -5,10 +5,11 @@ select day, endpoint, requests
 from pipeline.reads
 order by day, endpoint;
 
--- name: reads_of_day
-select sum(requests)
+-- name: reads_of_days
+select day, endpoint, sum(requests)
 from pipeline.reads
-where day = ? and endpoint = ?;
+where day in (select unnest(?::date[]))
+group by all;
 
 -- name: rows_stored
 -- About how many objects there are of each type: DuckDB's own count, which reads no table.

@@ -4,13 +4,9 @@
 select count(*)
 from query_table($table)
 
--- name: columns_of_table
-select column_name, data_type, is_nullable
-from duckdb_columns()
-where database_name = current_database()
-    and schema_name = $schema
-    and table_name = $table
-order by column_index
+-- name: has_table
+select exists (from duckdb_tables() where schema_name = $schema and table_name = $table)
+    or exists (from duckdb_views() where schema_name = $schema and view_name = $table)
 
 -- name: newest_objects
 -- The objects that were written last. Times are Stripe's.

@@ -3,5 +3,8 @@
 -- name: read_cursor
 select value from pipeline.cursors where name = ?
 
+-- name: read_cursors
+select name, value from pipeline.cursors
+
 -- name: delete_cursor
 delete from pipeline.cursors where name = ?

@@ -1,7 +1,7 @@
 -- Which steps of the schema this warehouse has seen.
 
 -- name: has_migrations
-select count(*) > 0 from information_schema.tables where table_schema = 'pipeline' and table_name = 'migrations'
+select count(*) > 0 from duckdb_tables() where schema_name = 'pipeline' and table_name = 'migrations'
 
 -- name: create_migrations
 create schema if not exists pipeline;
