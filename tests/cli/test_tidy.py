@@ -122,7 +122,6 @@ def test_the_command_tells_what_it_did(cli, sandbox: Sandbox) -> None:
 
 @pytest.mark.file_is_shared
 def test_the_file_gets_smaller_by_what_went(cli, sandbox: Sandbox) -> None:
-    lived(cli, sandbox)
     file = Path(".stripe_cio/warehouse.duckdb")
     young = cli("tidy", "--json").json["bytes_after"]
     with duckdb.connect(str(file)) as connection:
