@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,12 +72,14 @@ def forget(
     """
     with warehouse.connect() as connection:
         connection.execute(_SQL["create_mentions"])
-        subject, address = _find(connection, policy, person)
+        subject, addresses = _find(connection, policy, person)
     calls: list[Call] = []
-    if address is not None:
-        kind, name = address
-        operation = json.dumps({"type": "person", "identifiers": {kind: name}, "action": "suppress"})
-        asyncio.run(_suppress(warehouse, settings, policy, operation, patience or Patience(), now, calls))
+    if addresses:
+        operations = [
+            json.dumps({"type": "person", "identifiers": {kind: name}, "action": "suppress"})
+            for kind, name in addresses
+        ]
+        asyncio.run(_suppress(warehouse, settings, policy, operations, patience or Patience(), now, calls))
     with warehouse.transaction() as connection:
         who = {"person_id": subject.person_id}
         sent_at = calls[-1].sent_at if calls else now()
@@ -117,8 +119,8 @@ def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Ca
     return len(removed)
 
 
-def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject, tuple[str, str] | None]:
-    """Say who is meant, and by what Customer.io knows them: kind and identifier."""
+def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject, list[tuple[str, str]]]:
+    """Say who is meant, and by what Customer.io may know them: kinds and identifiers."""
     try:
         found = explain(connection, person)
     except PipelineError:
@@ -126,15 +128,15 @@ def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject,
         if "@" not in email or not connection.execute(_SQL["is_guest"], {"email": email}).fetchall()[0][0]:
             raise
         name = str(connection.execute(_SQL["name_guest"], {"email": email}).fetchall()[0][0])
-        return Subject(name, (), (email,)), ("email", email)
+        return Subject(name, (), (email,)), [("email", email)]
     who = {"person_id": found.person_id}
     emails = connection.execute(_SQL["emails_of_person"], who).fetchall()
-    known = connection.execute(_SQL["address_in_ledger"], who).fetchall()
+    known = connection.execute(_SQL["addresses_in_ledger"], who).fetchall()
     if not known and connection.execute(_SQL["is_modelled"]).fetchall()[0][0]:
         known = connection.execute(_SQL["address_in_plan"], {**who, "strategy": policy.identity.strategy}).fetchall()
     customers = tuple(sorted({found.person_id, *found.customers}))
     subject = Subject(found.person_id, customers, tuple(str(email) for (email,) in emails))
-    return subject, (str(known[0][0]), str(known[0][1])) if known else None
+    return subject, [(str(kind), str(name)) for kind, name in known]
 
 
 def _note_suppression(connection: Connection, subject: Subject, sent_at: float, run_id: str) -> None:
@@ -173,7 +175,7 @@ async def _suppress(
     warehouse: Warehouse,
     settings: Settings,
     policy: Policy,
-    operation: str,
+    operations: Sequence[str],
     patience: Patience,
     now: Callable[[], float],
     calls: list[Call],
@@ -183,27 +185,29 @@ async def _suppress(
         workspace = await find_workspace(track, settings)
         bind_workspace(warehouse, workspace, now)
         if track.address == track_address(settings, workspace.region):
-            await _send(track, operation, calls)
+            await _send(track, operations, calls)
             return
     async with client(region=workspace.region) as track:
-        await _send(track, operation, calls)
+        await _send(track, operations, calls)
 
 
-async def _send(track: Api, operation: str, calls: list[Call]) -> None:
-    batch = Batch(operation[1:].encode(), array("q", [0]), stamped=False)
-    _, outcome = await track.call(
-        "POST",
-        BATCH_PATH,
-        partial(judge, items=1),
-        body=partial(batch.body, 0),
-        items=1,
-        on_call=calls.append,
-    )
-    if isinstance(outcome, Stop):
-        raise outcome.error
-    if isinstance(outcome, Again):
-        raise unavailable(outcome, "the suppression")
-    if not isinstance(outcome, Accepted):
-        raise CustomerioError(
-            "Customer.io refuses to suppress this person.", "Look at the person there, and delete them by hand."
+async def _send(track: Api, operations: Sequence[str], calls: list[Call]) -> None:
+    # A call each, so that a refusal is this one's.
+    for operation in operations:
+        batch = Batch(operation[1:].encode(), array("q", [0]), stamped=False)
+        _, outcome = await track.call(
+            "POST",
+            BATCH_PATH,
+            partial(judge, items=1),
+            body=partial(batch.body, 0),
+            items=1,
+            on_call=calls.append,
         )
+        if isinstance(outcome, Stop):
+            raise outcome.error
+        if isinstance(outcome, Again):
+            raise unavailable(outcome, "the suppression")
+        if not isinstance(outcome, Accepted):
+            raise CustomerioError(
+                "Customer.io refuses to suppress this person.", "Look at the person there, and delete them by hand."
+            )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,24 @@ def test_a_lead_whom_a_lost_answer_may_have_linked_is_removed_in_customerio(offi
     assert office.forget(customer).suppressed
 
     assert office.emails() == []
+
+
+def test_a_lead_whose_link_is_still_late_is_removed_too(office: Office) -> None:
+    workspace = office.sandbox.customerio
+    workspace.add_person(email=EMAIL, attributes={"source": "website"})
+    customer = office.sandbox.stripe.create_customer(**TOLD)["id"]
+    office.sandbox.stripe.create_customer(email=OTHER)
+    # What names them by the email is late, what names them by the id is not: so the id alone is too early.
+    workspace.switches = replace(workspace.switches, lags={EMAIL: 12 * 3600})
+    office.sync(approve=True)
+    assert office.ask("select state from customerio.people where person_id = ?", customer) == [("linking",)]
+
+    assert office.forget(customer).suppressed
+
+    office.sandbox.clock.advance(hours=24)
+    assert office.emails() == [OTHER]
+    assert workspace.is_suppressed(id=customer)
+    assert workspace.is_suppressed(email=EMAIL)
 
 
 def test_nothing_is_sent_where_customerio_has_no_name_for_them(office: Office) -> None:

@@ -24,13 +24,26 @@ select exists (select 1 from customerio.guests where email_key = $email)
 -- name: name_guest
 select 'guest_' || left(customerio.keyed_hash($email), 24)
 
--- name: address_in_ledger
--- As Customer.io knows them.
+-- name: addresses_in_ledger
+-- As Customer.io knows them. While a link is not seen, the id may still be on its way to the lead with that email: what is
+-- suppressed by id alone would leave the lead there. An email that somebody else has there is nobody's to remove.
 select
     if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')) as kind,
     coalesce(id, cio_id, nullif(email, '')) as name
 from customerio.people
 where person_id = $person_id and coalesce(id, cio_id, nullif(email, '')) is not null
+union all
+select 'email', email
+from customerio.people
+where
+    person_id = $person_id
+    and state = 'linking'
+    and id is not null
+    and email <> ''
+    and lower(trim(email)) not in (
+        select lower(trim(email)) from customerio.people where person_id <> $person_id and email is not null
+    )
+order by kind desc
 
 -- name: is_modelled
 select count(*) > 0 from duckdb_tables() where schema_name = 'model' and table_name = 'people'
