@@ -48,6 +48,11 @@ class Known:
         read = orjson.loads(attributes or "{}")
         return cls(person_id, state, id_, email, cio_id, missed_at, read, bool(was_linked_anew))
 
+    @property
+    def accepted(self) -> dict[str, Any]:
+        """Give what Customer.io has accepted: the email also where the attributes are to be sent anew."""
+        return {"email": self.email, **self.attributes} if self.email else self.attributes
+
     def sight(self, profile: Profile | None) -> Sight:
         """Say whether the person who was found is this one as it was accepted."""
         if profile is None:

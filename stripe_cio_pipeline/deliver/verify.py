@@ -218,7 +218,7 @@ class _Verification:
             seen[person.person_id] = profile
             if person.state == "linking":
                 self._counts["settled"] += 1
-            names = drifted(person.attributes, profile)
+            names = drifted(person.accepted, profile)
             self._counts["drifted" if names else "matched"] += 1
             self._attributes.update(names)
             findings += [

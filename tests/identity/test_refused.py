@@ -74,6 +74,31 @@ def test_p10_a_phone_that_is_refused_later_takes_nothing_with_it(world: World) -
     assert world.verify().matched == 1
 
 
+def test_p10_an_email_that_changed_with_a_refused_phone_arrives(world: World) -> None:
+    ann = world.customer(ANN, phone="+491511234567")
+    until_quiet(world)
+    world.change(ann, phone="unknown", email="ann.other@example.com")
+    world.sync()
+    world.verify()
+    until_quiet(world)
+    world.verify()
+    until_quiet(world)
+    assert world.workspace.person(id=ann).email == "ann.other@example.com"
+
+
+def test_the_email_of_somebody_whose_phone_was_refused_is_still_ours(world: World) -> None:
+    ann = world.customer(ANN, phone="+491511234567")
+    until_quiet(world)
+    world.change(ann, phone="unknown", name="Ann Other")
+    world.sync()
+    world.verify()
+    until_quiet(world)
+    world.workspace.update_person(id=ann, attributes={"email": "renamed@example.org"})
+    assert world.verify().drifted_attributes == {"email": 1}
+    until_quiet(world)
+    assert world.workspace.person(id=ann).email == ANN
+
+
 @pytest.mark.parametrize(
     "email", ["jos\u00e9@example.com", "info@m\u00fcnchen.example", "\u7528\u6237@\u4f8b\u5b50.example"]
 )
