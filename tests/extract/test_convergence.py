@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from stripe_cio_pipeline.errors import StripeError
-from stripe_cio_pipeline.extract import OBJECTS
+from stripe_cio_pipeline.errors import StripeError, WarehouseLocked
+from stripe_cio_pipeline.extract import OBJECTS, clock, transport
+from stripe_cio_pipeline.extract.clock import date_of
 from stripe_cio_pipeline.sandbox import Fault, StripeSwitches
 from tests.extract.stage import Stage, meanwhile
+from tests.extract.test_growing import OLDER, of_older_release
 from tests.kept_open import kept_open
 
 #: Each life opens and closes its own.
@@ -23,6 +26,23 @@ names = st.text(alphabet="abc é", min_size=1, max_size=6)
 pick = st.integers(0, 10_000)
 #: An id that the merchant chose, and may choose again.
 CHOSEN = "WELCOME"
+
+
+class WrongDates:
+    """Reads the dates of answers, and moves those of some: from the `number`-th on, `many` of them."""
+
+    def __init__(self, number: int, many: int, off: int) -> None:
+        self._moved = range(number, number + many)
+        self._off = off
+        self._answer: Mapping[str, str] | None = None
+        self._answers = 0
+
+    def __call__(self, headers: Mapping[str, str]) -> int | None:
+        if headers is not self._answer:
+            self._answer = headers
+            self._answers += 1
+        date = date_of(headers)
+        return date if date is None or self._answers not in self._moved else date + self._off
 
 
 class Account(RuleBasedStateMachine):
@@ -132,13 +152,60 @@ class Account(RuleBasedStateMachine):
             self.stage.extract()
         faults.clear()
 
+    @rule(request=st.integers(3, 30))
+    def a_reconcile_that_breaks_off(self, request: int) -> None:
+        """The next one goes on where it was."""
+        faults = self.stage.stripe.faults
+        first = faults.request_number + request
+        for number in range(first, first + 200):
+            faults.at(number, Fault.error(403))
+        with suppress(StripeError):
+            self.stage.reconcile()
+        faults.clear()
+
+    @rule(number=pick, name=names)
+    def a_run_in_which_an_object_cannot_be_read(self, number: int, name: str) -> None:
+        """A 500 for it in this run, however often it is asked for; in a later one not."""
+        if customer := self._one("customer", number):
+            self.stage.stripe.update_customer(customer, name=f"{name}?")
+            self.stage.stripe.faults.rate(1.0, Fault.error(500), path=f"/v1/customers/{customer}")
+            self.stage.extract(raise_failures=False)
+            self.stage.stripe.faults.clear()
+
+    @rule(name=names, runs=st.booleans())
+    def a_look_for_changes(self, name: str, runs: bool) -> None:
+        """Its page is handed to the run, and something may happen between the two."""
+        with suppress(StripeError):
+            looked = self.stage.peek()
+            self.a_product_is_renamed(name)
+            if runs:
+                self.stage.extract(raise_failures=False, page=looked.page)
+
+    @rule(number=st.integers(1, 8), many=st.integers(1, 3), off=st.sampled_from([-86_400, -400, 400, 86_400]))
+    def a_run_that_is_told_a_wrong_time(self, number: int, many: int, off: int) -> None:
+        """The dates of some answers are far off, and nothing says that the clock is a sandbox's."""
+        with pytest.MonkeyPatch.context() as patch:
+            wrong = WrongDates(number, many, off)
+            patch.setattr(clock, "date_of", wrong)
+            patch.setattr(transport, "date_of", wrong)
+            patch.setattr(clock, "SIMULATED", "not-a-header")
+            with suppress(StripeError):
+                self.stage.extract(raise_failures=False, now=self.stage.sandbox.clock.now)
+
+    @rule(loss=st.sampled_from(sorted(OLDER)))
+    def an_upgrade(self, loss: str) -> None:
+        """What an older release has stored lacks something, and it did not note what it asked for."""
+        if self.stage.warehouse.exists:
+            of_older_release(self.stage, OLDER[loss][1])
+
     @rule(answer=st.integers(1, 6), number=pick, name=names, compares=st.booleans())
     def two_runs_at_once(self, answer: int, number: int, name: str, compares: bool) -> None:
         """While an answer is on its way to one process, something changes and another process syncs."""
 
         def change_and_sync() -> None:
             self.a_customer_is_changed_some_times_in_a_second(number, name, 1 + number % 2)
-            self.stage.extract(raise_failures=False)
+            with suppress(WarehouseLocked):  # a slow machine: the other process tries again later
+                self.stage.extract(raise_failures=False)
 
         with pytest.MonkeyPatch.context() as patch:
             meanwhile(patch, answer, change_and_sync)

@@ -131,6 +131,7 @@ class Days:
         if (customer := self.anybody()) is None or not self.world.ask("select 1 from customerio.people limit 1"):
             return
         world = self.world
+        world.desk.model()  # who is meant is asked of the newest model
         # Of whom nothing was ever accepted there is nothing to forget.
         with contextlib.suppress(CustomerioUnavailable, PipelineError):
             world.runs += 1
