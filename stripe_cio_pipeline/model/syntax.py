@@ -14,8 +14,14 @@ import duckdb
 
 from stripe_cio_pipeline.errors import ModelError
 
-#: Functions that SQL writes without parentheses, like a column.
-_LIKE_COLUMNS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+#: Functions that SQL writes without parentheses, like a column. Not `user`: that is a good name for a column, and as a
+#: function it is the same everywhere.
+LIKE_COLUMNS = frozenset(
+    {
+        "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
+        "current_user", "session_user", "current_role", "current_catalog", "current_schema",
+    }
+)  # fmt: skip
 
 #: Statements that change something can stand in a `with` from DuckDB 2.0 on.
 _CHANGES = frozenset({"DELETE_QUERY_NODE", "INSERT_QUERY_NODE", "UPDATE_QUERY_NODE", "MERGE_QUERY_NODE"})
@@ -165,7 +171,7 @@ class _Walk:
                 self.table_functions.append(self._mention(node, schema, name))
             case {"class": "FUNCTION", "function_name": name, "schema": schema}:
                 self.functions.append((self._mention(node, schema, name), len(_arguments(node))))
-            case {"class": "COLUMN_REF", "column_names": [name]} if name.lower() in _LIKE_COLUMNS:
+            case {"class": "COLUMN_REF", "column_names": [name]} if name.lower() in LIKE_COLUMNS:
                 self.functions.append((self._mention(node, "", name), 0))
 
     @staticmethod

@@ -162,7 +162,9 @@ def test_a_value_that_differs_each_time_is_refused(sql: str, models: Path) -> No
     assert f"{place_of(file, function)}: {function} gives another value each time" in refusal(models)
 
 
-@pytest.mark.parametrize("sql", ["current_setting('temp_directory')", "version()", "getenv('HOME')"])
+@pytest.mark.parametrize(
+    "sql", ["current_setting('temp_directory')", "version()", "getenv('HOME')", "current_user", "current_catalog"]
+)
 def test_what_tells_of_the_machine_is_refused(sql: str, models: Path) -> None:
     file = with_attribute(models, sql)
     function = sql.partition("(")[0]

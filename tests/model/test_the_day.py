@@ -1,5 +1,6 @@
 """Attributes that count from today: computed anew when the day turns, the same at every hour of it, never frozen."""
 
+import contextlib
 from pathlib import Path
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import check_models, copy_models
 from stripe_cio_pipeline.model.rules import _TIME_OF_DAY, CLOCK
+from stripe_cio_pipeline.model.syntax import LIKE_COLUMNS
 from stripe_cio_pipeline.policy import Models, Policy
 from tests.model.account import Account
 
@@ -152,3 +154,16 @@ def test_every_function_of_duckdb_that_tells_the_time_is_known() -> None:
     of_the_database = {"current_database", "current_schema", "current_schemas", "in_search_path", "txid_current"}
 
     assert found - of_the_database <= CLOCK | _TIME_OF_DAY
+
+
+def test_every_function_of_duckdb_that_is_written_like_a_column_is_known() -> None:
+    found = set()
+    with duckdb.connect() as connection:
+        names = connection.execute("select distinct function_name from duckdb_functions() where len(parameters) = 0")
+        for (name,) in names.fetchall():
+            with contextlib.suppress(duckdb.Error):
+                connection.execute(f'select "{name}"' if not name.isidentifier() else f"select {name}").fetchall()
+                found.add(name)
+
+    assert found - {"user"} <= LIKE_COLUMNS
+    assert "current_user" in found
