@@ -75,6 +75,7 @@ class Stage:
         self.warehouse = Warehouse(folder / "warehouse.duckdb", lock_wait_seconds=20)
         self.policy = fast_policy()
         self._runs = 0
+        self._client: httpx.Client | None = None
 
     @property
     def stripe(self) -> Any:
@@ -172,7 +173,7 @@ class Stage:
 
     def _get(self, path: str, query: list[tuple[str, str]]) -> Mapping[str, Any]:
         settings = self.settings
-        answer = httpx.get(
+        answer = (self._client or httpx).get(
             f"{settings.stripe_api_base}{path}",
             params=query,
             headers={"Authorization": f"Bearer {settings.require_stripe()}", "Stripe-Version": PINNED_VERSION},
@@ -183,10 +184,13 @@ class Stage:
     def assert_in_step(self) -> None:
         """The warehouse holds exactly what Stripe lists: no row more, none less, every field of each equal."""
         for kind in OBJECTS:
-            stripe, warehouse = self.listed(kind.name), self.stored(kind.name)
-            if kind.name == "prices":
-                # What is archived, and what another request made, is in no list.
-                stripe |= {id_: self._price(id_) for id_ in warehouse if id_ not in stripe}
+            # One connection for all that a list takes.
+            with httpx.Client() as self._client:
+                stripe, warehouse = self.listed(kind.name), self.stored(kind.name)
+                if kind.name == "prices":
+                    # What is archived, and what another request made, is in no list.
+                    stripe |= {id_: self._price(id_) for id_ in warehouse if id_ not in stripe}
+            self._client = None
             assert set(warehouse) == set(stripe), kind.name
             different = [
                 (object_id, field)
