@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -17,6 +19,7 @@ from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.plan import Plan, make_plan
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, next_seq, read_script
+from stripe_cio_pipeline.warehouse.migrations import migrate
 
 START = 1_800_000_000.0
 MEMBERS = read_script("stripe_cio_pipeline.model.sql", "members")
@@ -61,12 +64,26 @@ order by m.person_id
 """
 
 
+@cache
+def _migrated() -> tuple[TemporaryDirectory[str], Path]:
+    """Make a warehouse with all steps of the schema, once in a process: to copy it takes a third of the time."""
+    folder = TemporaryDirectory(prefix="migrated-")
+    place = Path(folder.name) / "migrated.duckdb"
+    with duckdb.connect(place) as connection:
+        migrate(connection)
+    return folder, place
+
+
 class InMemory(Warehouse):
     """A warehouse that stays open: every piece of work has a connection of its own, and no file is opened for it."""
 
     def __init__(self) -> None:
         super().__init__(":memory:")
         self._root = duckdb.connect(":memory:", config={"threads": 1})
+        _, place = _migrated()
+        self._root.execute(f"attach '{place}' as migrated (read_only)")
+        self._root.execute("copy from database migrated to memory")
+        self._root.execute("detach migrated")
 
     def _open(self, *, read_only: bool) -> Connection:
         return self._root.cursor()
