@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import tables
@@ -49,24 +50,27 @@ def build(
     full: bool = False,
     now: Callable[[], float] = time.time,
     part_size: int | None = None,
+    runs_over_none: bool = False,
 ) -> ModelReport:
     """Bring `model.*` up to date with `stripe.*`.
 
     Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it
     depends on is not what it was. `part_size` is how many customers are computed at once; by default as many as
-    DuckDB's memory limit allows. Raises ModelError with file, line and column where a model cannot run.
+    DuckDB's memory limit allows. With `runs_over_none` events.sql runs where there is no event for it, too. Raises
+    ModelError with file, line and column where a model cannot run.
     """
     started = now()
     models = load_models(policy.models.folder)
     hold_to_rules(models)
     with warehouse.transaction() as connection:
-        running = _Build(connection, policy, models, run_id, day_of(started), full=full, part_size=part_size)
+        how = {"full": full, "runs_over_none": runs_over_none}
+        running = _Build(connection, policy, models, run_id, day_of(started), part_size=part_size, **how)
         return running.run(lambda: now() - started)
 
 
 def check_models(policy: Policy) -> ModelReport:
     """Run all models over an empty warehouse in memory, a minute at most. Raises ModelError with file and place."""
-    return build(Bounded(":memory:"), policy, run_id="check")
+    return build(Bounded(":memory:"), policy, run_id="check", runs_over_none=True)
 
 
 def day_of(moment: float) -> str:
@@ -86,6 +90,7 @@ class _Build:
         day: str,
         *,
         full: bool,
+        runs_over_none: bool = False,
         part_size: int | None,
     ) -> None:
         self._connection = connection
@@ -96,6 +101,9 @@ class _Build:
         self._dated = asks_for_the_day(models)
         self._full = full
         self._part_size = part_size
+        self._runs_over_none = runs_over_none
+        # Of these nothing is the user's, nor of what they read: their columns are right.
+        self._ours = {file.name for file in takewhile(lambda file: file.builtin, models)}
         self._seq = -1
         self._shown: dict[str, str] = {}
         self._not_granted: list[str] = []
@@ -120,7 +128,7 @@ class _Build:
         people = customers = 0
         findings: tuple[LimitFinding, ...] = ()
         if people_stale:
-            self._hold_to_columns(self._models.members)
+            self._hold(self._models.members)
             customers = tables.count(connection, "model.customers")
             people, findings = self._all_people(seq)
         elif scope is not None:
@@ -206,7 +214,7 @@ class _Build:
             connection.execute(_ACTS["read_raw"])
             with located(file):
                 if file in stale:
-                    self._hold_to_columns(file)
+                    self._hold(file)
                     tables.create(connection, f"model.{file.name}", file.query)
                 elif scope is not None:
                     scope.renew(file)
@@ -214,6 +222,11 @@ class _Build:
                     self._replace(file)
         connection.execute(_ACTS["read_typed"])
         return scope
+
+    def _hold(self, file: ModelFile) -> None:
+        """Hold a model to its columns, unless it can have no others: to bind it for that takes as long as to run it."""
+        if file.name not in self._ours:
+            self._hold_to_columns(file)
 
     def _hold_to_columns(self, file: ModelFile) -> tuple[Column, ...]:
         """Give the columns of a model over what is shown. Raises ModelError where it cannot give them."""
@@ -341,7 +354,7 @@ class _Build:
         """Make the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
         for helper in self._models.helpers:
-            self._hold_to_columns(helper)
+            self._hold(helper)
             with located(helper):
                 helpers(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
@@ -371,8 +384,8 @@ class _Build:
     def _events(self, *, full: bool) -> None:
         connection, file = self._connection, self._models.events
         show_events(connection, self._policy.events, -1 if full else self._mark)
-        self._hold_to_columns(file)
-        write_events(connection, file, full=full)
+        self._hold(file)
+        write_events(connection, file, full=full, runs_over_none=self._runs_over_none)
 
     def _report(
         self,

@@ -184,6 +184,15 @@ def test_a_model_without_an_end_is_told_by_check(models: Path, monkeypatch: pyte
     assert ".sql does not come to an end over tables without a row" in refusal(models)
 
 
+def test_a_model_of_events_is_run_by_check_though_there_is_no_event(models: Path) -> None:
+    several = "(select n from (values (1), (2)) as several (n))"
+    (models / "events.sql").write_text(
+        f"select id as event_id, type, customer_id, created, type as name, to_json({several}) as data from events"
+    )
+
+    assert "events.sql cannot run" in refusal(models)
+
+
 def test_a_sample_is_refused(models: Path) -> None:
     (models / "some.sql").write_text("select id from customers using sample 10")
     with_attribute(models, "(select count(*) from some)")
