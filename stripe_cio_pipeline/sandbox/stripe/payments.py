@@ -117,31 +117,35 @@ class Payments:
         intent: str | None = None,
         description: str | None = None,
         email: str | None = None,
+        holds: bool = False,
     ) -> Payload:
-        """Charge a card through a payment intent (a new one unless given); a refusal is a failed charge."""
+        """Charge a card through a payment intent (a new one unless given); a refusal is a failed charge.
+
+        With `holds` the amount is only held: the event of the charge says so already.
+        """
         books = self._books
         if intent is None:
             intent = self.new_intent(amount, currency, customer, method, description)["id"]
         failure = None
         if customer is not None and customer["id"] in self.declining:
             failure = self._chance.pick(DECLINES, "decline", customer["id"])
-        charge = books.add(
-            payloads.charge(
-                id=books.ids.new("ch"),
-                created=books.now,
-                livemode=books.livemode,
-                amount=amount,
-                currency=currency,
-                customer=customer["id"] if customer else None,
-                payment_intent=intent,
-                method=method,
-                balance_transaction=books.ids.new("txn"),
-                failure=failure,
-                description=description,
-                email=email,
-            ),
-            "charge.failed" if failure else "charge.succeeded",
+        charge = payloads.charge(
+            id=books.ids.new("ch"),
+            created=books.now,
+            livemode=books.livemode,
+            amount=amount,
+            currency=currency,
+            customer=customer["id"] if customer else None,
+            payment_intent=intent,
+            method=method,
+            balance_transaction=books.ids.new("txn"),
+            failure=failure,
+            description=description,
+            email=email,
         )
+        if holds and not failure:
+            charge |= {"captured": False, "amount_captured": 0}
+        charge = books.add(charge, "charge.failed" if failure else "charge.succeeded")
         if failure:
             error = {
                 "charge": charge["id"],
@@ -156,6 +160,9 @@ class Payments:
                 "latest_charge": charge["id"],
             }
             books.change("payment_intent", intent, changes, "payment_intent.payment_failed")
+        elif holds:
+            changes = {"status": "requires_capture", "amount_capturable": amount, "latest_charge": charge["id"]}
+            books.change("payment_intent", intent, changes, "payment_intent.amount_capturable_updated")
         else:
             changes = {
                 "status": "succeeded",
@@ -269,10 +276,8 @@ class Payments:
 
     def authorize(self, customer: Payload, amount: int, currency: str) -> Payload:
         """Hold an amount on a customer's card without taking it."""
-        books = self._books
-        charge = self.charge(amount=amount, currency=currency, customer=customer, method=self._card_or_new(customer))
-        held = {"captured": False, "amount_captured": 0}
-        return books.change("charge", charge["id"], held) if charge["paid"] else charge
+        method = self._card_or_new(customer)
+        return self.charge(amount=amount, currency=currency, customer=customer, method=method, holds=True)
 
     def capture(self, charge_id: str, amount: int) -> Payload:
         """Take a part of what is held. What is released counts as refunded (docs.stripe.com/api/charges/object)."""
@@ -282,7 +287,10 @@ class Payments:
             raise ValueError(f"charge {charge_id} has nothing to capture, or less than {amount}")
         released = charge["amount"] - amount
         changes = {"captured": True, "amount_captured": amount, "amount_refunded": released}
-        return books.change("charge", charge_id, changes, "charge.captured")
+        taken = books.change("charge", charge_id, changes, "charge.captured")
+        received = {"status": "succeeded", "amount_capturable": 0, "amount_received": amount}
+        books.change("payment_intent", charge["payment_intent"], received, "payment_intent.succeeded")
+        return taken
 
     def debit(self, customer: Payload, amount: int, currency: str, intent: str, description: str) -> Payload:
         """Ask the customer's bank for money, which takes days: the charge is pending until then."""

@@ -57,6 +57,9 @@ def test_what_is_held_and_not_captured_counts_as_refunded(empty: Any, stripe: An
     """Case 16: 100 authorized, 60 captured."""
     held = stripe.authorize(stripe.create_customer()["id"], 10_000)
     assert (held["captured"], held["amount_captured"]) == (False, 0)
+    [told] = [event["data"]["object"] for event in stripe.events() if event["type"] == "charge.succeeded"]
+    assert (told["captured"], told["amount_captured"]) == (False, 0)
+    assert empty.get(f"payment_intents/{held['payment_intent']}")["status"] == "requires_capture"
     stripe.capture(held["id"], 6_000)
     charge = empty.get(f"charges/{held['id']}")
     assert (charge["amount"], charge["amount_captured"], charge["amount_refunded"]) == (10_000, 6_000, 4_000)
