@@ -72,7 +72,7 @@ def forget(
     """
     with warehouse.connect() as connection:
         connection.execute(_SQL["create_mentions"])
-        subject, addresses = _find(connection, policy, person)
+        subject, addresses, people = _find(connection, policy, person)
     calls: list[Call] = []
     if addresses:
         operations = [
@@ -81,15 +81,12 @@ def forget(
         ]
         asyncio.run(_suppress(warehouse, settings, policy, operations, patience or Patience(), now, calls))
     with warehouse.transaction() as connection:
-        who = {"person_id": subject.person_id}
         sent_at = calls[-1].sent_at if calls else now()
-        connection.execute(_SQL["remember_suppressed"], {**who, "emails": list(subject.emails), "sent_at": sent_at})
-        connection.execute(_SQL["forget_refused_values"], who)
-        connection.execute(_SQL["forget_next_people"], who)
-        count = _empty_operations(connection, subject)
+        told = {"person_id": subject.person_id, "emails": list(subject.emails), "sent_at": sent_at}
+        connection.execute(_SQL["remember_suppressed"], told)
+        count = sum(_forget_person(connection, each, run_id) for each in people)
         if calls:
             _note_suppression(connection, subject, sent_at, run_id)
-        connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
         _erase(connection, subject, run_id)
     _renew(warehouse, policy, run_id=run_id, now=now)
     return ForgetReport(subject.person_id, bool(calls), count)
@@ -111,7 +108,7 @@ def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Ca
         removed = connection.execute(_SQL["removed_people"], terms).fetchall()
         for person_id, customers, emails in removed:
             subject = Subject(str(person_id), tuple(customers), tuple(emails or ()))
-            _empty_operations(connection, subject)
+            _empty_operations(connection, subject.person_id)
             _erase(connection, subject, run_id)
         is_unfinished = read_cursor(connection, _UNFINISHED) == "yes"
     if is_unfinished:
@@ -119,8 +116,13 @@ def forget_removed(warehouse: Warehouse, policy: Policy, *, run_id: str, now: Ca
     return len(removed)
 
 
-def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject, list[tuple[str, str]]]:
-    """Say who is meant, and by what Customer.io may know them: kinds and identifiers."""
+def _find(
+    connection: Connection, policy: Policy, person: str
+) -> tuple[Subject, list[tuple[str, str]], tuple[str, ...]]:
+    """Say who is meant, by what Customer.io may know them (kinds and identifiers), and as whom the ledger has them.
+
+    Whoever was a person of their own before they joined this one has a profile and a row of their own.
+    """
     try:
         found = explain(connection, person)
     except PipelineError:
@@ -128,15 +130,17 @@ def _find(connection: Connection, policy: Policy, person: str) -> tuple[Subject,
         if "@" not in email or not connection.execute(_SQL["is_guest"], {"email": email}).fetchall()[0][0]:
             raise
         name = str(connection.execute(_SQL["name_guest"], {"email": email}).fetchall()[0][0])
-        return Subject(name, (), (email,)), [("email", email)]
+        return Subject(name, (), (email,)), [("email", email)], (name,)
+    customers = tuple(sorted({found.person_id, *found.customers}))
+    joined = connection.execute(_SQL["people_of_ledger"], {"customers": list(customers)}).fetchall()
+    people = (found.person_id, *(str(name) for (name,) in joined if name != found.person_id))
     who = {"person_id": found.person_id}
-    emails = connection.execute(_SQL["emails_of_person"], who).fetchall()
-    known = connection.execute(_SQL["addresses_in_ledger"], who).fetchall()
+    emails = connection.execute(_SQL["emails_of_people"], {"people": list(people)}).fetchall()
+    known = connection.execute(_SQL["addresses_in_ledger"], {"people": list(people)}).fetchall()
     if not known and connection.execute(_SQL["is_modelled"]).fetchall()[0][0]:
         known = connection.execute(_SQL["address_in_plan"], {**who, "strategy": policy.identity.strategy}).fetchall()
-    customers = tuple(sorted({found.person_id, *found.customers}))
     subject = Subject(found.person_id, customers, tuple(str(email) for (email,) in emails))
-    return subject, [(str(kind), str(name)) for kind, name in known]
+    return subject, [(str(kind), str(name)) for kind, name in known], people
 
 
 def _note_suppression(connection: Connection, subject: Subject, sent_at: float, run_id: str) -> None:
@@ -149,9 +153,19 @@ def _note_suppression(connection: Connection, subject: Subject, sent_at: float, 
     connection.execute(_SQL["insert_forgetting_answer"], {**place, **answer})
 
 
-def _empty_operations(connection: Connection, subject: Subject) -> int:
-    connection.execute(_SQL["forget_plan"], {"person_id": subject.person_id})
-    count = connection.execute(_SQL["forget_writes"], {"person_id": subject.person_id}).fetchall()
+def _forget_person(connection: Connection, person_id: str, run_id: str) -> int:
+    """Empty what the ledger and the writes have of somebody; give how many writes that were."""
+    who = {"person_id": person_id}
+    connection.execute(_SQL["forget_refused_values"], who)
+    connection.execute(_SQL["forget_next_people"], who)
+    count = _empty_operations(connection, person_id)
+    connection.execute(_SQL["forget_person"], {**who, "seq": next_seq(connection), "run_id": run_id})
+    return count
+
+
+def _empty_operations(connection: Connection, person_id: str) -> int:
+    connection.execute(_SQL["forget_plan"], {"person_id": person_id})
+    count = connection.execute(_SQL["forget_writes"], {"person_id": person_id}).fetchall()
     return int(count[0][0]) if count else 0
 
 

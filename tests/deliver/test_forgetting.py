@@ -145,6 +145,24 @@ def test_a_lead_whose_link_is_still_late_is_removed_too(office: Office) -> None:
     assert workspace.is_suppressed(email=EMAIL)
 
 
+def test_whoever_joined_the_person_with_a_profile_of_their_own_goes_with_them(office: Office) -> None:
+    stripe = office.sandbox.stripe
+    first = stripe.create_customer(email="other@example.com", name="Quetzal Other")["id"]
+    second = stripe.create_customer(**TOLD)["id"]
+    office.sync(approve=True)
+    office.sync(approve=True)
+    stripe.update_customer(first, email=EMAIL)
+    office.sync(approve=True)
+    assert {person.id for person in office.sandbox.customerio.people()} == {first, second}
+    assert office.ask("select person_id, reason from customerio.plan") == [(first, "joined_another_person")]
+
+    office.forget(first)
+
+    assert office.sandbox.customerio.people() == []
+    assert office.traces() == []
+    assert office.ask("select distinct state, reason from customerio.people") == [("suppressed", "forgotten")]
+
+
 def test_nothing_is_sent_where_customerio_has_no_name_for_them(office: Office) -> None:
     office.sections["identity"] = {"strategy": "metadata", "metadata_key": "user_id", "settle_seconds": 0}
     customer = office.sandbox.stripe.create_customer(**TOLD)["id"]

@@ -1,12 +1,18 @@
 -- Suppressing a person and emptying what is kept of them.
 
--- name: emails_of_person
+-- name: people_of_ledger
+select person_id
+from customerio.people
+where list_contains($customers::varchar[], person_id)
+order by person_id
+
+-- name: emails_of_people
 -- Compared as members.sql compares them.
 select distinct lower(trim(email))
 from (
-    select email from customerio.people where person_id = $person_id
+    select email from customerio.people where list_contains($people::varchar[], person_id)
     union all
-    select email_key from model.members where person_id = $person_id
+    select email_key from model.members where list_contains($people::varchar[], person_id)
 )
 where email <> ''
 
@@ -31,19 +37,21 @@ select
     if(id is not null, 'id', if(cio_id is not null, 'cio_id', 'email')) as kind,
     coalesce(id, cio_id, nullif(email, '')) as name
 from customerio.people
-where person_id = $person_id and coalesce(id, cio_id, nullif(email, '')) is not null
+where list_contains($people::varchar[], person_id) and coalesce(id, cio_id, nullif(email, '')) is not null
 union all
 select 'email', email
 from customerio.people
 where
-    person_id = $person_id
+    list_contains($people::varchar[], person_id)
     and state = 'linking'
     and id is not null
     and email <> ''
     and lower(trim(email)) not in (
-        select lower(trim(email)) from customerio.people where person_id <> $person_id and email is not null
+        select lower(trim(email))
+        from customerio.people
+        where not list_contains($people::varchar[], person_id) and email is not null
     )
-order by kind desc
+order by kind desc, name
 
 -- name: is_modelled
 select count(*) > 0 from duckdb_tables() where schema_name = 'model' and table_name = 'people'
