@@ -58,9 +58,10 @@ lock-check: .venv ## fail where requirements.lock does not follow from pyproject
 	@$(BIN)/$(COMPILE) --extra dev -o $(VENV)/requirements.check pyproject.toml
 	@diff -u requirements.lock $(VENV)/requirements.check || { echo "requirements.lock is out of date: run make lock"; exit 1; }
 
-gauntlet: .venv ## the attacks: kills, stops, faults, full disks, damage, two at once, a soak of 300 ticks
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) -m gauntlet --timeout 1800
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) tests/cli/test_faults.py tests/warehouse/test_faults.py tests/cli/test_two_at_once.py tests/extract/test_overtaken.py
+gauntlet: .venv ## the attacks: kills, stops, faults, full disks, damage, clocks, two at once, a soak of 300 ticks
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal tests/cli/test_faults.py tests/cli/test_memory.py \
+		tests/cli/test_two_at_once.py tests/warehouse/test_faults.py tests/extract/test_clock.py tests/extract/test_overtaken.py
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m gauntlet --timeout 1800
 
 release: .venv ## a wheel and an sdist, what is in the image (SBOM) under which licences, and what is known of it
 	@$(BIN)/python deploy/release.py

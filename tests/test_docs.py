@@ -71,6 +71,12 @@ def test_every_make_target_that_a_page_names_exists() -> None:
         assert named <= targets, file.name
 
 
+def test_every_file_of_tests_that_make_names_exists() -> None:
+    named = re.findall(r"tests/\S+\.py", page("Makefile"))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_link_and_picture_leads_somewhere() -> None:
     for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
         for target in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8")):

@@ -247,5 +247,5 @@ class LongAccount(Account):
 
 TestLongLives = pytest.mark.gauntlet(pytest.mark.timeout(7_200)(LongAccount.TestCase))
 TestLongLives.settings = settings(
-    deadline=None, max_examples=300, stateful_step_count=25, suppress_health_check=_CHECKS, print_blob=True
+    deadline=None, max_examples=200, stateful_step_count=25, suppress_health_check=_CHECKS, print_blob=True
 )
