@@ -282,6 +282,10 @@ def load_policy(path: Path | None = None) -> Policy:
         mark = getattr(broken, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise PolicyError(f"{file} is not readable YAML{where}.", "Correct it there.") from None
+    except OSError as refused:
+        raise PolicyError(
+            f"{file} cannot be read ({refused.strerror}).", "Put a file there that you may read."
+        ) from None
     if content is None:
         content = {}
     if not isinstance(content, dict):

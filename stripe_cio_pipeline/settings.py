@@ -7,6 +7,7 @@ that definitions load and reading commands work without any.
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -179,6 +180,7 @@ def _address(value: str, schemes: tuple[str, ...], example: str) -> str:
 
 def load_settings() -> Settings:
     """Read the environment. Raises SettingsError that names the variable and never its value."""
+    _refuse_proxies()
     try:
         return Settings()
     except ValidationError as invalid:
@@ -188,3 +190,24 @@ def load_settings() -> Settings:
         raise SettingsError(
             f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."
         ) from None
+    except (OSError, UnicodeDecodeError) as refused:
+        # Its own words would quote a line of keys.
+        why = f" ({refused.strerror})" if isinstance(refused, OSError) else ": it is not UTF-8 text"
+        raise SettingsError(f".env in {Path.cwd()} cannot be read{why}.", "Write it anew, or move it away.") from None
+
+
+def _refuse_proxies() -> None:
+    """Refuse what would be no proxy to any client. The value is not shown: it may hold a password."""
+    for scheme, named in getproxies_environment().items():
+        if scheme not in ("http", "https", "all"):
+            continue
+        try:
+            address = urlsplit(named if "://" in named else f"http://{named}")
+            is_one = address.scheme in ("http", "https") and address.hostname is not None and address.port != 0
+        except ValueError:  # a port that is no number, a bracket that does not close
+            is_one = False
+        if not is_one:
+            raise SettingsError(
+                f"{scheme.upper()}_PROXY is not the address of a proxy that can be used.",
+                "Set it to http://HOST:PORT or https://HOST:PORT, or unset it.",
+            )

@@ -111,3 +111,20 @@ def test_addresses_of_alerts_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_CIO_SMTP_URL", "smtps://user:pass%40word@mail.example.com:465")
 
     assert load_settings().smtp_url is not None
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "value", ["secret:x", "http://secret:99999", "http://[secret", "socks5://secret:1080", "http://"]
+)
+def test_a_proxy_that_is_none_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name} is not the address of a proxy") as refused:
+        load_settings()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["proxy.example.com", "proxy.example.com:3128", "http://user:password@[::1]:3128/"])
+def test_a_proxy_by_any_usual_name_is_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    load_settings()

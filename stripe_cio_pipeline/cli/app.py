@@ -204,7 +204,7 @@ def _unexpected(as_json: bool, error: Exception) -> int:
 def _location() -> str:
     try:
         return load_settings().warehouse_location
-    except PipelineError:
+    except Exception:  # whatever is wrong with them: another error is being told
         return "here"
 
 

@@ -4,6 +4,7 @@ With `--json` the last line of standard output is that object and everything for
 """
 
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -108,7 +109,12 @@ def _own(terminal: TextIO) -> TextIO:
 
 def print_json(value: Any) -> None:
     """Write one line of JSON on standard output."""
-    sys.stdout.write(visible_json(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS).decode()) + "\n")
+    line = visible_json(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS).decode())
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(json.loads(line))  # in ASCII alone, and the same to whoever reads it
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
@@ -128,7 +134,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Path):
-        return str(value)
+        return os.fsencode(value).decode("utf-8", "replace")  # a name may be no text at all
     return value
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 
 from stripe_cio_pipeline.cli.room import is_too_narrow, ran_out
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     code = 1
+    # Where the locale has no Unicode (a crontab's often), what it lacks is written out, as on standard error.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if is_too_narrow(given):
         sys.exit(code)
     try:

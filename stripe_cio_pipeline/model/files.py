@@ -190,6 +190,10 @@ def _read(folder: Traversable, prefix: str, *, builtin: bool) -> dict[str, Model
             found[name] = ModelFile(name, file.read_text(encoding="utf-8"), where, builtin)
         except UnicodeDecodeError as broken:
             raise ModelError(f"{where} is not UTF-8 text (byte {broken.start}).", "Save it as UTF-8.") from None
+        except OSError as refused:
+            raise ModelError(
+                f"{where} cannot be read ({refused.strerror}).", "Put a file there that you may read."
+            ) from None
     return found
 
 

@@ -78,8 +78,14 @@ class Warehouse:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to read."""
-        return Path(self.location).exists()
+        """Whether there is anything to read. Raises WarehouseError where the path is none that can be looked at."""
+        try:
+            return Path(self.location).exists()
+        except OSError as refused:
+            raise WarehouseError(
+                f"The warehouse {self.location} cannot be looked for ({refused.strerror}).",
+                "Set STRIPE_CIO_HOME or STRIPE_CIO_WAREHOUSE to another path.",
+            ) from None
 
     def attempts(self) -> Iterator[float]:
         """Give the seconds waited so far, again and again after a pause, until the wait for others is over."""

@@ -1,5 +1,7 @@
 """Bad input gets a clear message or a stated outcome: never a traceback, never a lost row."""
 
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -211,3 +213,46 @@ def test_an_unreachable_host_is_named_and_nothing_is_lost(
     monkeypatch.setenv(name, sandbox.environment()[name])
     assert cli("sync").exit_code == 0
     assert len(sandbox.customerio.people()) == 1
+
+
+# What stands where a file is expected
+
+
+def test_a_policy_that_is_a_folder_is_told(cli) -> None:
+    Path("stripe_cio.yaml").unlink()
+    Path("stripe_cio.yaml").mkdir()
+    assert "stripe_cio.yaml cannot be read (Is a directory)" in refused(cli, "plan", exit_code=2)
+
+
+def test_a_model_that_is_a_folder_is_told(cli) -> None:
+    Path("models/people.sql").mkdir(parents=True)
+    assert "people.sql cannot be read (Is a directory)" in refused(cli, "lineage", exit_code=2)
+
+
+def test_an_environment_that_is_no_text_is_told_and_not_quoted(cli) -> None:
+    Path(".env").write_bytes(b"STRIPE_API_KEY=rk_test_0123456789\xff\xfe\n")
+    told = refused(cli, "status", exit_code=2)
+    assert ".env in" in told
+    assert "it is not UTF-8 text" in told
+    assert "0123456789" not in told
+
+
+def test_a_warehouse_whose_name_is_too_long_is_told(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_CIO_WAREHOUSE", f"{'a' * 300}.duckdb")
+    assert "cannot be looked for (File name too long)" in refused(cli, "status", exit_code=1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("lineage", "mrr"), ("lineage", "mrr", "--json"), ("init", "Müller 😀", "--json")]
+)
+def test_a_terminal_without_unicode_gets_what_it_can_show(arguments: tuple[str, ...]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "stripe_cio_pipeline.cli", *arguments],
+        env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (ended.stdout + ended.stderr).isascii()
+    if "--json" in arguments:
+        assert json.loads(ended.stdout.splitlines()[-1])
