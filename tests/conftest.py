@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Warehouse
 from tests.kept_open import kept_open
 
 #: Whose tests mostly have the warehouse for themselves.
@@ -60,6 +61,19 @@ def _new_warehouses_are_copies(
     """Tests of the warehouse itself make theirs step by step; so does every process that a test starts."""
     if "warehouse" not in request.path.parts[-2:-1]:
         monkeypatch.setattr(Warehouse, "_create", lambda self: shutil.copyfile(empty_warehouse, self.location))
+        opened = Warehouse._connect_once
+
+        def connect_once(self: Warehouse, *, read_only: bool) -> Connection:
+            if self.location != ":memory:":
+                return opened(self, read_only=read_only)
+            connection = duckdb.connect(":memory:")
+            connection.execute(f"attach '{empty_warehouse}' as empty (read_only)")
+            connection.execute("copy from database empty to memory; detach empty")
+            # As a warehouse opens it.
+            connection.execute("set enable_external_access = false; set python_enable_replacements = false")
+            return connection
+
+        monkeypatch.setattr(Warehouse, "_connect_once", connect_once)
 
 
 @pytest.fixture(autouse=True)

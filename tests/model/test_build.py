@@ -4,12 +4,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stripe_cio_pipeline.model import build, copy_models, scope
 from stripe_cio_pipeline.policy import Policy
+from stripe_cio_pipeline.warehouse import Warehouse
 from tests.model.account import Account, Payload
 from tests.model.cases import apart
 
@@ -505,3 +507,13 @@ def test_people_computed_in_parts_are_the_same(account: Account) -> None:
 
     assert account.rows(PEOPLE) == at_once
     assert len(at_once) == 6
+
+
+@pytest.mark.file_is_shared
+def test_from_its_beginning_on_a_build_lets_nobody_change_a_setting(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    with warehouse.connect() as beside:
+        beside.execute("set threads = 2")
+        build(warehouse, Policy(), run_id="run-1")
+        with pytest.raises(duckdb.InvalidInputException, match="locked"):
+            beside.execute("set threads = 1")
