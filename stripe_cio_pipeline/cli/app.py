@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ import typer
 from pydantic import SecretStr
 from typer.core import TyperCommand, TyperGroup
 
-from stripe_cio_pipeline.cli.output import Output, print_json
+from stripe_cio_pipeline.cli.output import Output, OutputError, print_json
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings
@@ -181,7 +182,8 @@ def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> i
     if advice:
         errors.say(f"  {advice}")
     if as_json:
-        print_json({"error": {"kind": kind, "what": what, "advice": advice}, "exit_code": exit_code})
+        with suppress(OutputError):  # told above
+            print_json({"error": {"kind": kind, "what": what, "advice": advice}, "exit_code": exit_code})
     return exit_code
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stripe_cio_pipeline.cli.output import Output, moment, readable
+from stripe_cio_pipeline.cli.output import Lines, Output, moment, readable
 from stripe_cio_pipeline.cli.output import attribute as shown
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 from stripe_cio_pipeline.deliver.explain import Explanation
@@ -107,7 +107,7 @@ def lineage(
     output.result({"attributes": found})
 
 
-def _ways(sources: Iterable[ColumnSource]) -> Iterator[tuple[str, str, str]]:
+def _ways(sources: Iterable[ColumnSource]) -> Iterator[tuple[str, str | Lines, str]]:
     """Put together what takes the same way through the models. `--json` has every column on the way."""
     ways: dict[tuple[str, str], list[str]] = {}
     for source in sources:
@@ -118,7 +118,7 @@ def _ways(sources: Iterable[ColumnSource]) -> Iterator[tuple[str, str, str]]:
             continue
         ways.setdefault((source.table, " → ".join(steps)), []).append(source.field)
     for (table, steps_shown), fields in sorted(ways.items()):
-        yield table.removeprefix("stripe."), "\n".join(_shorten(fields)), steps_shown
+        yield table.removeprefix("stripe."), Lines(_shorten(fields)), steps_shown
 
 
 def _lost(source: ColumnSource) -> str:
@@ -138,7 +138,7 @@ def _shorten(fields: Iterable[str]) -> Iterator[str]:
             yield f"{parent}.{next(iter(names)) if len(names) == 1 else '{' + ', '.join(names) + '}'}"
 
 
-def _fields(sources: Iterable[ColumnSource]) -> str:
+def _fields(sources: Iterable[ColumnSource]) -> Lines:
     fields: dict[str, dict[str, None]] = {}
     lost: dict[str, None] = {}
     for source in sources:
@@ -147,4 +147,4 @@ def _fields(sources: Iterable[ColumnSource]) -> str:
         else:
             fields.setdefault(source.table.removeprefix("stripe."), {})[source.field] = None
     told = [f"{table}: {', '.join(names)}" for table, names in fields.items()]
-    return "\n".join([*told, *lost]) or "nothing from Stripe"
+    return Lines([*told, *lost] or ["nothing from Stripe"])

@@ -7,7 +7,8 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,10 +20,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible, visible_json
 
 #: Columns of a table where the output is no terminal, such as a log file: Rich would take 80.
 _WIDTH_OF_A_FILE = 132
+
+
+class Lines(tuple[str, ...]):
+    """What stands under one another in a cell of a table."""
+
+
+class OutputError(PipelineError):
+    """What a command says cannot be written. What it did is done all the same."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Write to standard output. Raises OutputError; a reader who has seen enough (BrokenPipeError) is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as refused:
+        raise OutputError(
+            f"Standard output cannot be written ({refused.strerror}).",
+            "Make room where it leads, or lead it elsewhere. What the command has done stays done.",
+        ) from None
 
 
 class Output:
@@ -42,7 +66,10 @@ class Output:
     def say(self, text: str = "", style: str | None = None) -> None:
         """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup."""
         # On a terminal between words; in a file a sentence stays one line.
-        self.console.print(Text(visible(text, lines=True), style=style or ""), soft_wrap=not self.console.is_terminal)
+        with _writing():
+            self.console.print(
+                Text(visible(text, lines=True), style=style or ""), soft_wrap=not self.console.is_terminal
+            )
 
     def good(self, text: str) -> None:
         """Write a sentence about something that is as it should be."""
@@ -68,7 +95,8 @@ class Output:
             table.add_column(column, justify="right" if column in right else "left", overflow="fold")
         for row in shown:
             table.add_row(*row)
-        self.console.print(table)
+        with _writing():
+            self.console.print(table)
 
     def progress(self) -> Progress:
         """Give progress bars for parts that take long; they leave no trace when they have ended."""
@@ -114,8 +142,9 @@ def print_json(value: Any) -> None:
         line.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         line = json.dumps(json.loads(line))  # in ASCII alone, and the same to whoever reads it
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    with _writing():
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def plain(value: Any) -> Any:
@@ -151,6 +180,8 @@ def readable(value: object) -> str:
             return f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        case Lines():
+            return "\n".join(visible(line) for line in value)
         case list() | tuple():
             return ", ".join(readable(item) for item in value)
         case dict():

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from io import TextIOWrapper
 from types import FrameType
+from typing import TextIO
 
 from stripe_cio_pipeline.cli.room import is_too_narrow, ran_out
 
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     code = 1
+    # A stream that was closed (`>&-`) is none to Python.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     # Where the locale has no Unicode (a crontab's often), what it lacks is written out, as on standard error.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -65,3 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stderr.flush()
     # Not by way of Python's own end: a thread may still be in DuckDB, and would find its objects gone.
     os._exit(128 + stopped[0])
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -256,3 +257,32 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(arguments: tuple[str, 
     assert (ended.stdout + ended.stderr).isascii()
     if "--json" in arguments:
         assert json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_standard_output_that_is_full_is_told_as_that(form: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "stripe_cio_pipeline.cli", "lineage", "mrr", *form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert "✘ Standard output cannot be written (No space left on device)." in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_standard_output_that_is_closed_is_nobody_who_reads(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stripe_cio_pipeline.cli", "lineage", "mrr", "--json"]
+    ended = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "unexpected" not in ended.stderr
+
+
+def test_fields_in_a_table_stand_under_one_another(cli) -> None:
+    answer = cli("lineage", "mrr")
+    assert r"\x0a" not in answer.out
+    assert re.search(r"│ coupons\s+│ applies_to\.products\s+│", answer.out)
