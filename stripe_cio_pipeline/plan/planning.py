@@ -266,8 +266,10 @@ class _Planning:
         execute = self._connection.execute
         settled = int(_one(self._connection, SQL["count_settled"]))
         plan_id = str(_one(self._connection, SQL["hash_plan"], {"settled": settled}))
-        for statement in ("insert_people", "insert_events"):
-            execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id, "start": self._start})
+        for statement, decided in (("insert_people", "decisions"), ("insert_events", "planned_events")):
+            # A plan of nothing is the usual one, and to make ready for each of these takes longer than to look.
+            if _one(self._connection, f"select count(*) from {decided}"):  # noqa: S608
+                execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id, "start": self._start})
         counted = self._count(table)
         return Plan(
             plan_id=plan_id,
@@ -324,7 +326,8 @@ class _Planning:
     def keep(self, plan: Plan, run_id: str) -> None:
         """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
-        connection.execute(SQL["insert_next_people"], {"start": self._start})
+        if _one(connection, "select count(*) from decisions"):
+            connection.execute(SQL["insert_next_people"], {"start": self._start})
         connection.execute(SQL["settle_ledger"])
         if plan.counts.people and not plan.guard.first_load and not read_cursor(connection, "plan.loaded"):
             write_cursor(connection, "plan.loaded", plan.plan_id, run_id)

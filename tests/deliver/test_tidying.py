@@ -32,7 +32,7 @@ steps = st.lists(
         st.tuples(st.just("tidy"), st.just(""), st.just(0)),
     ),
     min_size=3,
-    max_size=6,
+    max_size=5,
 )
 
 
