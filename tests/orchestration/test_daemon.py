@@ -74,6 +74,7 @@ def test_runs_go_one_at_a_time_and_a_killed_one_does_not_keep_the_next_from_runn
 
 
 @pytest.mark.gauntlet
+@pytest.mark.timeout(900)
 def test_the_queue_moves_again_after_the_whole_machine_was_killed(sandbox: Sandbox, tmp_path: Path) -> None:
     with running_dagster(sandbox.environment(), tmp_path) as dagster:
         # An hour, as shipped, is too long for a test; nothing else is another.
@@ -92,9 +93,10 @@ def test_the_queue_moves_again_after_the_whole_machine_was_killed(sandbox: Sandb
                 os.kill(process, signal.SIGKILL)
     sandbox.stripe.switches.latency_seconds = 0.0
     with running_dagster(sandbox.environment(), tmp_path) as dagster:
-        assert dagster.run(cut_off)["status"] == "STARTED"
+        # Nobody has noticed that it was cut off, or on a slow machine it was noticed while Dagster started.
+        assert dagster.run(cut_off)["status"] in {"STARTED", "CANCELING", "FAILURE", "CANCELED"}
         next_one = dagster.launch("sync", APPROVED)
-        assert dagster.wait(next_one, seconds=180) == "SUCCESS"
+        assert dagster.wait(next_one, seconds=400) == "SUCCESS"
         assert dagster.run(cut_off)["status"] in {"FAILURE", "CANCELED"}
 
 
