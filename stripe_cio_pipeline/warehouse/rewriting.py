@@ -37,8 +37,9 @@ def rewrite(warehouse: Warehouse) -> None:
 def _hold(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> None:
     """Attach the warehouse as `old`, to be read while nobody can write, and with nothing left to replay beside it."""
     for _ in warehouse.attempts():
-        with warehouse.connect():
-            pass  # closing it replays and removes what an interrupted run left beside it
+        # Takes in what an interrupted run left beside it, and says so where the disk has no room for that.
+        with warehouse.connect() as writing, suppress(duckdb.TransactionException):
+            writing.execute("checkpoint")
         with suppress(duckdb.IOException):
             connection.execute(f"attach {_literal(Path(warehouse.location))} as old (read_only)")
             if not Path(f"{warehouse.location}.wal").exists():

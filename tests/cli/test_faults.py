@@ -107,6 +107,25 @@ def test_a_quota_that_is_used_up_is_told_and_the_next_run_is_whole(
     assert len(sandbox.customerio.people()) == 40
 
 
+LEFT_BESIDE = """
+import duckdb, os, sys
+connection = duckdb.connect(sys.argv[1])
+connection.execute("create table pipeline.noise as select sha256(i::varchar) as noise from range(120_000) as r (i)")
+os._exit(0)
+"""
+
+
+def test_tidying_where_there_is_no_room_says_so_and_does_not_wait_for_others(cli, synced: Sandbox) -> None:
+    subprocess.run([sys.executable, "-c", LEFT_BESIDE, str(WAREHOUSE)], check=True)
+    assert WAREHOUSE.with_suffix(".duckdb.wal").exists()
+
+    told = limited(WAREHOUSE.stat().st_size, "tidy")
+
+    assert told.returncode == 1
+    assert "is full, or its quota is used up" in told.stdout + told.stderr
+    assert cli("tidy").exit_code == 0
+
+
 @pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"])
 def test_with_damaged_dagster_storage_a_sync_still_runs(name: str, cli, sandbox: Sandbox, policy_file: None) -> None:
     from stripe_cio_pipeline.orchestration.development import prepare_home
