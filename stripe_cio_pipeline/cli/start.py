@@ -19,6 +19,9 @@ from stripe_cio_pipeline.cli.room import is_too_narrow, ran_out
 #: How long a command may take to end by itself once it was told to, before its process ends at once.
 SECONDS = 4.0
 
+#: How often it is looked whether an import is over.
+_LOOK_SECONDS = 0.02
+
 _WORDS = "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
 
 
@@ -27,13 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stopped: list[int] = []
     given = list(sys.argv[1:] if arguments is None else arguments)
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if stopped:
             os._exit(128 + stopped[0])  # asked twice
         stopped.append(number)
-        watch = threading.Timer(SECONDS, os._exit, [128 + number])
+        _hush()
+        watch = threading.Timer(SECONDS, _give_up, [128 + number])
         watch.daemon = True
         watch.start()
+        end(number, frame)
+
+    def end(_: int, frame: FrameType | None) -> None:
+        if _is_importing(frame) and hasattr(signal, "setitimer"):
+            # What is being set up in C does not bear it everywhere: some crash. So this looks again, and again.
+            signal.signal(signal.SIGALRM, end)
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS)
+            return
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,3 +84,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _nowhere() -> TextIO:
     return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _hush() -> None:
+    """Let nothing be told any more of what is broken off: tasks that nobody waits for, errors in what is given up."""
+    if logging := sys.modules.get("logging"):
+        logging.disable()
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
+
+
+def _give_up(code: int) -> None:
+    os.write(2, _WORDS.encode())
+    os._exit(code)
