@@ -5,11 +5,15 @@ Everything happens in one transaction. What a file reads is decided by the searc
 stand in an attached database: DuckDB lets a transaction write to one database only, temporary tables excepted.)
 """
 
+import json
 import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import takewhile
+
+import duckdb
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import tables
@@ -61,7 +65,6 @@ def build(
     """
     started = now()
     models = load_models(policy.models.folder)
-    hold_to_rules(models)
     with warehouse.transaction() as connection:
         how = {"full": full, "runs_over_none": runs_over_none}
         running = _Build(connection, policy, models, run_id, day_of(started), part_size=part_size, **how)
@@ -98,7 +101,6 @@ class _Build:
         self._models = models
         self._run_id = run_id
         self._day = day
-        self._dated = asks_for_the_day(models)
         self._full = full
         self._part_size = part_size
         self._runs_over_none = runs_over_none
@@ -109,6 +111,7 @@ class _Build:
         self._not_granted: list[str] = []
         self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
+        self._dated = self._hold_to_rules()
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
@@ -141,6 +144,22 @@ class _Build:
         )
 
     # What was built last.
+
+    def _hold_to_rules(self) -> tuple[str, ...]:
+        """Hold the models to what they may say, and give where they ask for the day.
+
+        Once for as long as they are what they are: to read them all takes as long as a quiet sync does otherwise.
+        """
+        texts = (f"{file.where}\n{file.sql}" for file in self._models)
+        seeds = (f"{seed.where}\n{seed.digest}" for seed in self._models.seeds)
+        held = fingerprint(version("stripe-cio-pipeline"), duckdb.__version__, *texts, *seeds)
+        known, _, dated = self._known.get("model.held", "").partition(" ")
+        if known == held and not self._full:
+            return tuple(json.loads(dated))
+        hold_to_rules(self._models)
+        found = asks_for_the_day(self._models)
+        write_cursor(self._connection, "model.held", f"{held} {json.dumps(found)}", self._run_id)
+        return found
 
     def _people_parts(self) -> tuple[str, ...]:
         models, policy = self._models, self._policy

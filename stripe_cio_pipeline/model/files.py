@@ -60,8 +60,11 @@ class ModelFile:
 
     def reads(self, names: Iterable[str]) -> tuple[str, ...]:
         """Which of `names` are tables that the query reads. Raises ModelError where it is not one select."""
+        asked = tuple(names)
+        if not asked:
+            return ()
         found = {table.name for table in self.reading.tables if table.schema in {"", "model"}}
-        return tuple(name for name in names if name in found)
+        return tuple(name for name in asked if name in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a model may say: the tables of its layer and nothing else. Whoever says more is told where."""
 
 import re
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -353,4 +354,29 @@ def test_a_build_refuses_what_check_refuses(account: Account, models: Path) -> N
 
     with pytest.raises(ModelError, match="a model cannot read from read_text"):
         build(account.warehouse, policy(models), run_id="run-1")
-    assert not account.warehouse.exists
+    assert account.rows("select name from pipeline.cursors where name like 'model.%'") == []
+
+
+def test_models_are_held_to_the_rules_again_only_when_they_or_what_runs_them_changed(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[object] = []
+    building = sys.modules["stripe_cio_pipeline.model.build"]
+    rules = building.hold_to_rules
+    monkeypatch.setattr(building, "hold_to_rules", lambda found: (held.append(found), rules(found)))
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+
+    def times() -> int:
+        held.clear()
+        build(warehouse, policy(models), run_id="run")
+        return len(held)
+
+    assert [times(), times()] == [1, 0]
+    with_attribute(models, "1")
+    assert [times(), times()] == [1, 0]
+    monkeypatch.setattr(building, "version", lambda _: "another release")
+    assert [times(), times()] == [1, 0]
+    with_attribute(models, "version()")
+    for _ in range(2):
+        with pytest.raises(ModelError):
+            times()
