@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,9 @@ def together(cases: list[Case]) -> dict[str, list[dict[str, Any]]]:
     return kinds
 
 
+@cache
 def raw_cases() -> list[Case]:
-    """Give the cases as they are written."""
+    """Give the cases as they are written. They are only read: the page of attributes asks for them once each."""
     return [
         Case(file.stem, case["case"], case["objects"], case["expect"])
         for file in sorted((DATA / "attributes").glob("*.yaml"))
@@ -67,6 +69,7 @@ def load_cases() -> list[Case]:
     return [case.apart(number) for number, case in enumerate(raw_cases())]
 
 
+@cache
 def money_cases() -> list[Case]:
     """Give the cases of money as they are written: a folder each, with raw objects, what is right, and why."""
     found = []
