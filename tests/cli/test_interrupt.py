@@ -114,9 +114,15 @@ def told_of_all(sandbox: Sandbox) -> None:
 
 def is_whole(cli, sandbox: Sandbox) -> None:
     """Whether everybody is there, once, and as accepted."""
-    # The first goes on with what was stopped, the next sends the events that waited until new links were seen.
-    assert [cli("sync").exit_code, cli("sync").exit_code] == [0, 0]
-    assert cli("sync", "--json").json["customerio"]["accepted"] == 0
+    # The first goes on with what was stopped, the next sends the events that waited until new links were seen; who is
+    # known without an email, because Customer.io did not take it, is linked one later.
+    for _ in range(5):
+        answer = cli("sync", "--json")
+        assert answer.exit_code == 0, answer.words
+        if not answer.json["customerio"]["accepted"]:
+            break
+    else:
+        pytest.fail("there is always something left to send")
     read_back = cli("verify", "--json").json
     assert read_back["checked"] == read_back["matched"] > 0
     emails = [person.email.lower() for person in sandbox.customerio.people() if person.email]
