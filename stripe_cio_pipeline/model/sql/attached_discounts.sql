@@ -1,5 +1,5 @@
 -- One row per discount that a subscription or one of its items has, with what its coupon gives. A customer's own discount
--- counts for those of its subscriptions that have none, as it does on their invoices.
+-- counts for those of its subscriptions that have none, as it does on their invoices, and goes with the customer.
 --
 -- `percent_off` and `amount_off` are both null where the terms are not known, and so is `lasting` then.
 with of_customers as (
@@ -15,7 +15,7 @@ with of_customers as (
             }'
         ) as coupon
     from customers
-    where discount_coupon is not null
+    where discount_coupon is not null and not deleted
 ),
 
 attached as (
