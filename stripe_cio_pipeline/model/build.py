@@ -5,15 +5,11 @@ Everything happens in one transaction. What a file reads is decided by the searc
 stand in an attached database: DuckDB lets a transaction write to one database only, temporary tables excepted.)
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import takewhile
-
-import duckdb
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import tables
@@ -23,7 +19,7 @@ from stripe_cio_pipeline.model.events import ingredients, show_events, write_eve
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
-from stripe_cio_pipeline.model.rules import asks_for_the_day, hold_to_rules
+from stripe_cio_pipeline.model.rules import hold_to_rules_once
 from stripe_cio_pipeline.model.scope import Scope, keyed
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
@@ -111,7 +107,10 @@ class _Build:
         self._not_granted: list[str] = []
         self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
-        self._dated = self._hold_to_rules()
+        known = self._known.get("model.held", "")
+        held, self._dated = hold_to_rules_once(models, "" if full else known)
+        if held != known:
+            write_cursor(connection, "model.held", held, run_id)
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
         connection = self._connection
@@ -144,22 +143,6 @@ class _Build:
         )
 
     # What was built last.
-
-    def _hold_to_rules(self) -> tuple[str, ...]:
-        """Hold the models to what they may say, and give where they ask for the day.
-
-        Once for as long as they are what they are: to read them all takes as long as a quiet sync does otherwise.
-        """
-        texts = (f"{file.where}\n{file.sql}" for file in self._models)
-        seeds = (f"{seed.where}\n{seed.digest}" for seed in self._models.seeds)
-        held = fingerprint(version("stripe-cio-pipeline"), duckdb.__version__, *texts, *seeds)
-        known, _, dated = self._known.get("model.held", "").partition(" ")
-        if known == held and not self._full:
-            return tuple(json.loads(dated))
-        hold_to_rules(self._models)
-        found = asks_for_the_day(self._models)
-        write_cursor(self._connection, "model.held", f"{held} {json.dumps(found)}", self._run_id)
-        return found
 
     def _people_parts(self) -> tuple[str, ...]:
         models, policy = self._models, self._policy

@@ -40,6 +40,8 @@ class Bounded(Warehouse):
             clock.start()
             try:
                 yield connection
+            except duckdb.InterruptException:
+                raise _endless("The models do") from None  # between two of them
             finally:
                 ended.set()
                 clock.join()
@@ -64,6 +66,13 @@ def located(file: ModelFile) -> Iterator[None]:
         raise _describe(file, error) from None
 
 
+def _endless(which: str) -> ModelError:
+    return ModelError(
+        f"{which} not come to an end over tables without a row.",
+        "Look for a recursion without an end, or for rows that a model makes by itself without bound.",
+    )
+
+
 def position(file: ModelFile, name: str) -> str:
     """Give `:line:column` of the last place where a name stands in a file, or nothing where it does not."""
     found = list(re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", file.sql))
@@ -76,10 +85,7 @@ def _describe(file: ModelFile, error: duckdb.Error) -> ModelError:
         "This is a defect of this package: please report it." if file.builtin else "Correct the file; nothing was sent."
     )
     if isinstance(error, duckdb.InterruptException):
-        return ModelError(
-            f"{file.where} does not come to an end over tables without a row.",
-            "Look for a recursion without an end, or for rows that it makes by itself without bound.",
-        )
+        return _endless(f"{file.where} does")
     if not isinstance(error, _ABOUT_SQL):
         return ModelError(f"{file.where} cannot run on this data ({type(error).__name__}).", advice)
     reason = message.split("\n", 1)[0].strip().rstrip(".")

@@ -1,14 +1,13 @@
 """What a model may say: the tables of its layer and nothing else. Whoever says more is told where."""
 
 import re
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.model import build, check, check_models, copy_models
+from stripe_cio_pipeline.model import build, check, check_models, copy_models, rules
 from stripe_cio_pipeline.model.build import _Build
 from stripe_cio_pipeline.model.files import RAW, load_models
 from stripe_cio_pipeline.model.rules import KEPT, _made_by_builds
@@ -361,9 +360,8 @@ def test_models_are_held_to_the_rules_again_only_when_they_or_what_runs_them_cha
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[object] = []
-    building = sys.modules["stripe_cio_pipeline.model.build"]
-    rules = building.hold_to_rules
-    monkeypatch.setattr(building, "hold_to_rules", lambda found: (held.append(found), rules(found)))
+    hold = rules.hold_to_rules
+    monkeypatch.setattr(rules, "hold_to_rules", lambda found: (held.append(found), hold(found)))
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
 
     def times() -> int:
@@ -374,7 +372,7 @@ def test_models_are_held_to_the_rules_again_only_when_they_or_what_runs_them_cha
     assert [times(), times()] == [1, 0]
     with_attribute(models, "1")
     assert [times(), times()] == [1, 0]
-    monkeypatch.setattr(building, "version", lambda _: "another release")
+    monkeypatch.setattr(rules, "version", lambda _: "another release")
     assert [times(), times()] == [1, 0]
     with_attribute(models, "version()")
     for _ in range(2):
