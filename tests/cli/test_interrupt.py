@@ -106,6 +106,41 @@ def test_a_stop_waits_for_an_import_and_is_still_a_stop_where_that_fails(
     assert ended.stderr == "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
 
 
+#: A command that is stopped within a task, while another one makes an error of being broken off, as connections do.
+STOPPED_IN_A_TASK = """
+import asyncio, os, signal, sys, types
+from stripe_cio_pipeline.cli.start import main
+
+async def connect():
+    try:
+        await asyncio.sleep(10)
+    except asyncio.CancelledError:
+        raise RuntimeError("broken off") from None
+
+async def work():
+    kept = asyncio.create_task(connect())
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(10)
+
+def run(arguments, was_stopped):
+    asyncio.run(work())
+
+application = types.ModuleType("stripe_cio_pipeline.cli.app")
+application.run = run
+sys.modules[application.__name__] = application
+main(["sync"])
+"""
+
+
+def test_of_what_a_stop_breaks_off_nothing_is_told() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_IN_A_TASK], env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.stderr == "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
+
+
 def told_of_all(sandbox: Sandbox) -> None:
     """Let minutes pass until no event is so young that Stripe may not list it yet."""
     while any(event["created"] > sandbox.clock.now() - 120 for event in sandbox.stripe.events()):
