@@ -69,11 +69,13 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _new_warehouses_are_copies(
-    monkeypatch: pytest.MonkeyPatch, empty_warehouse: Path, request: pytest.FixtureRequest
-) -> None:
+def _new_warehouses_are_copies(empty_warehouse: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests of the warehouse itself make theirs step by step; so does every process that a test starts."""
-    if "warehouse" not in request.path.parts[-2:-1]:
+    if "warehouse" in request.path.parts[-2:-1]:
+        yield
+        return
+    # Of its own: a test that undoes what it patched would take this away too.
+    with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(Warehouse, "_create", lambda self: shutil.copyfile(empty_warehouse, self.location))
         opened = Warehouse._connect_once
 
@@ -88,6 +90,7 @@ def _new_warehouses_are_copies(
             return connection
 
         monkeypatch.setattr(Warehouse, "_connect_once", connect_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
