@@ -127,19 +127,30 @@ class Writer:
             self.raise_failure()
             if not self._waiting():
                 return
-            with ExitStack() as held:
-                connection = await self._in_thread(partial(self._open, held))
-                until = self._monotonic() + HOLD_SECONDS
-                written = 0
-                while self._waiting():
-                    written += self._gathered_rows()
-                    pages = sum(book.gathered_pages for book in self._books)
-                    entries = [book.hand_over() for book in self._books if book.gathered_pages]
-                    await self._in_thread(partial(self._write, connection, entries))
-                    self._budget.durable(pages)
-                    if self._gathered_rows() < HOLD_ROWS or written >= CLOSE_ROWS or self._monotonic() > until:
-                        break
-                await self._in_thread(held.close)
+            held = ExitStack()
+            try:
+                await self._write_all(held)
+            except Exception:
+                with held:  # it tells a fault of the machine as one
+                    raise
+            except BaseException:
+                # Broken off, perhaps in the middle of a write: closed beside that, DuckDB crashes.
+                self._thread.submit(held.close)
+                raise
+
+    async def _write_all(self, held: ExitStack) -> None:
+        connection = await self._in_thread(partial(self._open, held))
+        until = self._monotonic() + HOLD_SECONDS
+        written = 0
+        while self._waiting():
+            written += self._gathered_rows()
+            pages = sum(book.gathered_pages for book in self._books)
+            entries = [book.hand_over() for book in self._books if book.gathered_pages]
+            await self._in_thread(partial(self._write, connection, entries))
+            self._budget.durable(pages)
+            if self._gathered_rows() < HOLD_ROWS or written >= CLOSE_ROWS or self._monotonic() > until:
+                break
+        await self._in_thread(held.close)
 
     async def alone(self, work: Callable[[], Result]) -> Result:
         """Do other work with the warehouse in a thread, between two commits."""
