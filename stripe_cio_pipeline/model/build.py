@@ -56,7 +56,7 @@ def build(
 
     Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it
     depends on is not what it was. `part_size` is how many customers are computed at once; by default as many as
-    DuckDB's memory limit allows. With `runs_over_none` events.sql runs where there is no event for it, too. Raises
+    DuckDB's memory limit allows. With `runs_over_none` every file runs where there are no rows for it, too. Raises
     ModelError with file, line and column where a model cannot run.
     """
     started = now()
@@ -355,10 +355,12 @@ class _Build:
     def _people_query(self, seq: int, helpers: Making = tables.show) -> str:
         """Make the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
+        # What nobody reads for want of rows does not run as a view, and a check is to find what is wrong with it.
+        making = tables.create if self._runs_over_none else helpers
         for helper in self._models.helpers:
             self._hold(helper)
             with located(helper):
-                helpers(connection, helper.name, helper.query)
+                making(connection, helper.name, helper.query)
         connection.execute(_ACTS["newest_events"])
         columns = self._hold_to_columns(people)
         check_columns(people, columns)
