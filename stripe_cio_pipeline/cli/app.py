@@ -22,7 +22,7 @@ import typer
 from pydantic import SecretStr
 from typer.core import TyperCommand, TyperGroup
 
-from stripe_cio_pipeline.cli.output import Output, OutputError, print_json
+from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_json
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings
@@ -134,7 +134,10 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     try:
         command = typer.main.get_command(app)
         outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
+        flush()
     except PipelineError as error:
+        if isinstance(error, OutputError):
+            _lead_nowhere()
         if was_stopped():
             return _interrupted(as_json)
         return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
@@ -146,8 +149,7 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
             return _interrupted(as_json)
         return _fail(as_json, "Aborted", "Nothing was done.", "", 1)
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _lead_nowhere()  # the reader (`| head`) has seen enough
         return 0
     except duckdb.CatalogException as error:
         if os.environ.get(DEBUG) == "1":
@@ -163,6 +165,11 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     if outcome == _INTERRUPTED or was_stopped():
         return _interrupted(as_json)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _lead_nowhere() -> None:
+    """Lead standard output elsewhere: Python would try once more what is left, and complain, when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupted(as_json: bool) -> int:

@@ -49,6 +49,12 @@ def _writing() -> Iterator[None]:
         ) from None
 
 
+def flush() -> None:
+    """Write what waits to be written. Raises OutputError."""
+    with _writing():
+        sys.stdout.flush()
+
+
 class Output:
     """Where a command's words go. `as_json` is the command's `--json`."""
 

@@ -260,11 +260,13 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(arguments: tuple[str, 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
-@pytest.mark.parametrize("form", [(), ("--json",)])
-def test_standard_output_that_is_full_is_told_as_that(form: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("form", [("lineage", "mrr"), ("lineage", "mrr", "--json")])
+def test_standard_output_that_is_full_is_told_as_that(form: tuple[str, ...], unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
-            [sys.executable, "-m", "stripe_cio_pipeline.cli", "lineage", "mrr", *form],
+            [sys.executable, "-m", "stripe_cio_pipeline.cli", *form],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
