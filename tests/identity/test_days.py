@@ -49,6 +49,7 @@ class Days:
     leads: list[str] = field(default_factory=list)
     #: Identifiers of people whom somebody deleted there and nobody made anew, and of those who must never be there.
     deleted: set[str] = field(default_factory=set)
+    #: Identifiers of all whose profile somebody deleted or suppressed there, ever.
     ever_deleted: set[str] = field(default_factory=set)
     forgotten: set[str] = field(default_factory=set)
     made: int = 0
@@ -190,6 +191,7 @@ class Days:
         for deed in self.neighbours.deeds[self.noted :]:
             if deed.kind == "deleted":
                 self.deleted |= named(deed.person)
+            if deed.kind in ("deleted", "suppressed"):
                 self.ever_deleted |= named(deed.person)
         self.noted = len(self.neighbours.deeds)
 
