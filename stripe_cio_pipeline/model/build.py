@@ -19,10 +19,10 @@ from stripe_cio_pipeline.model.events import ingredients, show_events, write_eve
 from stripe_cio_pipeline.model.files import RAW, ModelFile, Models, fingerprint, load_models
 from stripe_cio_pipeline.model.limits import apply_limits, as_attribute, check_columns
 from stripe_cio_pipeline.model.report import Column, LimitFinding, ModelReport
-from stripe_cio_pipeline.model.rules import hold_to_rules_once
+from stripe_cio_pipeline.model.rules import hold_to_rules, hold_to_rules_once
 from stripe_cio_pipeline.model.scope import Scope, keyed
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, next_seq, read_cursors, write_cursor
 
 _ACTS = Statements("stripe_cio_pipeline.model.acts")
 
@@ -50,26 +50,29 @@ def build(
     full: bool = False,
     now: Callable[[], float] = time.time,
     part_size: int | None = None,
-    runs_over_none: bool = False,
+    over_none: bool = False,
 ) -> ModelReport:
     """Bring `model.*` up to date with `stripe.*`.
 
     Only what changed is computed, unless `full` is set, nothing was built yet, or a model's SQL or a policy that it
     depends on is not what it was. `part_size` is how many customers are computed at once; by default as many as
-    DuckDB's memory limit allows. With `runs_over_none` every file runs where there are no rows for it, too. Raises
+    DuckDB's memory limit allows. With `over_none` every file runs where there are no rows for it, too. Raises
     ModelError with file, line and column where a model cannot run.
     """
     started = now()
     models = load_models(policy.models.folder)
+    if not warehouse.exists:  # models that are refused make none
+        hold_to_rules(models)
     with warehouse.transaction() as connection:
-        how = {"full": full, "runs_over_none": runs_over_none}
-        running = _Build(connection, policy, models, run_id, day_of(started), part_size=part_size, **how)
+        running = _Build(
+            connection, policy, models, run_id, day_of(started), full=full, part_size=part_size, over_none=over_none
+        )
         return running.run(lambda: now() - started)
 
 
 def check_models(policy: Policy) -> ModelReport:
     """Run all models over an empty warehouse in memory, a minute at most. Raises ModelError with file and place."""
-    return build(Bounded(":memory:"), policy, run_id="check", runs_over_none=True)
+    return build(Bounded(":memory:"), policy, run_id="check", over_none=True)
 
 
 def day_of(moment: float) -> str:
@@ -89,8 +92,8 @@ class _Build:
         day: str,
         *,
         full: bool,
-        runs_over_none: bool = False,
         part_size: int | None,
+        over_none: bool = False,
     ) -> None:
         self._connection = connection
         self._policy = policy
@@ -99,17 +102,16 @@ class _Build:
         self._day = day
         self._full = full
         self._part_size = part_size
-        self._runs_over_none = runs_over_none
+        self._over_none = over_none
         # Of these nothing is the user's, nor of what they read: their columns are right.
         self._ours = {file.name for file in takewhile(lambda file: file.builtin, models)}
         self._seq = -1
         self._shown: dict[str, str] = {}
         self._not_granted: list[str] = []
-        self._known: dict[str, str] = dict(connection.execute(_ACTS["cursors"]).fetchall())
+        self._known: dict[str, str] = read_cursors(connection)
         self._mark = -1 if full else int(self._known.get("model.mark") or -1)
-        known = self._known.get("model.held", "")
-        held, self._dated = hold_to_rules_once(models, "" if full else known)
-        if held != known:
+        held, self._dated = hold_to_rules_once(models, "" if full else self._known.get("model.held", ""))
+        if held != self._known.get("model.held"):
             write_cursor(connection, "model.held", held, run_id)
 
     def run(self, elapsed: Callable[[], float]) -> ModelReport:
@@ -356,7 +358,7 @@ class _Build:
         """Make the helpers, and give the query for people over what is shown, with its bookkeeping."""
         connection, people = self._connection, self._models.people
         # What nobody reads for want of rows does not run as a view, and a check is to find what is wrong with it.
-        making = tables.create if self._runs_over_none else helpers
+        making = tables.create if self._over_none else helpers
         for helper in self._models.helpers:
             self._hold(helper)
             with located(helper):
@@ -389,7 +391,7 @@ class _Build:
         connection, file = self._connection, self._models.events
         show_events(connection, self._policy.events, -1 if full else self._mark)
         self._hold(file)
-        write_events(connection, file, full=full, runs_over_none=self._runs_over_none)
+        write_events(connection, file, full=full, over_none=self._over_none)
 
     def _report(
         self,

@@ -26,14 +26,14 @@ def show_events(connection: Connection, policy: Events, mark: int) -> None:
     connection.execute(_ACTS["event_names"], {"types": list(policy.names), "names": list(policy.names.values())})
 
 
-def write_events(connection: Connection, file: ModelFile, *, full: bool, runs_over_none: bool = False) -> None:
+def write_events(connection: Connection, file: ModelFile, *, full: bool, over_none: bool = False) -> None:
     """Compute events.sql over what is shown, and add that to `model.events`, or fill it anew. Hides the events again.
 
     An event without data of its own (`data` is null) gets that of its object by rule. Where no event is shown the file
-    is not run, unless `runs_over_none`: DuckDB takes a tenth of a second to make ready for it. Raises ModelError where
+    is not run, unless `over_none`: DuckDB takes a tenth of a second to make ready for it. Raises ModelError where
     the file cannot run.
     """
-    if not runs_over_none and not tables.count(connection, "events"):
+    if not over_none and not tables.count(connection, "events"):
         if full:
             query = f"{_ACTS['events']}\nlimit 0".replace("events_of_the_model", f"(\n{file.query})")
             with located(file):

@@ -1,11 +1,5 @@
 -- A build's frame: what was built last, what changed, and where models read.
 
--- name: cursors
--- How far the model has looked, and the hash of each file that it was built with: all at once, because there are many.
-select name, value
-from pipeline.cursors
-where starts_with(name, 'model.')
-
 -- name: changed
 -- Ids of the raw objects that were written after the model last looked.
 create or replace temp table changed as
