@@ -10,7 +10,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -189,8 +188,10 @@ def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> i
     if advice:
         errors.say(f"  {advice}")
     if as_json:
-        with suppress(OutputError):  # told above
+        try:
             print_json({"error": {"kind": kind, "what": what, "advice": advice}, "exit_code": exit_code})
+        except OutputError:
+            _lead_nowhere()  # it is told above
     return exit_code
 
 

@@ -277,6 +277,23 @@ def test_standard_output_that_is_full_is_told_as_that(form: tuple[str, ...], unb
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_error_is_told_where_standard_output_is_full(unbuffered: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "stripe_cio_pipeline.cli", "explain", "nobody", "--json"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("✘ There is no warehouse at ")
+    assert "Exception ignored" not in ended.stderr
+
+
 def test_standard_output_that_is_closed_is_nobody_who_reads(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stripe_cio_pipeline.cli", "lineage", "mrr", "--json"]
     ended = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, text=True, check=False)
