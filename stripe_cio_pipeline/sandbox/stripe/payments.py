@@ -129,20 +129,7 @@ class Payments:
         failure = None
         if customer is not None and customer["id"] in self.declining:
             failure = self._chance.pick(DECLINES, "decline", customer["id"])
-        charge = payloads.charge(
-            id=books.ids.new("ch"),
-            created=books.now,
-            livemode=books.livemode,
-            amount=amount,
-            currency=currency,
-            customer=customer["id"] if customer else None,
-            payment_intent=intent,
-            method=method,
-            balance_transaction=books.ids.new("txn"),
-            failure=failure,
-            description=description,
-            email=email,
-        )
+        charge = self._new_charge("ch", amount, currency, customer, method, intent, description, email, failure)
         if holds and not failure:
             charge |= {"captured": False, "amount_captured": 0}
         charge = books.add(charge, "charge.failed" if failure else "charge.succeeded")
@@ -172,6 +159,35 @@ class Payments:
             }
             books.change("payment_intent", intent, changes, "payment_intent.succeeded")
         return charge
+
+    def _new_charge(
+        self,
+        kind: str,
+        amount: int,
+        currency: str,
+        customer: Payload | None,
+        method: Payload,
+        intent: str,
+        description: str | None,
+        email: str | None = None,
+        failure: tuple[str, str] | None = None,
+    ) -> Payload:
+        """Give a charge that is not in the books yet; `kind` begins its id."""
+        books = self._books
+        return payloads.charge(
+            id=books.ids.new(kind),
+            created=books.now,
+            livemode=books.livemode,
+            amount=amount,
+            currency=currency,
+            customer=customer["id"] if customer else None,
+            payment_intent=intent,
+            method=method,
+            balance_transaction=books.ids.new("txn"),
+            failure=failure,
+            description=description,
+            email=email,
+        )
 
     def new_intent(
         self,
@@ -296,20 +312,7 @@ class Payments:
         """Ask the customer's bank for money, which takes days: the charge is pending until then."""
         books = self._books
         method = self._card_or_new(customer)
-        charge = payloads.charge(
-            id=books.ids.new("py"),
-            created=books.now,
-            livemode=books.livemode,
-            amount=amount,
-            currency=currency,
-            customer=customer["id"],
-            payment_intent=intent,
-            method=method,
-            balance_transaction=books.ids.new("txn"),
-            failure=None,
-            description=description,
-            email=None,
-        )
+        charge = self._new_charge("py", amount, currency, customer, method, intent, description)
         details = {"sepa_debit": {"bank_code": "37040044", "country": "DE", "last4": "3000"}, "type": "sepa_debit"}
         pending = {"status": "pending", "paid": False, "balance_transaction": None, "payment_method_details": details}
         books.add({**charge, **pending, "receipt_url": None}, "charge.pending")
