@@ -2,9 +2,12 @@
 
 import contextlib
 import io
+import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ stripe: {limits: {endpoint: 500, account: 2000}}
 """
 
 Cli = Callable[..., Answer]
+Ended = subprocess.CompletedProcess[str]
 
 
 def call(*arguments: str) -> Answer:
@@ -54,6 +58,13 @@ def call(*arguments: str) -> Answer:
     answer = Answer(exit_code, out.getvalue(), err.getvalue())
     assert "Traceback" not in answer.words
     return answer
+
+
+def python(*arguments: str, env: Mapping[str, str] = os.environ, timeout: float | None = None) -> Ended:
+    """Run a process of Python to its end; give what it printed."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=env, capture_output=True, text=True, check=False, timeout=timeout
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Faults that an operator meets: told as what they are, with what is safe and what to do; nothing is sent twice."""
 
-import os
 import random
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stripe_cio_pipeline.sandbox import Sandbox
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Answer, Ended, python
 
 READING = [("status",), ("plan",), ("explain", "cus_1"), ("sync",), ("verify",), ("reconcile",), ("retry", "cus_1")]
 WAREHOUSE = Path(".stripe_cio/warehouse.duckdb")
@@ -77,15 +76,9 @@ sys.exit(run(sys.argv[2:]))
 """
 
 
-def limited(size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def limited(size: int, *arguments: str) -> Ended:
     """Run a command that may write files of so many bytes and no longer ones, as under a quota."""
-    return subprocess.run(
-        [sys.executable, "-c", LIMITED, str(size), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ,
-    )
+    return python("-c", LIMITED, str(size), *arguments)
 
 
 def test_a_quota_that_is_used_up_is_told_and_the_next_run_is_whole(

@@ -3,14 +3,13 @@
 import json
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from stripe_cio_pipeline.cli.room import ADDRESSES, is_too_narrow
 from stripe_cio_pipeline.sandbox import Sandbox
+from tests.cli.conftest import Ended, python
 
 #: A command that may have addresses for so many bytes, as under `ulimit -v`.
 LIMITED = """
@@ -21,19 +20,15 @@ main(sys.argv[2:])
 """
 
 
-def limited(size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", LIMITED, str(size), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        env=os.environ,
-    )
+def limited(size: int, *arguments: str) -> Ended:
+    return python("-c", LIMITED, str(size), *arguments, timeout=100)
 
 
-def before_all_others(folder: Path) -> str:
-    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+def status_where(duckdb: str, folder: Path) -> Ended:
+    """Run `status` where this is DuckDB."""
+    (folder / "duckdb.py").write_text(f"{duckdb}\n")
+    before_all_others = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return python("-m", "stripe_cio_pipeline.cli", "status", env={**os.environ, "PYTHONPATH": before_all_others})
 
 
 @pytest.mark.parametrize("size", [80_000_000, ADDRESSES - 1])
@@ -67,27 +62,13 @@ def test_under_a_limit_arrow_reserves_nothing(limit: int, monkeypatch: pytest.Mo
     ],
 )
 def test_memory_that_ends_in_an_import_is_told(error: str, tmp_path: Path) -> None:
-    (tmp_path / "duckdb.py").write_text(f"raise {error}\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "stripe_cio_pipeline.cli", "status"],
-        env={**os.environ, "PYTHONPATH": before_all_others(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = status_where(f"raise {error}", tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith("✘ There is not enough memory to begin with.\n  Nothing was done. Close what else")
 
 
 def test_an_import_that_fails_otherwise_stays_what_it_is(tmp_path: Path) -> None:
-    (tmp_path / "duckdb.py").write_text("raise ImportError('another')\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "stripe_cio_pipeline.cli", "status"],
-        env={**os.environ, "PYTHONPATH": before_all_others(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = status_where("raise ImportError('another')", tmp_path)
     assert "ImportError: another" in ended.stderr
     assert "memory" not in ended.stderr
 

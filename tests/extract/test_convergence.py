@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -61,6 +61,15 @@ class Account(RuleBasedStateMachine):
     def _one(self, kind: str, number: int) -> str | None:
         ids = sorted(self.stage.stripe.objects(kind))
         return ids[number % len(ids)] if ids else None
+
+    def _break_off(self, request: int, act: Callable[[], object]) -> None:
+        faults = self.stage.stripe.faults
+        first = faults.request_number + request
+        for number in range(first, first + 200):
+            faults.at(number, Fault.error(403))
+        with suppress(StripeError):
+            act()
+        faults.clear()
 
     @rule(name=names)
     def a_customer_signs_up(self, name: str) -> None:
@@ -144,24 +153,12 @@ class Account(RuleBasedStateMachine):
     @rule(request=st.integers(1, 12))
     def a_run_that_breaks_off(self, request: int) -> None:
         """From some request on nothing is answered: whatever was stored by then stays, and the rest is left."""
-        faults = self.stage.stripe.faults
-        first = faults.request_number + request
-        for number in range(first, first + 200):
-            faults.at(number, Fault.error(403))
-        with suppress(StripeError):
-            self.stage.extract()
-        faults.clear()
+        self._break_off(request, self.stage.extract)
 
     @rule(request=st.integers(3, 30))
     def a_reconcile_that_breaks_off(self, request: int) -> None:
         """The next one goes on where it was."""
-        faults = self.stage.stripe.faults
-        first = faults.request_number + request
-        for number in range(first, first + 200):
-            faults.at(number, Fault.error(403))
-        with suppress(StripeError):
-            self.stage.reconcile()
-        faults.clear()
+        self._break_off(request, self.stage.reconcile)
 
     @rule(number=pick, name=names)
     def a_run_in_which_an_object_cannot_be_read(self, number: int, name: str) -> None:

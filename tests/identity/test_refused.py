@@ -16,6 +16,17 @@ def until_quiet(world: World) -> None:
     raise AssertionError("it never ends")
 
 
+def renamed_with_a_refused_phone(world: World) -> str:
+    """Give a linked customer whose new name came with a phone that Customer.io has refused."""
+    customer = world.customer(ANN, phone="+491511234567")
+    until_quiet(world)
+    world.change(customer, phone="unknown", name="Ann Other")
+    world.sync()
+    assert world.verify().conflicts == {"phone_refused": 1}
+    until_quiet(world)
+    return customer
+
+
 def test_p10_of_two_who_share_a_phone_the_second_is_linked_without_it(world: World) -> None:
     ann = world.customer(ANN, phone="+4915112345678")
     world.sync()
@@ -63,12 +74,7 @@ def test_p10_a_phone_in_national_format_or_of_another_system_is_left_out(
 
 
 def test_p10_a_phone_that_is_refused_later_takes_nothing_with_it(world: World) -> None:
-    ann = world.customer(ANN, phone="+491511234567")
-    until_quiet(world)
-    world.change(ann, phone="unknown", name="Ann Other")
-    world.sync()
-    assert world.verify().conflicts == {"phone_refused": 1}
-    until_quiet(world)
+    ann = renamed_with_a_refused_phone(world)
     person = world.workspace.person(id=ann)
     assert person.attributes["name"] == "Ann Other"
     assert world.verify().matched == 1
@@ -87,12 +93,7 @@ def test_p10_an_email_that_changed_with_a_refused_phone_arrives(world: World) ->
 
 
 def test_the_email_of_somebody_whose_phone_was_refused_is_still_ours(world: World) -> None:
-    ann = world.customer(ANN, phone="+491511234567")
-    until_quiet(world)
-    world.change(ann, phone="unknown", name="Ann Other")
-    world.sync()
-    world.verify()
-    until_quiet(world)
+    ann = renamed_with_a_refused_phone(world)
     world.workspace.update_person(id=ann, attributes={"email": "renamed@example.org"})
     assert world.verify().drifted_attributes == {"email": 1}
     until_quiet(world)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,14 +109,21 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sn
         yield taken
 
 
+@contextmanager
+def lived_on(snapshot: Snapshot, policy: Policy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Go on from a snapshot in a folder."""
+    snapshot.home(folder)
+    with snapshot.sandbox() as sandbox:
+        yield in_world(sandbox, policy, folder, monkeypatch)
+
+
 @pytest.fixture
 def read(
     snapshots: dict[str, Snapshot], policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     """A world whose Stripe was read and modelled, and of which Customer.io was told nothing."""
-    snapshots["read"].home(tmp_path)
-    with snapshots["read"].sandbox() as sandbox:
-        yield in_world(sandbox, policy, tmp_path, monkeypatch)
+    with lived_on(snapshots["read"], policy, tmp_path, monkeypatch) as world:
+        yield world
 
 
 @pytest.fixture
@@ -123,6 +131,5 @@ def synced(
     snapshots: dict[str, Snapshot], policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     """A world in which everything was delivered."""
-    snapshots["synced"].home(tmp_path)
-    with snapshots["synced"].sandbox() as sandbox:
-        yield in_world(sandbox, policy, tmp_path, monkeypatch)
+    with lived_on(snapshots["synced"], policy, tmp_path, monkeypatch) as world:
+        yield world
