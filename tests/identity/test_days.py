@@ -36,6 +36,8 @@ WEATHER: tuple[tuple[str, Fault], ...] = (
 #: Links that were sent, and are neither seen nor looked for in vain.
 LATE = "state = 'linking' and reason is null"
 
+KNOWN_TO_BE_GONE = "select 1 from customerio.people where person_id = ? and reason = 'missing_in_customerio'"
+
 
 @dataclass
 class Days:
@@ -121,11 +123,14 @@ class Days:
             self.world.workspace.faults.during(self.chance.uniform(0.2, 4) * 3600, fault, path=path)
 
     def retry(self) -> None:
-        """An operator wants somebody again: who was deleted there is made anew."""
+        """An operator asks again for one person, who is made anew if it is known that they were deleted; or for all."""
         customer = self.anybody()
-        self.world.retry(*([customer] if customer and self.chance.random() < 0.7 else []))
-        if customer:
+        if customer is None or self.chance.random() >= 0.7:
+            self.world.retry()
+            return
+        if self.world.ask(KNOWN_TO_BE_GONE, customer):
             self.deleted -= self.names[customer]
+        self.world.retry(customer)
 
     def forget(self) -> None:
         """Somebody asks to be forgotten, and is deleted in Stripe too, as the page advises."""
