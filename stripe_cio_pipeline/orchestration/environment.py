@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.settings import Settings, load_settings
 
+_HOME = "STRIPE_CIO_HOME"
+
 
 class _OnlyGiven(Settings):
     """Settings that look nowhere themselves. A variable without the prefix belongs to another pipeline."""
@@ -26,10 +28,14 @@ class _OnlyGiven(Settings):
 
 
 def read_environment(prefix: str = "", environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the variables that begin with `prefix`. Raises SettingsError that names the variable and never its value."""
+    """Read the variables that begin with `prefix`. Raises SettingsError that names the variable and never its value.
+
+    Keys and addresses without the prefix belong to another pipeline. The home is the machine's, for all of them, so that
+    what is mounted there keeps every warehouse: STRIPE_CIO_HOME counts where there is none with the prefix.
+    """
     if not prefix:
         return load_settings()
-    found = {}
+    found = {_HOME: environment[_HOME]} if environment.get(_HOME) else {}
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias or name)
         if value := environment.get(prefix + variable.upper()):

@@ -19,6 +19,14 @@ def test_only_variables_with_the_prefix_are_read() -> None:
     assert settings.home == Path("/somewhere")
 
 
+def test_a_pipeline_with_a_prefix_keeps_its_warehouse_in_the_home_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_CIO_HOME", "state")
+    north = PipelineResource(environment_prefix="NORTH_", name="north")
+    assert north.settings().warehouse_location == "state/north.duckdb"
+    monkeypatch.setenv("NORTH_STRIPE_CIO_HOME", "elsewhere")
+    assert north.settings().warehouse_location == "elsewhere/north.duckdb"
+
+
 def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> None:
     with pytest.raises(SettingsError, match="ACME_CUSTOMERIO_REGION") as wrong:
         read_environment("ACME_", {"ACME_CUSTOMERIO_REGION": "mars"})
