@@ -22,6 +22,8 @@ _WORDS = {
     "@yearly": 30 / 365,
     "@annually": 30 / 365,
 }
+#: What a line looks like, before anything is read: for whoever checks a file without this module.
+FORM = rf"^\s*({'|'.join(_WORDS)}|\S+(\s+\S+){{4}})\s*$"
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PART = re.compile(r"(?P<first>\*|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?")
 

@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stripe_cio_pipeline import cron
 from stripe_cio_pipeline.errors import PolicyError
-from stripe_cio_pipeline.event_types import DEFAULT, check_choice, check_type
+from stripe_cio_pipeline.event_types import DEFAULT, check_choice, check_type, known_types
 
 FILE_NAME = "stripe_cio.yaml"
 
 #: Nothing that could end a line of a mail's heading.
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+|[^\s@<>,;]+@localhost")
+
+_IN_SCHEMA: dict[str, Any] = {"pattern": f"^({_ADDRESS.pattern})$"}
 
 
 class Section(BaseModel):
@@ -32,6 +34,13 @@ class Section(BaseModel):
 
 class Identity(Section):
     """Who is who: how a Stripe customer and a Customer.io person are held to be the same."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"strategy": {"const": "metadata"}}, "required": ["strategy"]},
+            "then": {"required": ["metadata_key"]},
+        }
+    )
 
     strategy: Literal["stripe_id", "email", "metadata"] = Field(
         "stripe_id",
@@ -67,6 +76,16 @@ class Identity(Section):
 _EVENT_NAME_BYTES = 100
 
 
+def _stripes_or_patterns(schema: dict[str, Any]) -> None:
+    # What an enum names is what its message shows, and that is to be no list of hundreds.
+    known = {"anyOf": [{"enum": list(known_types())}, {"pattern": rf"^{DEFAULT}$|\*"}]}
+    schema["items"] = {"if": known, "else": {"enum": [DEFAULT, "a Stripe event type", "a pattern with *"]}}
+
+
+def _stripes(schema: dict[str, Any]) -> None:
+    schema["propertyNames"] = {"if": {"enum": list(known_types())}, "else": {"enum": ["a Stripe event type"]}}
+
+
 class Events(Section):
     """Which Stripe events are forwarded, under which names, and from when on."""
 
@@ -74,10 +93,12 @@ class Events(Section):
         default_factory=lambda: [DEFAULT],
         description="Stripe event types to forward, by name (invoice.voided) or pattern (invoice.*); default stands "
         "for those of docs/events.md",
+        json_schema_extra=_stripes_or_patterns,
     )
     names: dict[str, str] = Field(
         default_factory=dict,
         description="another name in Customer.io for a type; without one it is Stripe's own",
+        json_schema_extra=_stripes,
     )
     since: Literal["install"] | datetime = Field(
         "install", description="forward events from this moment on: install, or an ISO time"
@@ -184,13 +205,17 @@ class Models(Section):
     )
 
 
+def _cron(line: str, description: str) -> Any:
+    return Field(line, description=description, json_schema_extra={"pattern": cron.FORM})
+
+
 class Schedule(Section):
     """Cron lines, in UTC."""
 
-    sync: str = Field("0 * * * *", description="full sync, as a safety net under the sensor")
-    reconcile: str = Field("0 3 * * 0", description="full comparison with Stripe")
-    verify: str = Field("30 4 * * *", description="read people back from Customer.io")
-    tidy: str = Field("0 2 * * 0", description="take away what retention says has grown old")
+    sync: str = _cron("0 * * * *", "full sync, as a safety net under the sensor")
+    reconcile: str = _cron("0 3 * * 0", "full comparison with Stripe")
+    verify: str = _cron("30 4 * * *", "read people back from Customer.io")
+    tidy: str = _cron("0 2 * * 0", "take away what retention says has grown old")
 
     @field_validator("*")
     @classmethod
@@ -203,8 +228,12 @@ class Schedule(Section):
 class Alerts(Section):
     """When to tell of a change for the worse, or back. Where to: STRIPE_CIO_ALERT_WEBHOOK, STRIPE_CIO_SMTP_URL."""
 
-    mail_to: list[str] = Field(default_factory=list, description="mail addresses; needs STRIPE_CIO_SMTP_URL")
-    mail_from: str | None = Field(None, description="sender of these mails")
+    mail_to: list[str] = Field(
+        default_factory=list,
+        description="mail addresses; needs STRIPE_CIO_SMTP_URL",
+        json_schema_extra={"items": _IN_SCHEMA},
+    )
+    mail_from: str | None = Field(None, description="sender of these mails", json_schema_extra=_IN_SCHEMA)
 
     @field_validator("mail_to", "mail_from")
     @classmethod
@@ -290,12 +319,16 @@ def load_policy(path: Path | None = None) -> Policy:
         content = {}
     if not isinstance(content, dict):
         raise PolicyError(f"{file} does not hold a mapping.", "Write sections such as `guard:` with keys below them.")
-    policy = parse_policy(content, str(file))
+    return place_models(parse_policy(content, str(file)), file.parent)
+
+
+def place_models(policy: Policy, beside: Path) -> Policy:
+    """Name the models folder of a policy that is in the folder `beside`: by default `models` there, if it exists."""
     folder = policy.models.folder
     if folder is not None and not folder.is_absolute():
-        folder = file.parent / folder
-    elif folder is None and (file.parent / "models").is_dir():
-        folder = file.parent / "models"
+        folder = beside / folder
+    elif folder is None and (beside / "models").is_dir():
+        folder = beside / "models"
     return policy.model_copy(update={"models": Models(folder=folder)})
 
 

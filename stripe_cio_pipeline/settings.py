@@ -4,8 +4,9 @@ Nothing here touches the network or the warehouse. A setting that is missing is 
 that definitions load and reading commands work without any.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
@@ -178,11 +179,15 @@ def _address(value: str, schemes: tuple[str, ...], example: str) -> str:
     return value.strip()
 
 
-def load_settings() -> Settings:
-    """Read the environment. Raises SettingsError that names the variable and never its value."""
+def load_settings(given: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises SettingsError that names the variable and never its value.
+
+    `given` are values that count instead, by the names under which fields are read.
+    """
     _refuse_proxies()
+    values: dict[str, Any] = {**(given or {})}
     try:
-        return Settings()
+        return Settings(**values)
     except ValidationError as invalid:
         findings = "; ".join(
             f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in invalid.errors()

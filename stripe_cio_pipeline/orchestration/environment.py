@@ -27,19 +27,24 @@ class _OnlyGiven(Settings):
         return (init_settings,)
 
 
-def read_environment(prefix: str = "", environment: Mapping[str, str] = os.environ) -> Settings:
+def read_environment(
+    prefix: str = "", environment: Mapping[str, str] = os.environ, given: Mapping[str, str] | None = None
+) -> Settings:
     """Read the variables that begin with `prefix`. Raises SettingsError that names the variable and never its value.
 
-    Keys and addresses without the prefix belong to another pipeline. The home is the machine's, for all of them, so that
-    what is mounted there keeps every warehouse: STRIPE_CIO_HOME counts where there is none with the prefix.
+    Keys and addresses without the prefix belong to another pipeline. The home is the machine's, so that a volume there
+    keeps every warehouse: STRIPE_CIO_HOME counts where there is none with the prefix.
+    `given` are values that count instead, by field.
     """
+    aliases = {name: str(field.validation_alias or name) for name, field in Settings.model_fields.items()}
+    values = {aliases[name]: value for name, value in (given or {}).items()}
     if not prefix:
-        return load_settings()
+        return load_settings(values)
     found = {_HOME: environment[_HOME]} if environment.get(_HOME) else {}
-    for name, field in Settings.model_fields.items():
-        variable = str(field.validation_alias or name)
+    for variable in aliases.values():
         if value := environment.get(prefix + variable.upper()):
             found[variable] = value
+    found |= values
     try:
         return _OnlyGiven.model_validate(found)
     except ValidationError as invalid:

@@ -18,15 +18,16 @@ def build_definitions(layout: Layout, pipeline: Pipeline, traced: Traced | None 
 
     `traced` is the lineage to show, by default what the models' SQL says.
     """
-    jobs = build_jobs(layout)
     if traced is None:
         traced = trace(layout.policy)
+    assets = [
+        *build_stripe_assets(layout, traced),
+        *build_model_assets(layout, traced),
+        *build_customerio_assets(layout, traced),
+    ]
+    jobs = build_jobs(layout, (key for asset in assets for key in asset.keys))
     return dg.Definitions(
-        assets=[
-            *build_stripe_assets(layout, traced),
-            *build_model_assets(layout, traced),
-            *build_customerio_assets(layout, traced),
-        ],
+        assets=assets,
         asset_checks=build_checks(layout),
         jobs=jobs,
         schedules=build_schedules(layout, jobs),

@@ -10,8 +10,18 @@ from typing import Any
 
 import dagster as dg
 
+from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.orchestration.names import Group, Names
 from stripe_cio_pipeline.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class TableProps:
+    """A table whose asset is declared: its group (`stripe`, `model`, `customerio`), its name, and our spec of it."""
+
+    group: Group
+    name: str
+    spec: dg.AssetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,7 @@ class Layout:
     """One pipeline in Dagster: its names, owners, tags and policy.
 
     `policy` decides the cron lines, the pace of the sensor and what counts as stale; a step that runs reads it again.
-    `running` says whether schedules and the sensor begin switched on.
+    `running` says whether schedules and the sensor begin switched on. `get_asset_spec` gives the spec of an asset.
     """
 
     names: Names = field(default_factory=Names)
@@ -27,6 +37,7 @@ class Layout:
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     running: bool = False
+    get_asset_spec: Callable[[TableProps], dg.AssetSpec] = lambda props: props.spec
 
     @property
     def fresh(self) -> dg.FreshnessPolicy:
@@ -68,12 +79,15 @@ def describe_asset(
     freshness: dg.FreshnessPolicy | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> dg.AssetSpec:
-    """Declare an asset. It may end without a materialization, as in a dry run."""
+    """Declare an asset. It may end without a materialization, as in a dry run.
+
+    Raises SettingsError where a translation makes its key of more than the table, because others point at it.
+    """
     own: dict[str, Any] = {"dagster/code_references": _references(sources)}
     if table is not None:
         own["dagster/table_name"] = table
-    return dg.AssetSpec(
-        layout.names.asset(group, name),
+    ours = dg.AssetSpec(
+        layout.names.default(group, name),
         description=description,
         deps=list(deps),
         skippable=True,
@@ -84,6 +98,14 @@ def describe_asset(
         freshness_policy=freshness or layout.fresh,
         metadata={**own, **(metadata or {})},
     )
+    spec = layout.get_asset_spec(TableProps(group, name, ours))
+    if spec.key != layout.names.asset(group, name):
+        raise SettingsError(
+            f"The key of {ours.key.to_user_string()} is translated to {spec.key.to_user_string()} here and to "
+            f"{layout.names.asset(group, name).to_user_string()} where other assets depend on it.",
+            "Make the key of props.group, props.name and props.spec.key alone.",
+        )
+    return spec
 
 
 def _references(sources: Sequence[Source]) -> dg.CodeReferencesMetadataValue:

@@ -18,7 +18,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from stripe_cio_pipeline.orchestration.environment import read_environment
-from stripe_cio_pipeline.policy import load_policy
+from stripe_cio_pipeline.policy import load_policy, parse_policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync import Opened
 from stripe_cio_pipeline.warehouse import Turn, Warehouse
@@ -47,7 +47,12 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     home: str | None = Field(default=None, description="Folder for all that is written, instead of STRIPE_CIO_HOME.")
     warehouse: str | None = Field(default=None, description="Path of the DuckDB file, instead of STRIPE_CIO_WAREHOUSE.")
     config: str | None = Field(default=None, description="Policy file, instead of STRIPE_CIO_CONFIG.")
-
+    policy: dict[str, Any] | None = Field(default=None, description="The policy itself, instead of a file.")
+    settings: dict[str, str] = Field(
+        default={},
+        description="Keys and addresses instead of variables: `stripe_api_key` and the like. A secret is given as "
+        "`dg.EnvVar`, which is read when a step runs.",
+    )
     name: str = Field(
         default="", description="Name of the pipeline's own warehouse file, where no warehouse is named anywhere."
     )
@@ -70,15 +75,16 @@ class PipelineResource(dg.ConfigurableResource[Any]):
 
     def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
         """Read settings and policy. Raises SettingsError, PolicyError."""
-        settings = self.settings()
+        settings = self.read_settings()
+        policy = load_policy(settings.config) if self.policy is None else parse_policy(self.policy, "policy")
         warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds)
         if self._turn is None:
             self._turn = Turn(warehouse, self._holder, tell=self._tell)
-        return Opened(settings, load_policy(settings.config), warehouse, self._turn)
+        return Opened(settings, policy, warehouse, self._turn)
 
-    def settings(self) -> Settings:
-        """Read the environment, with this pipeline's own places put in. Raises SettingsError."""
-        settings = read_environment(self.environment_prefix)
+    def read_settings(self) -> Settings:
+        """Read the environment, with this pipeline's own values put in. Raises SettingsError."""
+        settings = read_environment(self.environment_prefix, given=self.settings)
         home = Path(self.home) if self.home else settings.home
         # Two pipelines in one home folder must not meet in one file.
         own_file = str(home / f"{self.name}.duckdb") if self.name else None

@@ -11,7 +11,7 @@ import dagster as dg
 
 from stripe_cio_pipeline.deliver import tidy
 from stripe_cio_pipeline.orchestration.layout import Layout
-from stripe_cio_pipeline.orchestration.names import Names
+from stripe_cio_pipeline.orchestration.names import TABLES, Names
 from stripe_cio_pipeline.orchestration.steps import a_step
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -96,8 +96,8 @@ def _old_runs(instance: dg.DagsterInstance, job: str, before: datetime) -> Itera
 
 
 def _is_ours(run: dg.DagsterRun, names: Names) -> bool:
-    groups = [names.asset(group, "any").path[:-1] for group in ("stripe", "model", "customerio")]
-    return bool(run.asset_selection) and all(key.path[:-1] in groups for key in run.asset_selection or ())
+    ours = {names.asset(group, table) for group, table in TABLES}
+    return bool(run.asset_selection) and ours.issuperset(run.asset_selection or ())
 
 
 def _file_of(instance: dg.DagsterInstance, shard: str) -> Path | None:

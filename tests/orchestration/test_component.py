@@ -1,6 +1,6 @@
 """The component in somebody else's project."""
 
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from stripe_cio_pipeline.component import StripeCustomerIoComponent
-from stripe_cio_pipeline.errors import PolicyError
-from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.errors import PolicyError, SettingsError
+from stripe_cio_pipeline.orchestration.layout import TableProps
+from tests.orchestration.projects import BETA, dg_command, installed
 
 TYPE = "stripe_cio_pipeline.component.StripeCustomerIoComponent"
-BIN = Path(sys.executable).parent
-
 PROJECT = """
 [project]
 name = "shop"
@@ -42,32 +41,15 @@ def defs():
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A Dagster project of somebody who has heard of us."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Dagster project of somebody who has heard of us, as installed."""
     (tmp_path / "shop" / "defs").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (tmp_path / "shop" / "definitions.py").write_text(DEFINITIONS, encoding="utf-8")
     for folder in ("shop", "shop/defs"):
         (tmp_path / folder / "__init__.py").touch()
-    return tmp_path
-
-
-def dg_command(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(project),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "COLUMNS": "200",
-    }
-    return subprocess.run(
-        [str(BIN / "dg"), *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    with installed(tmp_path, "shop", tmp_path, monkeypatch):
+        yield tmp_path
 
 
 def write(project: Path, name: str, attributes: str) -> Path:
@@ -77,25 +59,77 @@ def write(project: Path, name: str, attributes: str) -> Path:
     return file
 
 
-def test_it_is_scaffolded_configured_and_loaded_twice_in_one_project(project: Path) -> None:
-    scaffolded = dg_command(project, "scaffold", "defs", TYPE, "north")
-    assert scaffolded.returncode == 0, scaffolded.stderr
-    assert (project / "shop" / "defs" / "north" / "defs.yaml").exists()
-    write(project, "north", "  prefix: north\n  environment_prefix: NORTH_\n")
+@BETA
+def test_what_is_scaffolded_explains_itself_and_loads_beside_another(project: Path) -> None:
+    scaffolded = dg_command(project, "scaffold", "defs", TYPE, "north-eu")
+    assert scaffolded.code == 0, scaffolded.text
+    folder = project / "shop" / "defs" / "north-eu"
+    written = (folder / "defs.yaml").read_text(encoding="utf-8")
+    for variable in ("STRIPE_API_KEY", "CUSTOMERIO_SITE_ID", "CUSTOMERIO_TRACK_API_KEY", "STRIPE_CIO_SMTP_URL"):
+        assert f"# {variable}" in written.replace("#   NORTH_EU_", "# ")
+    assert sorted(file.name for file in (folder / "models").iterdir()) == ["events.sql", "people.sql"]
+    (folder / "models" / "people.sql").write_text("select broken", encoding="utf-8")
     write(project, "south", "  prefix: south\n  environment_prefix: SOUTH_\n  owners: ['team:growth']\n")
-    listed = dg_command(project, "list", "defs", "--json")
-    assert listed.returncode == 0, listed.stderr
-    for name in ("north/customerio/people", "south/customerio/people", "north_sync", "south_stripe_changes"):
-        assert name in listed.stdout
+    assert dg_command(project, "check", "yaml", str(folder)).code == 0
+    definitions = dg.load_from_defs_folder(path_within_project=project / "shop")
+    graph = definitions.resolve_asset_graph()
+    assert graph.has(dg.AssetKey(["south", "customerio", "people"]))
+    assert definitions.resolve_job_def("north_eu_sync")
+    # The models beside the defs.yaml are the ones that count.
+    assert "people.sql" in graph.get(dg.AssetKey(["north_eu", "model", "people"])).metadata["lineage"].value
 
 
-def test_a_misspelt_attribute_is_reported_with_file_and_line(project: Path) -> None:
-    file = write(project, "north", "  prefix: north\n  enviroment_prefix: NORTH_\n")
+WRONG = """\
+  prefix: north-eu
+  environment_prefix: "1_"
+  warehouse: md:shop
+  owners: ["growth"]
+  tags: {"a b": c}
+  running: maybe
+  settings:
+    stripe_api_key: not_a_variable
+    customerio_regio: eu
+  config: missing.yaml
+  policy:
+    guard: {max_chnged: 3}
+    schedule: {sync: 5 minutes}
+    events: {forward: [invoice.payed]}
+    alerts: {mail_to: [nobody]}
+    identity: {strategy: metadata}
+  translation: {group_nam: x}
+  runing: true
+"""
+
+
+def test_every_wrong_value_is_refused_with_file_and_line(project: Path) -> None:
+    file = write(project, "north", WRONG)
     checked = dg_command(project, "check", "yaml")
-    assert checked.returncode == 1
-    told = checked.stdout + checked.stderr
-    assert f"{file}:5" in told
-    assert "enviroment_prefix" in told
+    assert checked.code == 1
+    lines = {int(line) for line in re.findall(rf"^{re.escape(str(file))}:(\d+) - ", checked.text, re.MULTILINE)}
+    headings = {3 + number for number, line in enumerate(WRONG.splitlines(), 1) if line in {"  settings:", "  policy:"}}
+    assert lines == {3 + number for number in range(1, len(WRONG.splitlines()) + 1)} - headings
+
+
+def test_every_attribute_is_explained_to_editors_and_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text(encoding="utf-8")
+    for name, schema in StripeCustomerIoComponent.model().model_json_schema()["properties"].items():
+        assert schema.get("description"), name
+        assert f"| `{name}` |" in page
+
+
+def test_a_policy_file_that_is_there_and_templates_are_let_through(project: Path) -> None:
+    write(project, "north", '  prefix: "{{ env.PREFIX }}"\n  owners: "{{ owners() }}"\n  config: fast.yaml\n')
+    (project / "shop" / "defs" / "north" / "fast.yaml").touch()
+    checked = dg_command(project, "check", "yaml")
+    assert checked.code == 0, checked.text
+
+
+@BETA
+def test_what_is_loaded_unchecked_is_refused_with_file_and_line_too(project: Path) -> None:
+    file = write(project, "north", "  prefix: north-eu\n")
+    with pytest.raises(Exception, match="north") as refused:
+        dg.load_from_defs_folder(path_within_project=project / "shop")
+    assert f"attributes.prefix at {file}:4" in str(refused.value.__cause__ or refused.value)
 
 
 @pytest.mark.parametrize("prefix", ["north-east", "1st", "a/b"])
@@ -112,6 +146,35 @@ def test_a_policy_file_stands_beside_the_defs_yaml_or_is_named(tmp_path: Path) -
         dg.build_defs_for_component(StripeCustomerIoComponent(config="nowhere.yaml"))
 
 
+def test_a_policy_and_a_file_of_one_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match="exclude each other"):
+        StripeCustomerIoComponent(policy={}, config="stripe_cio.yaml")
+
+
+def test_a_project_overrides_the_spec_of_each_table() -> None:
+    class Ours(StripeCustomerIoComponent):
+        def get_asset_spec(self, props: TableProps) -> dg.AssetSpec:
+            spec = super().get_asset_spec(props)
+            return spec.replace_attributes(key=["raw", props.name]) if props.group == "stripe" else spec
+
+    definitions = dg.build_defs_for_component(Ours(prefix="north"))
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["raw", "customers"])).description
+    upstream = graph.get(dg.AssetKey(["north", "model", "members"])).parent_keys
+    assert dg.AssetKey(["raw", "customers"]) in upstream
+    ours = definitions.resolve_job_def("north_sync").asset_layer.executable_asset_keys
+    assert {dg.AssetKey(["raw", "events"]), dg.AssetKey(["north", "customerio", "people"])} <= ours
+
+
+def test_a_key_that_others_cannot_point_at_is_refused() -> None:
+    class Ours(StripeCustomerIoComponent):
+        def get_asset_spec(self, props: TableProps) -> dg.AssetSpec:
+            return props.spec.replace_attributes(key=["room", *sorted(props.spec.kinds), props.name])
+
+    with pytest.raises(SettingsError, match=r"props\.name"):
+        dg.build_defs_for_component(Ours())
+
+
 def test_automation_can_begin_switched_on() -> None:
     definitions = dg.build_defs_for_component(StripeCustomerIoComponent(running=True))
     assert (
@@ -122,50 +185,6 @@ def test_automation_can_begin_switched_on() -> None:
         definitions.get_repository_def().get_sensor_def("stripe_changes").default_status
         == dg.DefaultSensorStatus.RUNNING
     )
-
-
-@pytest.fixture
-def companies(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Sandbox]]:
-    """Two accounts with their workspaces."""
-    with (
-        Sandbox(seed=1, customers=4, history_days=30, customerio=CustomerioSwitches.gentle()) as north,
-        Sandbox(seed=2, customers=6, history_days=30, customerio=CustomerioSwitches.gentle()) as south,
-    ):
-        found = {"north": north, "south": south}
-        for prefix, sandbox in found.items():
-            for name, value in sandbox.environment().items():
-                monkeypatch.setenv(f"{prefix.upper()}_{name}", value)
-        yield found
-
-
-def test_two_in_one_project_keep_to_their_own_account_workspace_and_warehouse(
-    companies: dict[str, Sandbox], tmp_path: Path
-) -> None:
-    definitions = dg.Definitions.merge(
-        *(
-            dg.build_defs_for_component(
-                StripeCustomerIoComponent(
-                    prefix=prefix, environment_prefix=f"{prefix.upper()}_", home=str(tmp_path / "home")
-                )
-            )
-            for prefix in companies
-        )
-    )
-    for prefix in companies:
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = definitions.resolve_job_def(f"{prefix}_sync").execute_in_process(
-                instance=instance,
-                run_config={
-                    "ops": {f"{prefix}_make_plan": {"config": {"approve": True}}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
-        assert result.success
-    for prefix, sandbox in companies.items():
-        assert (tmp_path / "home" / f"{prefix}.duckdb").exists()
-        linked = {person.id for person in sandbox.customerio.people() if person.id}
-        assert linked
-        assert linked <= set(sandbox.stripe.objects("customer"))
 
 
 def test_a_variable_without_the_prefix_belongs_to_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:

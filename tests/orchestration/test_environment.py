@@ -22,9 +22,9 @@ def test_only_variables_with_the_prefix_are_read() -> None:
 def test_a_pipeline_with_a_prefix_keeps_its_warehouse_in_the_home_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_CIO_HOME", "state")
     north = PipelineResource(environment_prefix="NORTH_", name="north")
-    assert north.settings().warehouse_location == "state/north.duckdb"
+    assert north.read_settings().warehouse_location == "state/north.duckdb"
     monkeypatch.setenv("NORTH_STRIPE_CIO_HOME", "elsewhere")
-    assert north.settings().warehouse_location == "elsewhere/north.duckdb"
+    assert north.read_settings().warehouse_location == "elsewhere/north.duckdb"
 
 
 def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> None:
@@ -34,10 +34,26 @@ def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> No
 
 
 def test_a_pipeline_with_a_name_has_a_warehouse_of_its_own() -> None:
-    assert PipelineResource(home="data").settings().warehouse_location == "data/warehouse.duckdb"
-    assert PipelineResource(home="data", name="acme").settings().warehouse_location == "data/acme.duckdb"
+    assert PipelineResource(home="data").read_settings().warehouse_location == "data/warehouse.duckdb"
+    assert PipelineResource(home="data", name="acme").read_settings().warehouse_location == "data/acme.duckdb"
     named = PipelineResource(home="data", name="acme", warehouse="other.duckdb")
-    assert named.settings().warehouse_location == "other.duckdb"
+    assert named.read_settings().warehouse_location == "other.duckdb"
+
+
+@pytest.mark.parametrize("prefix", ["", "NORTH_"])
+def test_what_is_given_counts_instead_of_variables_and_files(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("stripe_cio.yaml").write_text("guard: {max_events: 5}\n", encoding="utf-8")
+    monkeypatch.setenv(f"{prefix}CUSTOMERIO_REGION", "us")
+    monkeypatch.setenv(f"{prefix}STRIPE_API_KEY", KEY)
+    given = {"customerio_region": "eu", "smtp_url": "smtp://mail.example.com:587"}
+    opened = PipelineResource(environment_prefix=prefix, settings=given, policy={"guard": {"max_events": 7}}).open()
+    assert opened.settings.customerio_region == "eu"
+    assert opened.settings.smtp_url is not None
+    assert opened.settings.require_stripe() == KEY
+    assert opened.policy.guard.max_events == 7
 
 
 def test_no_key_is_part_of_what_dagster_shows(monkeypatch: pytest.MonkeyPatch) -> None:

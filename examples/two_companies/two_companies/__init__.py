@@ -1,0 +1,1 @@
+"""A Dagster project with two pipelines from Stripe to Customer.io."""
