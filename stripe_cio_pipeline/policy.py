@@ -174,6 +174,11 @@ class Stripe(Section):
         "make it one every 13 minutes",
     )
     on_budget: Literal["warn", "pause"] = Field("warn", description="when these are used up: warn, or pause")
+    leave_out: list[Literal["disputes", "credit_notes"]] = Field(
+        default_factory=list,
+        description="object types that are not read, disputes or credit_notes; what their attributes need is then not "
+        "known, and the key needs no permission for them",
+    )
 
 
 class Customerio(Section):

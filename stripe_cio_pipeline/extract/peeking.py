@@ -203,7 +203,8 @@ async def _probe(
             own = ProbeFinding.of("account", ACCOUNT_PATH, error)
             if not isinstance(error, StripePermissionError):
                 return (own,)
-        found = await together(_probe_object(transport, kind) for kind in OBJECTS)
+        asked = [kind for kind in OBJECTS if kind.name not in policy.stripe.leave_out]
+        found = await together(_probe_object(transport, kind) for kind in asked)
         events = await _probe_list(transport, "events", EVENTS_PATH, EVENTS_PERMISSION, {})
         return (own, *(finding for findings in found for finding in findings), events[0])
 

@@ -195,7 +195,7 @@ async def bring_up_to_date(
     feed = await _events(session, state, watermark, page)
     for kind in selected:
         if kind.name in session.refused:
-            # What the key may not read cannot be brought up to date; once it may, all of it is listed anew.
+            # What the key may not read, or is left out, cannot be brought up to date; later all of it is listed anew.
             await session.writer.alone(partial(_note_access, session, kind, granted=False))
     signalled = await session.writer.alone(partial(_signalled, session.warehouse))
     await each(
@@ -301,7 +301,7 @@ def _look(session: Session) -> State:
 
 def _tell_cost(session: Session, state: State, selected: tuple[StripeObject, ...]) -> None:
     """Say what the history that is missing will cost. Stripe counts no list, so it can only be a price."""
-    missing = [kind.name for kind in selected if state.unfinished(kind.name)]
+    missing = [kind.name for kind in selected if state.unfinished(kind.name) and kind.name not in session.refused]
     if not missing:
         return
     budget = session.transport.budget

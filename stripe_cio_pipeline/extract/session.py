@@ -74,7 +74,7 @@ class Session:
     failures: list[tuple[ObjectFailure, BaseException]] = field(default_factory=list)
     #: Single objects that could not be read, of types that could.
     unread: list[ObjectFailure] = field(default_factory=list)
-    #: Object types that the key may not read and that are not needed.
+    #: Object types that the key may not read, or that the policy leaves out, and that are not needed.
     refused: set[str] = field(default_factory=set)
     #: Events of accounts that are none of ours, which are left out.
     foreign_events: set[str] = field(default_factory=set)
@@ -152,6 +152,7 @@ async def open_session(
             state.forgotten,
             connected=settings.stripe_account is not None,
             progress=progress,
+            refused={*policy.stripe.leave_out},
         )
         committing = asyncio.create_task(writer.run())
         # A page is thousands of objects and no cycle among them; looking for one would take a tenth of the time.

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.extract import OBJECTS, StripeObject
 from stripe_cio_pipeline.orchestration.names import Group, Names
 from stripe_cio_pipeline.policy import Policy
 
@@ -38,6 +39,11 @@ class Layout:
     tags: Mapping[str, str] = field(default_factory=dict)
     running: bool = False
     get_asset_spec: Callable[[TableProps], dg.AssetSpec] = lambda props: props.spec
+
+    @property
+    def objects(self) -> tuple[StripeObject, ...]:
+        """The object types that are read."""
+        return tuple(kind for kind in OBJECTS if kind.name not in self.policy.stripe.leave_out)
 
     @property
     def fresh(self) -> dg.FreshnessPolicy:

@@ -9,7 +9,6 @@ import dagster as dg
 from pydantic import Field
 
 from stripe_cio_pipeline.errors import ModelError
-from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.model import ModelReport, build
 from stripe_cio_pipeline.model.files import ModelFile, load_models
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
@@ -79,7 +78,7 @@ class ModelConfig(dg.Config):
 def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
     """Build `model/members`, `model/people` and `model/events`: one pass of the model fills all three."""
     names = layout.names
-    objects = [names.asset("stripe", kind.name) for kind in OBJECTS]
+    objects = [names.asset("stripe", kind.name) for kind in layout.objects]
     feed = names.asset("stripe", "events")
     members, people, events = (names.asset("model", name) for name in ("members", "people", "events"))
     files = _files(layout)

@@ -34,6 +34,8 @@ attributes:
       strategy: stripe_id      # or email, or metadata with metadata_key
     events:
       forward: [default]       # types and patterns, such as invoice.payment_failed and customer.subscription.*
+    stripe:
+      leave_out: []            # disputes, credit_notes: then not read, and no asset
     guard:
       first_load: approve      # the first load stops and asks, because it may start campaigns
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from stripe_cio_pipeline.extract import (
     MOST_BY_ID,
-    OBJECTS,
     ExtractReport,
     ObjectReport,
     ReconcileReport,
@@ -79,7 +78,7 @@ class ReconcileConfig(dg.Config):
 def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinition]:
     """Build an asset per object type, the events feed and the reconciliation."""
     names = layout.names
-    keys = {kind.name: names.asset("stripe", kind.name) for kind in OBJECTS}
+    keys = {kind.name: names.asset("stripe", kind.name) for kind in layout.objects}
     feed, proof = names.asset("stripe", "events"), names.asset("stripe", "reconciliation")
 
     @dg.multi_asset(
@@ -92,7 +91,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
                     layout, "stripe", kind.name, _describe(kind), kinds=("stripe", "duckdb"),
                     sources=[Source.of(extract)], table=f"stripe.{kind.name}",
                 )
-                for kind in OBJECTS
+                for kind in layout.objects
             ),
             describe_asset(
                 layout, "stripe", "events", _FEED, kinds=("stripe", "duckdb"), sources=[Source.of(extract)],

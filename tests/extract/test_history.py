@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from stripe_cio_pipeline.errors import BindingError, StripePermissionError
-from stripe_cio_pipeline.extract import ProgressNote
+from stripe_cio_pipeline.extract import ProgressNote, probe
 from stripe_cio_pipeline.extract.budget import Budget
 from stripe_cio_pipeline.extract.transport import Answer, Transport, wrong_request
 from stripe_cio_pipeline.policy import parse_policy
@@ -116,6 +116,25 @@ def test_what_is_not_needed_may_be_refused_and_all_else_is_synced(stage: Stage) 
     stage.stripe.switches.permissions.add("rak_dispute_read")
     stage.extract()
     assert stage.rows("select object, permission from pipeline.not_granted") == []
+    stage.assert_in_step()
+
+
+def test_what_the_policy_leaves_out_is_not_asked_for_and_read_once_it_is_wanted(stage: Stage) -> None:
+    wanted = stage.policy
+    stage.policy = wanted.model_copy(update={"stripe": wanted.stripe.model_copy(update={"leave_out": ["disputes"]})})
+    stage.stripe.switches.permissions.discard("rak_dispute_read")
+    charge = next(charge for charge in stage.stripe.objects("charge").values() if charge["status"] == "succeeded")
+    stage.stripe.dispute(charge["id"])
+    report = stage.extract()
+    assert (report.failures, report.warnings) == ((), ())
+    assert stage.rows("select object from pipeline.not_granted") == [("disputes",)]
+    assert all(found.ok for found in probe(stage.settings, stage.policy))
+    stage.settle()
+    stage.extract()
+    assert not stage.peek().changed
+    stage.policy = wanted
+    stage.stripe.switches.permissions.add("rak_dispute_read")
+    stage.extract()
     stage.assert_in_step()
 
 

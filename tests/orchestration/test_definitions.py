@@ -99,6 +99,13 @@ def test_cron_lines_and_pace_come_from_the_policy() -> None:
     assert found["sensors"]["stripe_changes"][1] == 60
 
 
+def test_what_the_policy_leaves_out_is_no_asset() -> None:
+    policy = parse_policy({"stripe": {"leave_out": ["disputes", "credit_notes"]}})
+    found = snapshot(build_definitions(Layout(policy=policy), PipelineResource()))
+    assert set(snapshot(built())["assets"]) - set(found["assets"]) == {"stripe/disputes", "stripe/credit_notes"}
+    assert "stripe/disputes" not in found["assets"]["model/people"]["upstream"]
+
+
 def test_every_asset_says_what_it_is_and_where_it_comes_from() -> None:
     graph = built().resolve_asset_graph()
     for key in graph.get_all_asset_keys():
