@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +17,9 @@ from stripe_cio_pipeline.event_types import meant
 from stripe_cio_pipeline.plan.attributes import Attribute, attributes
 from stripe_cio_pipeline.plan.measuring import Counted, measure
 from stripe_cio_pipeline.plan.reasons import REASONS
-from stripe_cio_pipeline.plan.values import GuardVerdict, Plan, PlanCounts, Preview, PreviewRow
+from stripe_cio_pipeline.plan.values import Plan, PlanCounts, Preview, PreviewRow
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, read_cursors, write_cursor
 
 SQL = Statements("stripe_cio_pipeline.plan.sql")
 
@@ -124,11 +124,13 @@ class _Planning:
         self._now = now
         self._events_since = events_since
         self._links_are_seen = links_are_seen
+        self._has_decisions = False
+        self._cursors = read_cursors(connection)
         self._attributes = attributes(connection)
         self._names, self._kept = self._attribute_names()
         self._basis = _basis(policy, self._attributes)
-        mark = read_cursor(connection, "plan.seq")
-        self.full = full or mark is None or read_cursor(connection, "plan.basis") != self._basis
+        mark = self._cursors.get("plan.seq")
+        self.full = full or mark is None or self._cursors.get("plan.basis") != self._basis
         self._mark = int(mark or -1)
         # Where the last plan begins, and after which position this one does.
         self._first = int(_one(connection, SQL["last_first_position"]))
@@ -151,9 +153,7 @@ class _Planning:
         them. Identifiers are decided apart.
         """
         names = [attribute.name for attribute in self._attributes if attribute.name not in _IDENTIFIERS]
-        former = [
-            name for name in json.loads(read_cursor(self._connection, "plan.attributes") or "[]") if name not in names
-        ]
+        former = [name for name in json.loads(self._cursors.get("plan.attributes", "[]")) if name not in names]
         if self._policy.customerio.removed_attribute == "unset":
             return names + former, [*_IDENTIFIERS]
         return names, [*_IDENTIFIERS, *former]
@@ -176,8 +176,6 @@ class _Planning:
         )
         execute(SQL["wordings"], {"reasons": list(REASONS), "sentences": list(REASONS.values())})
         execute(SQL["operation_macros"])
-        execute(SQL["event_ulid"])
-        execute(SQL["event_operation"])
         execute(SQL["lost_all" if self.full else "lost_new"])
         execute(SQL["orphans"])
         execute(SQL["successions"])
@@ -189,19 +187,27 @@ class _Planning:
         execute(SQL["compared"])
         names = [*self._names, *self._kept]
         paths = [f'$."{name}"' for name in names]
-        execute(SQL["changes"], {"names": names, "paths": paths, "kept": self._kept})
-        for statement in ("candidates", "wanted", "addresses"):
+        if _one(self._connection, "select count(*) from compared where differs"):
+            execute(SQL["changes"], {"names": names, "paths": paths, "kept": self._kept})
+        else:
+            execute(SQL["no_changes"])
+        execute(SQL["candidates"])
+        self._has_decisions = bool(_one(self._connection, "select count(*) from candidates")) and self._decide_each()
+        if not self._has_decisions:
+            execute(SQL["no_decisions"])
+        self._choose_events()
+
+    def _decide_each(self) -> bool:
+        """Decide about each candidate; tell whether anything is to be done about anybody."""
+        execute = self._connection.execute
+        for statement in ("wanted", "addresses"):
             execute(SQL[statement])
         is_any = _one(self._connection, SQL["count_suppressed"])
         execute(SQL["suppressed_people" if is_any else "no_suppressed_people"])
-        execute(SQL["id_holders" if identity.strategy == "metadata" else "no_id_holders"])
-        execute(SQL["joined_people"])
-        execute(SQL["facts"])
-        execute(SQL["rings"])
-        execute(SQL["steps"])
-        execute(SQL["decisions"])
-        execute(SQL["planned_people"])
-        self._choose_events()
+        execute(SQL["id_holders" if self._policy.identity.strategy == "metadata" else "no_id_holders"])
+        for statement in ("joined_people", "facts", "rings", "steps", "decisions"):
+            execute(SQL[statement])
+        return bool(_one(self._connection, "select count(*) from decisions"))
 
     def _choose_events(self) -> None:
         """Choose the events that are forwarded now, and name the reason for those that are not."""
@@ -212,8 +218,11 @@ class _Planning:
         execute(SQL["fresh_events"])
         execute(SQL["gone_events"])
         execute(SQL["skipped_events"])
-        is_fresh = _one(self._connection, "select count(*) from unsent_events")
-        execute(SQL["planned_events" if is_fresh else "no_planned_events"])
+        if _one(self._connection, "select count(*) from unsent_events"):
+            for statement in ("event_ulid", "event_operation", "planned_events"):
+                execute(SQL[statement])
+        else:
+            execute(SQL["no_planned_events"])
 
     def _look(self) -> None:
         """Choose whom to look at. Where much has moved, everybody: picking half of them takes longer than all."""
@@ -251,7 +260,7 @@ class _Planning:
         since = self._policy.events.since
         if isinstance(since, datetime):
             return int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp())
-        installed = read_cursor(self._connection, "events.since")
+        installed = self._cursors.get("events.since")
         return int(float(installed)) if installed is not None else int(self._now)
 
     def empty(self) -> None:
@@ -266,10 +275,13 @@ class _Planning:
         execute = self._connection.execute
         settled = int(_one(self._connection, SQL["count_settled"]))
         plan_id = str(_one(self._connection, SQL["hash_plan"], {"settled": settled}))
-        for statement, decided in (("insert_people", "decisions"), ("insert_events", "planned_events")):
-            # A plan of nothing is the usual one, and to make ready for each of these takes longer than to look.
-            if _one(self._connection, f"select count(*) from {decided}"):  # noqa: S608
-                execute(SQL[statement].replace(_OPERATIONS, table), {"plan_id": plan_id, "start": self._start})
+        position = {"plan_id": plan_id, "start": self._start}
+        # A plan of nothing is the usual one, and to make ready for each of these takes longer than to look.
+        if self._has_decisions:
+            execute(SQL["planned_people"])
+            execute(SQL["insert_people"].replace(_OPERATIONS, table), position)
+        if _one(self._connection, "select count(*) from planned_events"):
+            execute(SQL["insert_events"].replace(_OPERATIONS, table), position)
         counted = self._count(table)
         return Plan(
             plan_id=plan_id,
@@ -326,10 +338,10 @@ class _Planning:
     def keep(self, plan: Plan, run_id: str) -> None:
         """Move the ledger where nothing is sent, and remember how far we looked."""
         connection = self._connection
-        if _one(connection, "select count(*) from decisions"):
+        if self._has_decisions:
             connection.execute(SQL["insert_next_people"], {"start": self._start})
         connection.execute(SQL["settle_ledger"])
-        if plan.counts.people and not plan.guard.first_load and not read_cursor(connection, "plan.loaded"):
+        if plan.counts.people and not plan.guard.first_load and "plan.loaded" not in self._cursors:
             write_cursor(connection, "plan.loaded", plan.plan_id, run_id)
         if plan.counts.skipped_events:
             connection.execute(SQL["record_skipped"], {"run_id": run_id})
@@ -343,6 +355,7 @@ class _Planning:
         connection.execute(SQL["remember_due"])
         if _one(connection, SQL["count_removed"]):
             connection.execute(SQL["wipe_removed"])
+        told = {"by_reason": plan.by_reason, "by_attribute": plan.by_attribute, "full": plan.full}
         connection.execute(
             SQL["insert_summary"],
             {
@@ -350,17 +363,17 @@ class _Planning:
                 "run_id": run_id,
                 "first_position": self._start + 1,
                 "planned_at": plan.planned_at,
-                "counts": json.dumps({**_summary(plan), **self._made_by()}),
-                "guard": json.dumps(_verdict(plan.guard)),
+                "counts": json.dumps({**asdict(plan.counts), **told, **self._made_by()}),
+                "guard": json.dumps(asdict(plan.guard)),
                 "approved_at": plan.planned_at if plan.guard.approved else None,
             },
         )
-        write_cursor(connection, "plan.seq", read_cursor(connection, "seq") or "0", run_id)
-        if read_cursor(connection, "plan.basis") != self._basis:
+        write_cursor(connection, "plan.seq", self._cursors.get("seq", "0"), run_id)
+        if self._cursors.get("plan.basis") != self._basis:
             write_cursor(connection, "plan.basis", self._basis, run_id)
         # What once was an attribute is remembered while policy leaves it, because policy may change.
         names = json.dumps([name for name in (*self._names, *self._kept) if name not in _IDENTIFIERS])
-        if read_cursor(connection, "plan.attributes") != names:
+        if self._cursors.get("plan.attributes") != names:
             write_cursor(connection, "plan.attributes", names, run_id)
 
     def _made_by(self) -> dict[str, str | None]:
@@ -381,29 +394,6 @@ def _basis(policy: Policy, columns: Sequence[Attribute]) -> str:
         *(f"{column.name} {column.type}" for column in columns),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _summary(plan: Plan) -> dict[str, Any]:
-    counts = {name: getattr(plan.counts, name) for name in PlanCounts.__dataclass_fields__}
-    return {**counts, "by_reason": plan.by_reason, "by_attribute": plan.by_attribute, "full": plan.full}
-
-
-def _verdict(guard: GuardVerdict) -> dict[str, Any]:
-    return {
-        "stopped": guard.stopped,
-        "approved": guard.approved,
-        "first_load": guard.first_load,
-        "findings": [
-            {
-                "rule": finding.rule,
-                "limit": finding.limit,
-                "value": finding.value,
-                "message": finding.message,
-                "examples": list(finding.examples),
-            }
-            for finding in guard.findings
-        ],
-    }
 
 
 def _one(connection: Connection, statement: str, parameters: dict[str, Any] | None = None) -> Any:

@@ -172,7 +172,7 @@ class Warehouse:
                 # Made anew it would know nobody, in the middle of a run that knows them.
                 raise WarehouseMissing(f"The warehouse {self.location} was there when this began, and is gone.", LOST)
             self._create()
-        _spare_searching_for_pandas()
+        spare_searching_for_pandas()
         connection = duckdb.connect(self.location, read_only=read_only, config=_ALONE)
         if self._memory_limit:
             # SET takes no parameters; the value is ours, from a keyword argument, never from input.
@@ -233,7 +233,7 @@ class Warehouse:
 
 
 @cache
-def _spare_searching_for_pandas() -> None:
+def spare_searching_for_pandas() -> None:
     """Say once that pandas is not installed.
 
     DuckDB 1.5 asks for it twice at every text and every time among the parameters of a statement, and Python looks for

@@ -19,6 +19,7 @@ from stripe_cio_pipeline.deliver.outcome import Problem
 from stripe_cio_pipeline.plan import Plan, make_plan
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.warehouse import Connection, Warehouse, last_seq, next_seq, read_script
+from stripe_cio_pipeline.warehouse.connection import spare_searching_for_pandas
 from stripe_cio_pipeline.warehouse.migrations import migrate
 
 START = 1_800_000_000.0
@@ -79,6 +80,7 @@ class InMemory(Warehouse):
 
     def __init__(self) -> None:
         super().__init__(":memory:")
+        spare_searching_for_pandas()
         self._root = duckdb.connect(":memory:", config={"threads": 1})
         _, place = _migrated()
         self._root.execute(f"attach '{place}' as migrated (read_only)")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_cio_pipeline.plan import REASONS
+from stripe_cio_pipeline.plan import REASONS, planning
 from stripe_cio_pipeline.plan.planning import SQL
-from stripe_cio_pipeline.warehouse import write_cursor
+from stripe_cio_pipeline.warehouse import Connection, write_cursor
 from tests.plan.ulids import event_ulid
 
 NOW = 1_800_000_000
@@ -48,6 +48,28 @@ def test_updates_go_before_events_and_events_in_their_order(desk) -> None:
     desk.customer("cus_a", mrr=5)
     desk.plan()
     assert [row["event_id"] for row in desk.rows()] == [None, "evt_early", "evt_late"]
+
+
+@pytest.mark.parametrize("table", ["changes", "decisions", "planned_events"])
+def test_where_nobody_is_decided_about_the_tables_are_as_where_somebody_is(desk, table: str) -> None:
+    desk.set_policy(events={"since": "2026-01-01T00:00:00Z"})
+    desk.customer("cus_a", email="customer-1@example.com")
+    desk.sync()
+    desk.customer("cus_a", mrr=5)
+    desk.customer("cus_b", email="customer-2@example.com")
+    desk.event("evt_1", "cus_a", NOW)
+    desk.model()
+    with desk.warehouse.transaction() as connection:
+        planning._Planning(connection, desk.policy, desk.at).decide()
+        assert connection.execute(f"select count(*) > 0 from {table}").fetchall() == [(True,)]
+        made = described(connection, table)
+        connection.execute(SQL[f"no_{table}"])
+        empty = described(connection, table)
+    assert empty == {name: made[name] for name in empty}
+
+
+def described(connection: Connection, table: str) -> dict[str, str]:
+    return {name: kind for name, kind, *_ in connection.execute(f"describe {table}").fetchall()}
 
 
 def test_where_many_have_moved_everybody_is_looked_at_and_the_plan_is_the_same(desk, monkeypatch) -> None:

@@ -85,6 +85,10 @@ select
     ) as kept
 from parted
 
+-- name: no_changes
+-- Mostly nobody differs, and to make ready for the comparison takes longer than to look.
+create or replace temp table changes (person_id varchar, names varchar[], before varchar, after varchar, kept varchar)
+
 -- name: candidates
 -- Those for whom there is something to decide: all others have everything already.
 create or replace temp table candidates as
@@ -419,6 +423,32 @@ select
     ) as other
 from decided as d
 where d.decision.action <> 'keep' or d.decision.reason <> 'unchanged'
+
+-- name: no_decisions
+-- Where there are no candidates: what later statements read of a decision.
+create or replace temp table decisions (
+    person_id varchar,
+    modelled boolean,
+    id varchar,
+    email varchar,
+    source_event_id varchar,
+    state varchar,
+    conflict varchar,
+    known_id varchar,
+    known_email varchar,
+    known_seq bigint,
+    is_first_email boolean,
+    differs boolean,
+    change_kind varchar,
+    change_value varchar,
+    kind varchar,
+    value varchar,
+    joined_id varchar,
+    action varchar,
+    reason varchar,
+    sets varchar,
+    other varchar
+)
 
 -- name: planned_people
 -- Decisions as operations. Whoever waits or stays as they are has none. The position comes from the row's own number, because
