@@ -17,6 +17,9 @@ from stripe_cio_pipeline.errors import SettingsError
 
 STRIPE_API = "https://api.stripe.com"
 
+#: The variables without which nothing can be synced. All others have a default.
+NEEDED = ("STRIPE_API_KEY", "CUSTOMERIO_SITE_ID", "CUSTOMERIO_TRACK_API_KEY")
+
 #: The restricted key's permissions that extraction needs, named as in the API and the dashboard's pre-fill link, each
 #: with the row of the dashboard's form on which it is set to Read.
 STRIPE_PERMISSIONS = {
@@ -56,8 +59,13 @@ class Settings(BaseSettings):
     stripe_account: str | None = Field(
         default=None, description="connected account to read (sent as Stripe-Account); empty: the key's own"
     )
-    customerio_site_id: SecretStr | None = Field(default=None, description="Customer.io Track API: site id")
-    customerio_track_api_key: SecretStr | None = Field(default=None, description="Customer.io Track API: key")
+    customerio_site_id: SecretStr | None = Field(
+        default=None,
+        description="Customer.io Track API: site id (Settings, Account settings, API credentials, Tracking API keys)",
+    )
+    customerio_track_api_key: SecretStr | None = Field(
+        default=None, description="Customer.io Track API: key, beside the site id"
+    )
     customerio_app_api_key: SecretStr | None = Field(
         default=None,
         description="Customer.io App API: bearer key; without it there is no verification",
@@ -162,7 +170,7 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
-                "Both stand in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
+                "You find both in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
             )
         return site, key
 

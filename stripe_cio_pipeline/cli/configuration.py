@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.settings import NEEDED, Settings
 
 _LINE = 100
 _GENERATED = re.compile(r"(<!-- generated: (?P<table>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -40,15 +40,17 @@ class Key:
 
 
 def variables() -> Iterator[Variable]:
-    """Give every environment variable in the order of its declaration."""
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        yield Variable(
-            name=alias if isinstance(alias, str) else name.upper(),
+    """Give every environment variable: those that are needed first, then in the order of declaration."""
+    found = [
+        Variable(
+            name=field.validation_alias if isinstance(field.validation_alias, str) else name.upper(),
             meaning=field.description or "",
             default="" if field.default is None else str(field.default),
             secret=SecretStr in get_args(field.annotation),
         )
+        for name, field in Settings.model_fields.items()
+    ]
+    yield from sorted(found, key=lambda variable: variable.name not in NEEDED)
 
 
 def keys(section: type[BaseModel] = Policy, prefix: str = "") -> Iterator[Key]:
@@ -70,21 +72,30 @@ def policy_yaml() -> str:
 
 
 def environment_example() -> str:
-    """Write a `.env` file to fill in. Every line is commented out."""
+    """Write a `.env` file to fill in: what is needed stands first and empty, the rest is commented out."""
     lines = [
-        "# Fill in what you need, and keep this file to yourself and out of version control.",
-        "# Variables of the shell win over this file.",
+        "# Keep this file to yourself and out of version control. Variables of the shell win over it.",
+        "",
+        f"# Needed: fill in these {len(NEEDED)}.",
     ]
-    for variable in variables():
-        lines += ["", *textwrap.wrap(variable.meaning, _LINE, initial_indent="# ", subsequent_indent="# ")]
-        lines.append(f"# {variable.name}={variable.default}")
+    below = {variable.name: variable for variable in variables()}
+    for name in NEEDED:
+        lines += _assignment(below.pop(name), commented="")
+    lines += ["", "# Optional: each has a default. Remove the # in front of what you set."]
+    for variable in below.values():
+        lines += _assignment(variable, commented="# ")
     return "\n".join(lines) + "\n"
+
+
+def _assignment(variable: Variable, *, commented: str) -> list[str]:
+    return ["", *_comment(variable.meaning, ""), f"{commented}{variable.name}={variable.default}"]
 
 
 def environment_table() -> str:
     """Write the table of environment variables in Markdown."""
     rows = [
-        f"| `{variable.name}` | {_cell(variable.meaning)} | {_code(variable.default)} | "
+        f"| `{variable.name}` | {_cell(variable.meaning)} | "
+        f"{'needed' if variable.name in NEEDED else _code(variable.default)} | "
         f"{'yes' if variable.secret else ''} |"
         for variable in variables()
     ]

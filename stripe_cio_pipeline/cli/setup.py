@@ -60,8 +60,8 @@ def init(folder: Folder = Path(), everything: All = False, as_json: Json = False
     for sentence in _what_an_upgrade_reads():
         output.say(visible(sentence))
     output.say(
-        "Next: fill in the keys in .env, which only you can read, and run stripe-cio check. Keep .env out of version "
-        "control."
+        "Next: fill in the first three keys in .env, which only you can read, and run stripe-cio check. Keep .env out "
+        "of version control."
     )
     output.say(
         "A file in models/ replaces the built-in one of its name. Delete those that you do not change, so that "

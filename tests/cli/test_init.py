@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from stripe_cio_pipeline.cli.configuration import environment_example, keys, policy_yaml, variables
+from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.policy import Policy, known_keys, load_policy, parse_policy
+from stripe_cio_pipeline.settings import NEEDED, load_settings
 
 
 def test_the_written_policy_is_the_default_policy() -> None:
@@ -28,12 +31,29 @@ def test_keys_are_the_policys_own() -> None:
     assert [key.name for key in keys()] == list(known_keys())
 
 
-def test_the_example_environment_sets_nothing() -> None:
+def test_the_example_environment_begins_with_what_is_needed_and_sets_nothing(tmp_path: Path) -> None:
     lines = environment_example().splitlines()
-    assert all(line == "" or line.startswith("# ") for line in lines)
-    assert {line[2:].partition("=")[0] for line in lines if re.match(r"# [A-Z_]+=", line)} == {
-        variable.name for variable in variables()
-    }
+    to_fill_in = [line for line in lines if line and not line.startswith("#")]
+    assert to_fill_in == [f"{name}=" for name in NEEDED]
+    assert lines.index("# Needed: fill in these 3.") < lines.index(to_fill_in[0])
+    optional = [match[1] for line in lines if (match := re.match(r"# ([A-Z_]+)=", line))]
+    assert lines.index(to_fill_in[-1]) < lines.index(next(line for line in lines if line.startswith("# Optional")))
+    assert {*NEEDED, *optional} == {variable.name for variable in variables()}
+    (tmp_path / ".env").write_text(environment_example())
+    untouched = load_settings()
+    (tmp_path / ".env").unlink()
+    assert untouched == load_settings()
+
+
+def test_what_the_example_marks_as_needed_is_all_that_is_needed(tmp_path: Path) -> None:
+    filled_in = re.sub(r"^([A-Z_]+)=$", r"\1=rk_test_0123456789", environment_example(), flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(filled_in)
+    load_settings().require_stripe()
+    load_settings().require_customerio()
+    for name in NEEDED:
+        (tmp_path / ".env").write_text(filled_in.replace(f"{name}=rk_test_0123456789", f"{name}="))
+        with pytest.raises(SettingsError, match=name):
+            (load_settings().require_stripe(), load_settings().require_customerio())
 
 
 def test_a_fresh_folder_gets_all_files_and_they_load(cli, tmp_path: Path) -> None:
