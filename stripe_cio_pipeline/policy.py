@@ -6,7 +6,7 @@ known one, because a misspelt guard would otherwise be no guard.
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stripe_cio_pipeline import cron
 from stripe_cio_pipeline.errors import PolicyError
 from stripe_cio_pipeline.event_types import DEFAULT, check_choice, check_type, known_types
+from stripe_cio_pipeline.wording import in_one_sentence, refusals
 
 FILE_NAME = "stripe_cio.yaml"
 
@@ -315,6 +316,10 @@ def load_policy(path: Path | None = None) -> Policy:
     except (yaml.YAMLError, UnicodeDecodeError) as broken:
         mark = getattr(broken, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        if "'\\t'" in str(getattr(broken, "problem", "")):
+            raise PolicyError(
+                f"{file} has a tab{where}, and YAML is indented with spaces alone.", "Put spaces in its place."
+            ) from None
         raise PolicyError(f"{file} is not readable YAML{where}.", "Correct it there.") from None
     except OSError as refused:
         raise PolicyError(
@@ -342,16 +347,26 @@ def parse_policy(content: dict[str, Any], source: str = FILE_NAME) -> Policy:
     try:
         return Policy.model_validate({name: part for name, part in content.items() if part is not None})
     except ValidationError as invalid:
-        raise PolicyError(
-            f"{source}: " + "; ".join(_describe(error) for error in invalid.errors()) + ".",
-            "Correct the file.",
-        ) from None
+        raise PolicyError(f"{source}: {'; '.join(_objections(invalid.errors()))}.", "Correct the file.") from None
 
 
-def _describe(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    if error["type"] != "extra_forbidden":
-        return f"{key or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
-    known = list(known_keys()) + list(Policy.model_fields)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    return f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")
+def _objections(errors: Sequence[Any]) -> Iterator[str]:
+    known = [*known_keys(), *Policy.model_fields]
+    unknown = [error for error in errors if error["type"] == "extra_forbidden"]
+    for error in unknown:
+        key = ".".join(str(part) for part in error["loc"])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        yield f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")
+    names = {part for key in known for part in key.split(".")}
+    for steps, said in refusals([error for error in errors if error not in unknown], names).items():
+        key = ".".join(step for step in steps if isinstance(step, str))
+        item = "".join(f", item {step + 1}" for step in steps if isinstance(step, int))
+        yield f"{key or 'the file'}{item}: {in_one_sentence(said, _default_of(key))}"
+
+
+def _default_of(key: str) -> Any:
+    """Give what stands there by default, as an example. Of a section and of a list there is none to show."""
+    value: Any = Policy()
+    for name in filter(None, key.split(".")):
+        value = getattr(value, name, None)
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None

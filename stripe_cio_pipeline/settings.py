@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stripe_cio_pipeline.errors import SettingsError
+from stripe_cio_pipeline.wording import in_words
 
 STRIPE_API = "https://api.stripe.com"
 
@@ -198,7 +199,8 @@ def load_settings(given: Mapping[str, str] | None = None) -> Settings:
         return Settings(**values)
     except ValidationError as invalid:
         findings = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in invalid.errors()
+            f"{'.'.join(str(part) for part in error['loc']).upper()}: {in_words(error['msg'])}"
+            for error in invalid.errors()
         )
         raise SettingsError(
             f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."

@@ -4,6 +4,7 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster._utils.schedules import is_valid_cron_schedule
@@ -62,6 +63,38 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(content: dict[str, o
 def test_a_value_that_makes_no_sense_names_its_key(content: dict[str, object]) -> None:
     with pytest.raises(PolicyError, match=next(iter(content))):
         parse_policy(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"guard": {"max_events": "many"}}, "guard.max_events: must be a whole number, such as 10000."),
+        ({"customerio": {"in_flight": 2.5}}, "customerio.in_flight: must be a whole number, such as 4."),
+        ({"guard": {"max_changed_share": "half"}}, "guard.max_changed_share: must be a number, such as 0.2."),
+        ({"guard": {"max_changed_share": 20}}, "guard.max_changed_share: must be at most 1."),
+        ({"stripe": {"rate_share": 0}}, "stripe.rate_share: must be more than 0."),
+        ({"identity": {"settle_seconds": -1}}, "identity.settle_seconds: must be at least 0."),
+        ({"identity": {"strategy": "phone"}}, "identity.strategy: must be stripe_id, email or metadata."),
+        ({"identity": {"merge": "perhaps"}}, "identity.merge: must be true or false."),
+        ({"events": {"since": "x"}}, "events.since: must be install or a time such as 2026-01-31T00:00:00Z."),
+        ({"events": {"forward": "x"}}, "events.forward: must be a list, such as [one, two]."),
+        ({"events": {"forward": ["default", 5]}}, "events.forward, item 2: must be text."),
+        ({"events": {"names": [1]}}, "events.names: must be names with values, such as {name: value}."),
+        ({"schedule": {"sync": 5}}, "schedule.sync: must be text, such as 0 * * * *."),
+        ({"models": {"folder": 5}}, "models.folder: must be a path."),
+        ({"stripe": 5}, "stripe: must be a section with keys below it."),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_in_plain_words_with_an_example(content: dict[str, Any], told: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(content)
+    assert refused.value.what == f"stripe_cio.yaml: {told}"
+
+
+def test_a_tab_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "stripe_cio.yaml").write_text("guard:\n\tmax_events: 5\n")
+    with pytest.raises(PolicyError, match="has a tab at line 2, column 1, and YAML is indented with spaces"):
+        load_policy()
 
 
 #: Lines that come due, and lines that Dagster or a calendar does not know.

@@ -62,6 +62,12 @@ def test_a_malformed_setting_is_named_without_its_value(monkeypatch: pytest.Monk
         load_settings()
 
 
+def test_a_setting_that_is_one_of_a_few_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOMERIO_REGION", "asia")
+    with pytest.raises(SettingsError, match=r"CUSTOMERIO_REGION: must be us or eu\."):
+        load_settings()
+
+
 def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("STRIPE_ACCOUNT=acct_file\nCUSTOMERIO_REGION=EU\nSTRIPE_CIO_HOME=kept\nOTHER=1\n")
     monkeypatch.setenv("STRIPE_ACCOUNT", "acct_shell")

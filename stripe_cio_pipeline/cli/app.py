@@ -26,6 +26,7 @@ from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings
 from stripe_cio_pipeline.warehouse import fault_of
+from stripe_cio_pipeline.wording import in_words
 
 DEBUG = "STRIPE_CIO_DEBUG"
 #: What typer gives for a Ctrl-C, by the shell's convention.
@@ -34,6 +35,7 @@ _INTERRUPTED = 130
 _PRIVATE = 0o077
 #: Waits below this are not worth a line.
 _LONG_WAIT_SECONDS = 2.0
+_REFUSED = re.compile(r"^(Invalid value for .+?: )(.+)$")
 _EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+\.[^\s@\"'<>]+")
 
 
@@ -142,7 +144,8 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
         return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
     except typer.TyperException as error:
         advice = "stripe-cio --help lists the commands; each has a --help of its own." if error.exit_code == 2 else ""
-        return _fail(as_json, "UsageError", error.format_message(), advice, error.exit_code)
+        what = _REFUSED.sub(lambda found: found[1] + in_words(found[2]), error.format_message())
+        return _fail(as_json, "UsageError", what, advice, error.exit_code)
     except typer.Abort:
         if was_stopped():
             return _interrupted(as_json)

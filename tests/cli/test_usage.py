@@ -32,6 +32,18 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_line(cli, arguments: list[str]
     assert answer.err.startswith("✘ ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("plan", "--limit", "many"), "✘ Invalid value for '--limit': must be a whole number\n"),
+        (("plan", "--wait", "long"), "✘ Invalid value for '--wait': must be a number\n"),
+        (("dev", "--port", "99999"), "✘ Invalid value for '--port': must be at most 65535\n"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_told_in_plain_words(cli, arguments: tuple[str, ...], told: str) -> None:
+    assert cli(*arguments).err.startswith(told)
+
+
 def test_wrong_usage_with_json_is_an_object_too(cli) -> None:
     answer = cli("sync", "--nonsense", "--json")
     assert answer.exit_code == 2
