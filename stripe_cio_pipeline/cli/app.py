@@ -95,7 +95,6 @@ app = typer.Typer(
     name="stripe-cio",
     cls=_Commands,
     help="Keep Customer.io in step with Stripe. Try it without any account: stripe-cio demo.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -142,6 +141,8 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
         if was_stopped():
             return _interrupted(as_json)
         return _fail(as_json, type(error).__name__, error.what, error.advice, error.exit_code)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0  # how typer ends once a shell was told its completions
     except typer.TyperException as error:
         advice = "stripe-cio --help lists the commands; each has a --help of its own." if error.exit_code == 2 else ""
         what = _REFUSED.sub(lambda found: found[1] + in_words(found[2]), error.format_message())

@@ -181,8 +181,8 @@ def forget(
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nobody is known before the first sync
-    if not yes and not typer.confirm("Delete this person in Customer.io for good?", err=True):
-        raise typer.Abort
+    if not yes:
+        _agree_to_forget(session, person)
     # A delivery under way could still send what it had planned for this person.
     with Turn(session.warehouse, "stripe-cio forget", tell=session.output.say):
         report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
@@ -196,6 +196,21 @@ def forget(
         "What Stripe has stays there: delete the customer in Stripe."
     )
     session.output.result(report)
+
+
+def _agree_to_forget(session: Session, person: str) -> None:
+    """Say who is meant and what goes, and ask. A name that nobody has is told before anything is asked."""
+    found = deliver.look_for(session.warehouse, session.policy, person)
+    who = many(found.customers, "Stripe customer") if found.customers else "a guest without a customer"
+    session.output.say(f"{found.person_id} is {who} with {many(found.emails, 'email')}.", "bold")
+    session.output.say(
+        "In Customer.io the profile is deleted and suppressed: nobody can write to it again."
+        if found.addresses
+        else "Customer.io was never told of them, so nothing is sent there."
+    )
+    session.output.say("Here all that was stored of them is erased, except for the id. Stripe keeps what it has.")
+    if not typer.confirm("It cannot be undone. Go on?", err=True):
+        raise typer.Abort
 
 
 def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:

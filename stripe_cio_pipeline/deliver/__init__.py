@@ -4,7 +4,7 @@ from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_ale
 from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
 from stripe_cio_pipeline.deliver.explain import Explanation, explain
-from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget, forget_removed
+from stripe_cio_pipeline.deliver.forgetting import ForgetReport, forget, forget_removed, look_for
 from stripe_cio_pipeline.deliver.links import LinksReport, look_at_links
 from stripe_cio_pipeline.deliver.probe import ProbeFinding, probe
 from stripe_cio_pipeline.deliver.rejections import retry
@@ -28,6 +28,7 @@ __all__ = [
     "forget",
     "forget_removed",
     "look_at_links",
+    "look_for",
     "probe",
     "raise_alerts",
     "raise_stale_alert",

@@ -51,6 +51,27 @@ class ForgetReport:
     writes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """Who is meant before anybody is forgotten: the id, and how many of everything goes.
+
+    `addresses` are the identifiers by which Customer.io may know them; without any, nothing is sent there.
+    """
+
+    person_id: str
+    customers: int
+    emails: int
+    addresses: int
+
+
+def look_for(warehouse: Warehouse, policy: Policy, person: str) -> Forgettable:
+    """Say whom `forget` would forget. It changes nothing. Raises PipelineError where nobody is known by that name."""
+    with warehouse.connect() as connection:
+        connection.execute(_SQL["create_mentions"])
+        subject, addresses, _ = _find(connection, policy, person)
+    return Forgettable(subject.person_id, len(subject.customers), len(subject.emails), len(addresses))
+
+
 def forget(
     warehouse: Warehouse,
     settings: Settings,

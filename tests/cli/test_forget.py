@@ -91,6 +91,27 @@ def test_no_byte_stays_and_none_comes_back(cli, sandbox: Sandbox, lived: str) ->
     assert cli("status", "--json").json is not None
 
 
+def test_it_looks_before_it_asks(cli, sandbox: Sandbox, lived: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who is not known is told without a question, and whoever says no has seen who was meant."""
+    asked: list[str] = []
+
+    def no(question: str, **_: object) -> bool:
+        asked.append(question)
+        return False
+
+    monkeypatch.setattr("typer.confirm", no)
+    unknown = cli("forget", "cus_nobody")
+    assert (unknown.exit_code, asked) == (1, [])
+    assert "Nobody in the warehouse is known by this id" in unknown.words
+    refused = cli("forget", str(TOLD["email"]))
+    assert refused.exit_code == 1
+    assert f"{lived} is 1 Stripe customer with 1 email." in refused.words
+    assert "In Customer.io the profile is deleted and suppressed" in refused.words
+    assert len(asked) == 1
+    assert sandbox.customerio.person(id=lived) is not None
+    assert traces(HOME, WORDS)
+
+
 @pytest.mark.parametrize("on_delete", ["delete", "suppress"])
 def test_a_deletion_in_stripe_leaves_no_byte_either(cli, sandbox: Sandbox, lived: str, on_delete: str) -> None:
     policy = Path("stripe_cio.yaml")

@@ -44,6 +44,25 @@ def test_an_option_of_the_wrong_kind_is_told_in_plain_words(cli, arguments: tupl
     assert cli(*arguments).err.startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("stripe-cio re", {"retry", "reconcile"}),
+        ("stripe-cio sync --app", {"--approve", "--approve-plan"}),
+        ("stripe-cio sandbox", {"sandbox"}),
+    ],
+)
+def test_a_shell_completes_commands_and_options(
+    cli, typed: str, offered: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_STRIPE_CIO_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    answer = cli()
+    assert (answer.exit_code, answer.err) == (0, "")
+    assert set(answer.out.split()) == offered
+
+
 def test_wrong_usage_with_json_is_an_object_too(cli) -> None:
     answer = cli("sync", "--nonsense", "--json")
     assert answer.exit_code == 2
