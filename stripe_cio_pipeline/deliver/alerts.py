@@ -6,7 +6,7 @@ The state is kept in the warehouse. A message names subjects, counts and what to
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ from stripe_cio_pipeline.deliver.delivery import DeliveryReport
 from stripe_cio_pipeline.errors import GuardStop
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Statements, Warehouse, replace
+from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, replace
 
 _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 _SECONDS = 10.0
@@ -65,9 +65,10 @@ def raise_alerts(
     because a run stays what it was. `channels` replaces the webhook and the mail that the settings name.
     """
     try:
-        return tell(
-            warehouse, settings, policy, situations(policy, error, report), run_id=run_id, now=now, channels=channels
-        )
+        with warehouse.connect() as connection:
+            known = _known(connection)
+        found = situations(policy, error, report)
+        return _tell(warehouse, settings, policy, found, known, run_id=run_id, now=now, channels=channels)
     except Exception:  # whatever it is, the run's own outcome is the one to tell
         return AlertReport((), ("alerts",))
 
@@ -82,15 +83,19 @@ def raise_stale_alert(
     channels: dict[str, Channel] | None = None,
 ) -> AlertReport:
     """Tell when no sync has finished for `alerts.stale_minutes`. Call it from outside of runs: a schedule, cron."""
-    with warehouse.connect() as connection:
-        row = connection.execute(_SQL["last_finished_sync"]).fetchone()
-    if row is None or row[0] is None:
+    if not warehouse.exists:
         return AlertReport()
-    minutes = (now() - float(row[0])) / 60
+    # The sensor asks at every tick: the file is opened once, and for reading.
+    with warehouse.reading() as connection:
+        ((finished,),) = connection.execute(_SQL["last_finished_sync"]).fetchall()
+        known = _known(connection)
+    if finished is None:
+        return AlertReport()
+    minutes = (now() - float(finished)) / 60
     limit = policy.alerts.stale_minutes
     detail = f"The last sync finished {minutes:.0f} minutes ago; alerts.stale_minutes is {limit}."
     stale = Situation("stale", "bad" if minutes > limit else "good", detail)
-    return tell(warehouse, settings, policy, [stale], run_id=run_id, now=now, channels=channels)
+    return _tell(warehouse, settings, policy, [stale], known, run_id=run_id, now=now, channels=channels)
 
 
 def situations(policy: Policy, error: BaseException | None, report: DeliveryReport | None) -> list[Situation]:
@@ -116,19 +121,23 @@ def situations(policy: Policy, error: BaseException | None, report: DeliveryRepo
     return found
 
 
-def tell(
+def _known(connection: Connection) -> dict[Subject, State]:
+    """Give how each subject stood when it was told last."""
+    return dict(connection.execute(_SQL["read_alerts"]).fetchall())
+
+
+def _tell(
     warehouse: Warehouse,
     settings: Settings,
     policy: Policy,
     now_so: Sequence[Situation],
+    known: Mapping[Subject, State],
     *,
     run_id: str | None,
     now: Callable[[], float],
     channels: dict[str, Channel] | None,
 ) -> AlertReport:
-    """Tell those situations that are another than last time, and remember what was told."""
-    with warehouse.connect() as connection:
-        known = dict(connection.execute(_SQL["read_alerts"]).fetchall())
+    """Tell those situations that are another than last time (`known`), and remember what was told."""
     changed = [one for one in now_so if known.get(one.subject, "good") != one.state]
     if not changed:
         return AlertReport()

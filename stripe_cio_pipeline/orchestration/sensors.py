@@ -13,7 +13,7 @@ from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.orchestration.stripe_assets import PAGE_TAG
 from stripe_cio_pipeline.sync import Opened
-from stripe_cio_pipeline.warehouse import Statements
+from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
@@ -56,9 +56,8 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
         try:
             reason, due, page = _reason_to_sync(opened)
-            if opened.warehouse.exists:
-                # A tick is the one thing that goes on when runs do not.
-                raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
+            # A tick is the one thing that goes on when runs do not.
+            raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
         except WarehouseLocked as locked:
             return dg.SkipReason(f"{locked.what} Looking again at the next tick.")
         if not due:
@@ -100,15 +99,16 @@ def _reason_to_sync(opened: Opened) -> tuple[str, bool, str | None]:
     seen = peek(opened.warehouse, opened.settings, opened.policy)
     if seen.changed or seen.history_pending:
         return seen.reason, True, seen.page
-    if due := _count(opened, "items_left_due"):
+    with opened.warehouse.reading() as connection:
+        due = _count(connection, "items_left_due")
+        waiting = _count(connection, "links_that_settled", settle_seconds=opened.policy.identity.settle_seconds)
+    if due:
         return f"{due} items are pending for Customer.io.", True, None
-    waiting = _count(opened, "links_that_settled", settle_seconds=opened.policy.identity.settle_seconds)
     if waiting:
         return f"{waiting} people are linked by now and can get what waited for it.", True, None
     return seen.reason, False, None
 
 
-def _count(opened: Opened, statement: str, **parameters: Any) -> int:
-    with opened.warehouse.reading() as connection:
-        row = connection.execute(_SQL[statement], parameters).fetchone()
+def _count(connection: Connection, statement: str, **parameters: Any) -> int:
+    row = connection.execute(_SQL[statement], parameters).fetchone()
     return int(row[0]) if row else 0
