@@ -87,6 +87,7 @@ _COMMANDS = {
     "backfill-events": "backfill",
     "forget": "repair",
     "tidy": "repair",
+    "report": "support",
     "dev": "serve",
     "sandbox": "serve",
 }
@@ -164,7 +165,7 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
             return _interrupted(as_json)  # whatever it was in the middle of
         if fault := fault_of(error, _location()):
             return _fail(as_json, type(fault).__name__, fault.what, fault.advice, fault.exit_code)
-        return _unexpected(as_json, error)
+        return _unexpected(arguments, error)
     if outcome == _INTERRUPTED or was_stopped():
         return _interrupted(as_json)
     return outcome if isinstance(outcome, int) else 0
@@ -199,7 +200,7 @@ def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> i
     return exit_code
 
 
-def _unexpected(as_json: bool, error: Exception) -> int:
+def _unexpected(arguments: Sequence[str], error: Exception) -> int:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "stripe_cio_pipeline" in frame.filename] or frames
     where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "an unknown place"
@@ -207,12 +208,25 @@ def _unexpected(as_json: bool, error: Exception) -> int:
         sys.stderr.write(visible(redact("".join(traceback.format_exception(error))), lines=True))
     # The exception's own words may hold a payload, so only its kind and place are told.
     return _fail(
-        as_json,
+        "--json" in arguments,
         "Unexpected",
         f"Something unexpected happened: {type(error).__name__} in {where}.",
-        f"Nothing that was done before is lost. Run it again with {DEBUG}=1 for the whole story, and report that.",
+        "Nothing that was done before is lost. Please open an issue with what stripe-cio report prints: it holds no "
+        f"keys and no people. {_where_it_is_kept(arguments, error)}",
         1,
     )
+
+
+def _where_it_is_kept(arguments: Sequence[str], error: Exception) -> str:
+    try:
+        from stripe_cio_pipeline.cli.support import keep_error
+
+        kept = keep_error(error, arguments, load_settings().home)
+    except Exception:  # whatever is wrong with the settings: another error is being told
+        kept = False
+    if kept:
+        return f"For the full traceback run it again with {DEBUG}=1."
+    return f"Run it again with {DEBUG}=1 for the full traceback, and add that."
 
 
 def _location() -> str:

@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--start", type=int, default=None, help="unix time of the start (default: now)")
     options.add_argument(
         "--clock",
+        type=_pace,
         default="real",
         help='"real" (default), "still", or the days that pass per minute, for example 1',
     )
@@ -44,6 +45,18 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--load", type=Path, help="begin with a state that --save wrote")
     options.add_argument("--save", type=Path, help="write the state there at the end")
     return options
+
+
+def _pace(said: str) -> float:
+    """Read how many days pass in a minute; none where the clock is still. Raises ArgumentTypeError."""
+    named = {"real": REAL_TIME, "still": 0.0}
+    try:
+        pace = named[said] if said in named else float(said)
+    except ValueError:
+        pace = -1.0
+    if not 0 <= pace < float("inf"):
+        raise argparse.ArgumentTypeError("must be real, still, or the days that pass in a minute, such as 1")
+    return pace
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -68,8 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sandbox.load(options.load)
     stopped = _until_signal()
     with sandbox:
-        if options.clock != "still":
-            sandbox.clock.run(REAL_TIME if options.clock == "real" else float(options.clock))
+        if options.clock:
+            sandbox.clock.run(options.clock)
         if options.port_file is not None:
             _write(options.port_file, orjson.dumps(sandbox.description()))
         sys.stdout.write(_greeting(sandbox))

@@ -1,5 +1,6 @@
 """Exit codes, the discipline of --json, and what becomes of an error."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -47,7 +48,7 @@ def test_an_option_of_the_wrong_kind_is_told_in_plain_words(cli, arguments: tupl
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("stripe-cio re", {"retry", "reconcile"}),
+        ("stripe-cio re", {"retry", "reconcile", "report"}),
         ("stripe-cio sync --app", {"--approve", "--approve-plan"}),
         ("stripe-cio sandbox", {"sandbox"}),
     ],
@@ -106,6 +107,48 @@ def test_an_unexpected_error_is_one_clear_line_without_its_values(cli, monkeypat
     assert "KeyError" in answer.err
     assert "STRIPE_CIO_DEBUG=1" in answer.err
     assert "customer-12" not in answer.words
+
+
+def test_an_unexpected_error_ends_with_a_command_that_collects_what_a_report_needs(
+    cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without keys, people and values, and without a part of the path that names whoever works here."""
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_0123456789")
+    Path("stripe_cio.yaml").write_text("alerts: {mail_to: [customer-13@example.com]}\n")
+    Path(".stripe_cio").mkdir()
+    with monkeypatch.context() as patched:
+        fail(patched, KeyError("customer-12@example.com"))
+        answer = cli("first")
+    assert "open an issue with what stripe-cio report prints" in answer.err
+    told = cli("report", "--json")
+    assert told.exit_code == 0
+    for part in (
+        f"stripe-cio-pipeline {version('stripe-cio-pipeline')}",
+        "Variables that are set: STRIPE_API_KEY",
+        "Policy keys that are changed: alerts.mail_to",
+        "Warehouse: none yet",
+        "stripe-cio first: KeyError",
+        " stripe_cio_pipeline/cli/app.py, line",
+        " test_usage.py, line",
+    ):
+        assert part in told.words, part
+    for secret in ("0123456789", "customer-12", "customer-13", str(Path.home())):
+        assert secret not in told.words, secret
+
+
+def test_a_report_counts_what_is_in_the_warehouse(cli, synced) -> None:
+    told = cli("report").words
+    assert re.search(r"Warehouse: [\d.]+ MB, schema \d{3}_", told)
+    assert "customers 1," in told
+    assert re.search(r"Latest runs: .*sync .*", told)
+    assert "@example.com" not in told
+
+
+@pytest.mark.parametrize("clock", ["banana", "-1", "inf", "nan", ""])
+def test_a_sandbox_clock_that_is_none_is_wrong_usage(cli, clock: str) -> None:
+    answer = cli("sandbox", f"--clock={clock}")
+    assert answer.exit_code == 2
+    assert "must be real, still, or the days that pass in a minute, such as 1" in answer.words
 
 
 def test_with_debug_the_whole_story_is_told_without_keys_and_addresses(
