@@ -14,6 +14,19 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.cli.sql")
 
+#: Cursors that move only once Stripe has answered; planning and computing have some of their own.
+_MOVED_BY_STRIPE = ("events", "history.")
+
+#: What a state in the ledger means for somebody who looks at it for the first time.
+_STATES = {
+    "linking": "accepted; goes on once the link is confirmed",
+    "linked": "in Customer.io with the Stripe id",
+    "conflict": "identifier refused; stripe-cio explain PERSON says why",
+    "held": "not sent; stripe-cio explain PERSON says why",
+    "deleted": "deleted in Customer.io",
+    "suppressed": "Customer.io ignores them, and so do we",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -54,7 +67,8 @@ def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
 def read_status(connection: Connection, policy: Policy, *, links_are_seen: bool, now: float) -> Status:
     """Gather the state. `links_are_seen`: there is a key to look with. `now` is unix seconds by this machine."""
     cursors = _rows(connection, "status_cursors")
-    looked = max((cursor["moved_at"] for cursor in cursors), default=None)
+    of_stripe = (cursor["moved_at"] for cursor in cursors if str(cursor["name"]).startswith(_MOVED_BY_STRIPE))
+    looked = max(of_stripe, default=None)
     names = sorted(("events", *(kind.name for kind in extract.OBJECTS)))
     objects = [row for name in names for row in _rows(connection, "status_object", name, f"stripe.{name}")]
     newest = max((row["newest"] for row in objects if row["newest"] is not None), default=None)
@@ -87,7 +101,9 @@ def show_status(output: Output, found: Status) -> None:
     mode = {"true": "live mode", "false": "test mode"}.get(found.bindings.get("stripe.livemode", ""), "")
     output.say(f"Stripe account {account} {mode} → Customer.io workspace {workspace}".replace("  ", " "), "bold")
     if found.watermark is None:
-        output.say("Nothing has been read from Stripe yet.")
+        output.say(
+            "Nothing has been read from Stripe yet: stripe-cio check says whether it can be, stripe-cio sync does it."
+        )
     else:
         output.say(f"Newest change known: {readable(found.watermark)} by Stripe's clock.")
     if found.seconds_since_look is not None:
@@ -114,7 +130,13 @@ def show_status(output: Output, found: Status) -> None:
         ),
         numbers=("rows", "deleted"),
     )
-    output.table("People in Customer.io", ("state", "people"), found.people.items(), numbers=("people",))
+    if found.people:
+        people = ((state, count, _STATES.get(state, "")) for state, count in found.people.items())
+        output.table("People in Customer.io", ("state", "people", "meaning"), people, numbers=("people",))
+    else:
+        output.say(
+            "Nobody was sent to Customer.io yet. Look with stripe-cio sync --dry-run, send with stripe-cio sync."
+        )
     if found.not_found:
         output.say(
             f"! {found.not_found:,} of them were not found when they were last looked for. That is believed only if it "
@@ -141,7 +163,10 @@ def show_status(output: Output, found: Status) -> None:
         output.table(
             "Latest runs",
             ("began", "what", "ended", "outcome", "run"),
-            ((row["started_at"], row["kind"], row["finished_at"], row["outcome"], row["run_id"]) for row in found.runs),
+            (
+                (row["started_at"], row["kind"], row["finished_at"], row["outcome"] or "not finished", row["run_id"])
+                for row in found.runs
+            ),
         )
     if found.due:
         output.table(
@@ -152,7 +177,7 @@ def show_status(output: Output, found: Status) -> None:
         )
     if found.rejections:
         output.table(
-            "Rejected (stripe-cio explain PERSON tells more, stripe-cio retry makes them due again)",
+            "Rejected (stripe-cio explain PERSON tells more, stripe-cio retry queues them for another try)",
             ("reason", "field", "items", "tries", "last", "for example"),
             (
                 (row["reason"], row["field"], row["items"], row["attempts"], row["last_at"], row["examples"])

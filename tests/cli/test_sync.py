@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from stripe_cio_pipeline.extract import OBJECTS
 from stripe_cio_pipeline.extract.state import HistoryMark, write_mark
 from stripe_cio_pipeline.policy import parse_policy
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Fault, Sandbox
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Warehouse, write_cursor
 
 POLICY = "identity: {settle_seconds: 0}\nstripe: {limits: {endpoint: 500, account: 2000}}\n"
 
@@ -164,6 +165,30 @@ def test_status_tells_account_objects_ledger_and_reads(story: Story) -> None:
     assert found["reads"]["used_30_days"] == story.sandbox.stripe.counters.gets
     assert found["rejections"] == []
     assert "Nothing is rejected" in story.answers["status for people"].out
+
+
+def test_a_dry_run_is_told_as_one_and_not_as_a_run_that_never_ended(story: Story) -> None:
+    outcomes = [run["outcome"] for run in story.answers["status"].json["runs"]]
+    assert outcomes == ["done", "done", "done", "stopped by the guard", "dry run, nothing sent"]
+
+
+def test_status_counts_no_look_at_stripe_that_never_was(tmp_path: Path) -> None:
+    """Planning and computing move cursors too, and before the first sync it says what to do."""
+    warehouse, out = Warehouse(tmp_path / "warehouse.duckdb"), io.StringIO()
+    with warehouse.transaction() as connection:
+        write_cursor(connection, "plan.seq", "1")
+        write_cursor(connection, "model.seq", "1")
+    with warehouse.reading() as connection, contextlib.redirect_stdout(out):
+        found = read_status(connection, parse_policy({}), links_are_seen=True, now=0.0)
+        show_status(Output(as_json=False), found)
+    assert found.seconds_since_look is None
+    assert "Last look" not in out.getvalue()
+    for next_step in ("stripe-cio check", "stripe-cio sync --dry-run"):
+        assert next_step in out.getvalue()
+
+
+def test_status_says_what_each_state_of_people_means(story: Story) -> None:
+    assert re.search(r"linked +│ +\d+ │ in Customer.io with the Stripe id", story.answers["status for people"].out)
 
 
 def test_status_tells_how_far_each_history_is(tmp_path: Path) -> None:
