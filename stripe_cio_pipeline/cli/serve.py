@@ -46,6 +46,7 @@ def dev(
         output.say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", "bold")
         if with_sandbox:
             output.say("The sensor and the schedules are on: a sync runs whenever something has happened at Stripe.")
+            output.say("The guard stops the first load, as with a real account: open the failed run to approve it.")
         else:
             output.say("Materialize all runs one sync. Automation switches on the sensor and the schedules.")
         raise typer.Exit(serve(settings, host=host, port=port, environment=environment))
@@ -57,7 +58,7 @@ def _policy(settings: Settings, home: Path) -> dict[str, str]:
         return {}
     file = home / FILE_NAME
     file.write_text(
-        "guard: {first_load: send, max_changed_share: 1.0}\n"
+        "guard: {max_changed_share: 1.0}\n"
         "identity: {settle_seconds: 5}\n"
         "stripe: {poll_seconds: 15, monthly_reads: 1000000}\n",
         encoding="utf-8",

@@ -6,9 +6,11 @@ that the end is a field of Stripe's object: `items.data[].price.unit_amount`.
 """
 
 from functools import lru_cache
+from importlib.resources import files
 from typing import Literal
 
 import sqlglot
+import yaml
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -51,6 +53,23 @@ def lineage(
             raise ModelError(f"{where} gives no attribute {visible(attribute)}.", f"It gives: {', '.join(names)}.")
         names = [attribute]
     return {name: tuple(dict.fromkeys(tracer.trace(model, name))) for name in names}
+
+
+def meanings(policy: Policy) -> dict[str, str]:
+    """Say in words what attributes mean that people.sql computes as the built-in one does."""
+    builtin = load_models(None).people
+    text = files("stripe_cio_pipeline.model").joinpath("attributes.yaml").read_text(encoding="utf-8")
+    known: dict[str, str] = yaml.safe_load(text)
+    try:
+        ours, theirs = _expressions(builtin), _expressions(load_models(policy.models.folder).people)
+    except ModelError:
+        return {}
+    return {name: meaning for name, meaning in known.items() if name in ours and theirs.get(name) == ours[name]}
+
+
+def _expressions(file: ModelFile) -> dict[str, str]:
+    query = _parsed(file)
+    return {column.alias_or_name: column.sql() for column in query.selects} if isinstance(query, exp.Query) else {}
 
 
 def _columns_of(policy: Policy, model: str) -> list[str]:

@@ -77,7 +77,7 @@ def _build(layout: Layout, group: Group, checks: Sequence[Check]) -> dg.AssetChe
                 if key in context.selected_asset_check_keys:
                     found[key] = _look(check, connection, opened)
         for key, finding in found.items():
-            advice = {} if finding.passed or not finding.advice else {"what to do": finding.advice}
+            advice = {} if finding.passed or not finding.advice else {"What to do": finding.advice}
             yield dg.AssetCheckResult(
                 passed=finding.passed,
                 asset_key=key.asset_key,
@@ -99,7 +99,7 @@ def _look(check: Check, connection: Connection, opened: Opened) -> Finding:
     except duckdb.CatalogException:
         # Checks can be run in any order, so also before what they look at was ever made.
         nothing = f"{check.group}/{check.asset} was never materialized, so there is nothing to look at."
-        return Finding(False, {"what happened": nothing}, f"Materialize {check.group}/{check.asset} first.", early=True)
+        return Finding(False, {"What happened": nothing}, f"Materialize {check.group}/{check.asset} first.", early=True)
 
 
 def _rows(connection: Connection, statement: str, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
@@ -111,7 +111,7 @@ def _fresh(connection: Connection, opened: Opened) -> Finding:
     ((seconds,),) = _rows(connection, "seconds_since_last_look")
     return Finding(
         seconds is not None and seconds <= limit,
-        numbers({"seconds_since_last_look": seconds, "limit_seconds": limit}),
+        numbers({"seconds since the last look": seconds, "limit in seconds": limit}),
         "Is the sensor or the schedule on, and is the last run green? Switch them on under Automation, or run sync.",
     )
 
@@ -122,7 +122,7 @@ def _known_shapes(connection: Connection, _: Opened) -> Finding:
     return Finding(
         not alarming,
         {
-            **numbers({"unknown_payloads": sum(found.payloads for found in alarming)}),
+            **numbers({"unknown payloads": sum(found.payloads for found in alarming)}),
             "shapes": markdown(
                 table(
                     ("object", "from", "API version", "", "missing fields", "payloads", "last met"),
@@ -169,9 +169,9 @@ def _complete(connection: Connection, _: Opened) -> Finding:
         {
             **numbers(
                 {
-                    "rows_compared": sum(month.stripe_rows for month in months),
-                    "months_that_differ": len(differing),
-                    "months_that_were_repaired": sum(not month.equal_before for month in months),
+                    "rows compared": sum(month.stripe_rows for month in months),
+                    "months that differ": len(differing),
+                    "months that were repaired": sum(not month.equal_before for month in months),
                 }
             ),
             **({"compared": readable(min(made_at.values()))} if made_at else {}),

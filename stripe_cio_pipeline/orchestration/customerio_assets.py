@@ -10,14 +10,15 @@ from stripe_cio_pipeline.deliver import deliver, verify
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import (
     Traced,
+    as_table,
     attribute_lineage,
-    drawn,
     event_lineage,
     plan_lineage,
     words,
 )
 from stripe_cio_pipeline.orchestration.metadata import figures
 from stripe_cio_pipeline.orchestration.plan_metadata import (
+    guard_failure,
     sum_up_guard,
     tell_of_delivery,
     tell_of_guard,
@@ -44,7 +45,7 @@ It compares the model with the ledger of what Customer.io has accepted. Nothing 
 _PEOPLE = """\
 The people that Customer.io has accepted, each with the attributes it has: the ledger.
 
-`POST /api/v2/batch`, only what changed, an outcome for every item. *lineage* draws where each attribute comes from.
+`POST /api/v2/batch`, only what changed, an outcome for every item. *lineage* says where each attribute comes from.
 """
 _EVENTS = """\
 The Stripe events that Customer.io has accepted, each once: they start campaigns.
@@ -163,8 +164,11 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
                     passed=not would_be.plan.guard.stopped,
                     # Nothing is sent after a dry run, so there is nothing to stop.
                     severity=dg.AssetCheckSeverity.WARN,
-                    description=sum_up_guard(would_be.plan),
-                    metadata={**tell_of_guard(would_be.plan), "dry run": "Nothing was stored and nothing was sent."},
+                    description=sum_up_guard(names, would_be.plan),
+                    metadata={
+                        **tell_of_guard(names, would_be.plan),
+                        "Dry run": "Nothing was stored and nothing was sent.",
+                    },
                 )
                 return
             made = plan_changes(opened, context.run.run_id, let_through=config.approve, full=config.full)
@@ -179,9 +183,12 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
             check_name="guard",
             asset_key=plan_key,
             passed=not made.guard.stopped,
-            description=sum_up_guard(made),
-            metadata=tell_of_guard(made),
+            description=sum_up_guard(names, made),
+            metadata=tell_of_guard(names, made),
         )
+        if made.guard.stopped:
+            # Dagster would fail the run for the check too, in words of its own.
+            raise guard_failure(names, made)
 
     @dg.multi_asset(
         name=names.act("deliver_to_customerio"),
@@ -189,7 +196,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
         specs=[
             describe_asset(
                 layout, "customerio", "people", _PEOPLE, deps=[plan_key], kinds=("customerio", "duckdb"),
-                sources=[Source.of(deliver)], table="customerio.people", metadata={"lineage": drawn(traced)},
+                sources=[Source.of(deliver)], table="customerio.people", metadata={"lineage": as_table(traced)},
             ),
             describe_asset(
                 layout, "customerio", "events", _EVENTS, deps=[plan_key], kinds=("customerio", "duckdb"),
@@ -207,11 +214,11 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
             with opened.warehouse.reading() as connection:
                 told = tell_of_delivery(connection, report, context.run.run_id)
                 people_told = {
+                    "preview": preview_of(connection, "last_writes", {"run_id": context.run.run_id}),
                     **told,
                     "dagster/row_count": row_count(connection, "customerio.people"),
-                    "dagster/column_schema": attribute_schema(connection, words(traced.origins)),
+                    "dagster/column_schema": attribute_schema(connection, words(traced)),
                     "dagster/column_lineage": attribute_lineage(names, traced.origins),
-                    "preview": preview_of(connection, "last_writes", {"run_id": context.run.run_id}),
                 }
                 events_told = {
                     **told,

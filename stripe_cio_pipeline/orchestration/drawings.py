@@ -5,7 +5,7 @@ paper. Text from outside is escaped.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -33,15 +33,6 @@ class Chart:
     title: str
     bars: Sequence[Bar]
     nothing: str = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An attribute on the right comes from a field of a table on the left."""
-
-    table: str
-    field: str
-    attribute: str
 
 
 def draw_charts(charts: Sequence[Chart], *, most_bars: int = 15, width: int = 760) -> str:
@@ -74,44 +65,28 @@ def draw_charts(charts: Sequence[Chart], *, most_bars: int = 15, width: int = 76
     return _sheet(width, y, parts)
 
 
-def draw_lineage(links: Sequence[Link], *, width: int = 860) -> str:
-    """Draw which fields (left, by table) feed which attributes (right), with a curve for each link.
-
-    Attributes stand near what feeds them, so that few curves cross.
-    """
-    fields = sorted({(link.table, link.field) for link in links})
-    tables = sorted({table for table, _ in fields})
-    colours = {table: _COLOURS[number % len(_COLOURS)] for number, table in enumerate(tables)}
-    ends = (
-        _MARGIN + max((len(field) * _LETTER for _, field in fields), default=0.0) + 22,
-        width - _MARGIN - max((len(link.attribute) * _LETTER for link in links), default=0.0) - 22,
-    )
+def draw_attribute(attribute: str, tables: Mapping[str, Sequence[str]]) -> str:
+    """Draw which fields (left, by table) feed one attribute (right): a curve for each table."""
+    lines = sum(len(fields) + 1 for fields in tables.values())
+    middle = _MARGIN + lines * _ROW / 2
+    widest = max((len(field) for fields in tables.values() for field in fields), default=0)
+    start = _MARGIN + 10 + widest * _LETTER + 8
+    right = max(start + 90, 440.0)
+    width = right + 10 + len(attribute) * _LETTER * 1.1 + _MARGIN
     parts: list[str] = []
-    starts: dict[tuple[str, str], float] = {}
     y = float(_MARGIN)
-    for table in tables:
-        y += _ROW
-        parts.append(_text(_MARGIN, y - 6, table, weight="600", colour=colours[table]))
-        for key in (key for key in fields if key[0] == table):
-            starts[key] = y + _ROW / 2
-            parts.append(_text(_MARGIN + 10, y + 15, key[1]))
+    for number, (table, fields) in enumerate(tables.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        top = y + 4
+        parts.append(_text(_MARGIN, y + 15, table, weight="600", colour=colour))
+        for field in fields:
             y += _ROW
-    feeds: dict[str, list[float]] = {}
-    for link in links:
-        feeds.setdefault(link.attribute, []).append(starts[link.table, link.field])
-    attributes = sorted(feeds, key=lambda name: sum(feeds[name]) / len(feeds[name]))
-    height = max(y, _MARGIN + _ROW * (len(attributes) + 1.0))
-    step = (height - _MARGIN - _ROW) / max(1, len(attributes))
-    stops: dict[str, float] = {}
-    parts.append(_text(width - _MARGIN, _MARGIN + 16, "Customer.io attribute", weight="600", anchor="end"))
-    for number, name in enumerate(attributes):
-        stops[name] = _MARGIN + _ROW + step * (number + 0.5)
-        parts.append(_text(width - _MARGIN, stops[name] + 4, name, anchor="end"))
-    curves = [
-        _curve(ends[0], starts[link.table, link.field], ends[1], stops[link.attribute], colours[link.table])
-        for link in links
-    ]
-    return _sheet(width, height + _MARGIN, curves + parts)
+            parts.append(_text(_MARGIN + 10, y + 15, field))
+        y += _ROW
+        parts.append(_rectangle(start, top, 3, y - top - 4, colour))
+        parts.append(_curve(start + 3, (top + y) / 2, right, middle, colour))
+    parts.append(_text(right + 10, middle + 4, attribute, weight="600"))
+    return _sheet(width, max(y, middle + _ROW) + _MARGIN, parts)
 
 
 def as_markdown(svg: str, words: str) -> str:

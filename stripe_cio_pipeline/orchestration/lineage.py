@@ -1,25 +1,29 @@
 """From Stripe field to Customer.io attribute, as data for those whose Dagster shows it and as a picture for everybody.
 
-Dagster's open-source UI stores column lineage and does not show it. So it is also drawn, in the metadata of
-`model/people` and of `customerio/people`.
+Dagster's open-source UI stores column lineage and does not show it. So it is also drawn, attribute by attribute, in the
+metadata of `model/people`, and written as a table there and in that of `customerio/people`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 import dagster as dg
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import ColumnSource
-from stripe_cio_pipeline.model.trace import lineage
-from stripe_cio_pipeline.orchestration.drawings import Link, as_markdown, draw_lineage
+from stripe_cio_pipeline.model.trace import lineage, meanings
+from stripe_cio_pipeline.orchestration.drawings import as_markdown, draw_attribute
 from stripe_cio_pipeline.orchestration.metadata import Markup, markdown, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.outside import escaped
 from stripe_cio_pipeline.policy import Policy
 
 _MODELS: tuple[Literal["people", "members", "events"], ...] = ("people", "members", "events")
+
+#: An entry with drawings is full at so many.
+_ON_A_PAGE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Origin:
 
     attribute: str
     object: str
-    field: str
+    path: str
     through: tuple[str, ...]
     lost: str = ""
 
@@ -43,7 +47,7 @@ class Origin:
     @property
     def words(self) -> str:
         """Where the attribute comes from, for reading."""
-        return f"{self.object}.{self.field}" if self.object else f"what cannot be followed at {self.lost}"
+        return f"{self.object}.{self.path}" if self.object else f"what cannot be followed at {self.lost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Traced:
     origins: tuple[Origin, ...] = ()
     members: tuple[Origin, ...] = ()
     events: tuple[Origin, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -67,7 +72,7 @@ def trace(policy: Policy) -> Traced:
         return Traced(problem=str(wrong))
     if not found["people"]:
         return Traced(problem="people.sql cannot be followed. stripe-cio check tells where it is wrong.")
-    return Traced(found["people"], found["members"], found["events"])
+    return Traced(found["people"], found["members"], found["events"], meanings(policy))
 
 
 def _origins(found: Mapping[str, tuple[ColumnSource, ...]]) -> tuple[Origin, ...]:
@@ -82,10 +87,10 @@ def model_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLineag
     """Give the lineage of a model: column from Stripe field."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
     # A field may feed an attribute by several ways; as an edge it counts once.
-    edges = ((origin.attribute, origin.object, origin.field) for origin in found if origin.is_of_stripe)
-    for attribute, kind, field in dict.fromkeys(edges):
+    edges = ((origin.attribute, origin.object, origin.path) for origin in found if origin.is_of_stripe)
+    for attribute, kind, path in dict.fromkeys(edges):
         deps.setdefault(attribute, []).append(
-            dg.TableColumnDep(asset_key=names.asset("stripe", kind), column_name=field)
+            dg.TableColumnDep(asset_key=names.asset("stripe", kind), column_name=path)
         )
     return dg.TableColumnLineage(deps_by_column=deps)
 
@@ -133,12 +138,18 @@ def attribute_lineage(names: Names, found: Iterable[Origin]) -> dg.TableColumnLi
     )
 
 
-def words(found: Iterable[Origin]) -> dict[str, str]:
-    """Say of each attribute in one line where it comes from."""
+def words(traced: Traced) -> dict[str, str]:
+    """Say of each attribute what it means, and where it comes from."""
     sources: dict[str, list[str]] = {}
-    for origin in found:
+    for origin in traced.origins:
         sources.setdefault(origin.attribute, []).append(origin.words)
-    return {name: "from " + ", ".join(dict.fromkeys(fields)) for name, fields in sources.items()}
+    made_of = {name: f"From {', '.join(dict.fromkeys(fields))}." for name, fields in sources.items()}
+    return {name: f"{_meaning(traced, name)} {made}".strip() for name, made in made_of.items()}
+
+
+def _meaning(traced: Traced, attribute: str) -> str:
+    """Give the first paragraph of what an attribute means, empty for one that the user has made."""
+    return " ".join(traced.meanings.get(attribute, "").partition("\n\n")[0].split())
 
 
 def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...]:
@@ -146,50 +157,83 @@ def fields_read(found: Iterable[Origin], name: str) -> tuple[dg.TableColumn, ...
     readers: dict[str, list[str]] = {}
     for origin in found:
         if origin.object == name:
-            readers.setdefault(origin.field, []).append(origin.attribute)
+            readers.setdefault(origin.path, []).append(origin.attribute)
     return tuple(
         dg.TableColumn(
-            field, "field of payload", description="feeds " + ", ".join(dict.fromkeys(attributes)), tags={"field": ""}
+            path, "field of payload", description="feeds " + ", ".join(dict.fromkeys(attributes)), tags={"field": ""}
         )
-        for field, attributes in sorted(readers.items())
+        for path, attributes in sorted(readers.items())
     )
 
 
-def drawn(traced: Traced) -> dg.MetadataValue:
-    """Draw the whole way as a picture, and write it as a table below, field by field."""
+def as_table(traced: Traced) -> dg.MetadataValue:
+    """Write the whole way as a table, attribute by attribute."""
     if traced.problem:
-        return markdown(f"The models cannot be read: {escaped(traced.problem)}")
-    kept = traced.origins
-    links = dict.fromkeys(
-        Link(f"stripe.{origin.object}", _shortened(origin.field), origin.attribute)
-        for origin in kept
-        if origin.is_of_stripe
-    )
-    rows: dict[str, tuple[list[str], list[str]]] = {}
-    for origin in kept:
-        fields, through = rows.setdefault(origin.attribute, ([], []))
-        fields.append(escaped(origin.words))
-        through.extend(escaped(step) for step in origin.through)
+        return _told(traced)
     return markdown(
-        as_markdown(draw_lineage(tuple(links)), "Which Stripe fields feed which Customer.io attribute"),
         table(
             ("Customer.io attribute", "Stripe fields", "through"),
             (
                 (
                     Markup(f"**{escaped(name)}**"),
-                    Markup(", ".join(dict.fromkeys(fields))),
-                    Markup(", ".join(dict.fromkeys(through))),
+                    Markup(", ".join(dict.fromkeys(escaped(origin.words) for origin in origins))),
+                    Markup(_through(origins)),
                 )
-                for name, (fields, through) in rows.items()
+                for name, origins in _by_attribute(traced).items()
             ),
         ),
     )
 
 
-def _shortened(field: str) -> str:
-    """Name the part of the payload that a field stands in: a picture of every field is a picture of none."""
-    parts = field.split(".")
-    # `items.data[]` is one step: the elements of a list.
-    steps = [".".join(parts[:2]), *parts[2:]] if parts[1:2] == ["data[]"] else parts
-    kept = 2 if steps[0].endswith(".data[]") else 1
-    return field if len(steps) <= kept else ".".join([*steps[:kept], "*"])
+def drawn(traced: Traced) -> dict[str, dg.MetadataValue]:
+    """Draw each attribute alone, under its meaning. An entry has the attributes of a few letters, in their order."""
+    if traced.problem:
+        return {"lineage": _told(traced)}
+    found = _by_attribute(traced)
+    pages: list[list[str]] = []
+    for _, same_letter in groupby(sorted(found, key=str.lower), key=lambda name: name[:1].lower()):
+        if not pages or len(pages[-1]) >= _ON_A_PAGE:
+            pages.append([])
+        pages[-1].extend(same_letter)
+    if len(pages) > 1 and len(pages[-1]) < _ON_A_PAGE / 2:
+        pages[-2:] = [pages[-2] + pages[-1]]
+    return {_letters(page): markdown(*(_picture(traced, name, found[name]) for name in page)) for page in pages}
+
+
+def _letters(page: Sequence[str]) -> str:
+    ends = dict.fromkeys((page[0][:1].lower(), page[-1][:1].lower()))
+    return f"lineage {' to '.join(ends)}"
+
+
+def _told(traced: Traced) -> dg.MetadataValue:
+    return markdown(f"The models cannot be read: {escaped(traced.problem)}")
+
+
+def _by_attribute(traced: Traced) -> dict[str, list[Origin]]:
+    found: dict[str, list[Origin]] = {}
+    for origin in traced.origins:
+        found.setdefault(origin.attribute, []).append(origin)
+    return found
+
+
+def _picture(traced: Traced, attribute: str, origins: Sequence[Origin]) -> str:
+    fields: dict[str, list[str]] = {}
+    for origin in origins:
+        heading = f"stripe.{origin.object}" if origin.is_of_stripe else origin.object or "not followed"
+        fields.setdefault(heading, []).append(origin.path if origin.object else origin.lost)
+    tables = {heading: list(dict.fromkeys(paths)) for heading, paths in sorted(fields.items())}
+    through = _through(origins)
+    return "\n\n".join(
+        part
+        for part in (
+            f"### {escaped(attribute)}",
+            escaped(_meaning(traced, attribute)),
+            as_markdown(draw_attribute(attribute, tables), f"Which Stripe fields feed {escaped(attribute)}"),
+            f"Through {through}." if through else "",
+        )
+        if part
+    )
+
+
+def _through(origins: Iterable[Origin]) -> str:
+    return ", ".join(dict.fromkeys(escaped(step) for origin in origins for step in origin.through))

@@ -83,12 +83,21 @@ def numbers(values: Mapping[str, float | None]) -> dict[str, dg.MetadataValue]:
     return found
 
 
+def counts(values: Mapping[str, float | None]) -> dict[str, dg.MetadataValue]:
+    """Turn counts into plottable metadata, without those that are 0: a page of zeros hides what happened."""
+    return numbers({name: value for name, value in values.items() if value != 0})
+
+
 def figures(report: Any) -> dict[str, dg.MetadataValue]:
-    """Give every figure of a report, under its own name."""
+    """Give every figure of a report that is not 0, under its own name."""
     fields = dataclasses.fields(report)
     found = {field.name: getattr(report, field.name) for field in fields}
-    return numbers(
-        {name: value for name, value in found.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    return counts(
+        {
+            name.replace("_", " "): value
+            for name, value in found.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
     )
 
 

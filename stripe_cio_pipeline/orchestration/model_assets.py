@@ -12,8 +12,8 @@ from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import ModelReport, build
 from stripe_cio_pipeline.model.files import ModelFile, load_models
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
-from stripe_cio_pipeline.orchestration.lineage import Traced, drawn, model_lineage, words
-from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
+from stripe_cio_pipeline.orchestration.lineage import Traced, as_table, drawn, model_lineage, words
+from stripe_cio_pipeline.orchestration.metadata import counts, markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
@@ -55,7 +55,8 @@ _PEOPLE = """\
 What every person should look like in Customer.io: a row per person, **a column per attribute**.
 
 To add or change an attribute, edit `people.sql` (`stripe-cio init` copies it out); nothing else has to be told.
-Below, *lineage* draws which Stripe field feeds which attribute.
+Below, *Columns* says what each attribute means, *lineage b to c* and the like draw which Stripe fields feed it, and
+*lineage* is a table of all.
 """
 _EVENTS = """\
 Which Stripe events are forwarded, and with which data: a row per event.
@@ -111,7 +112,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
         specs=[
             # What members.sql reads to tell who owns an email.
             describe("members", _MEMBERS, [names.asset("stripe", name) for name in _OWNERSHIP]),
-            describe("people", _PEOPLE, [*objects, members], {"lineage": drawn(traced)}),
+            describe("people", _PEOPLE, [*objects, members], {**drawn(traced), "lineage": as_table(traced)}),
             describe("events", _EVENTS, [feed, members]),
         ],
         check_specs=[limits],
@@ -135,7 +136,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
                     },
                 }
                 results: list[dg.MaterializeResult[None]] = [
-                    dg.MaterializeResult(asset_key=key, metadata={**_figures(report), **tell()})
+                    dg.MaterializeResult(asset_key=key, metadata={**tell(), **_figures(report)})
                     for key, tell in told.items()
                     if key in context.selected_asset_keys
                 ]
@@ -168,11 +169,11 @@ def _path(file: ModelFile) -> Path:
 
 
 def _figures(report: ModelReport) -> dict[str, dg.MetadataValue]:
-    return numbers(
+    return counts(
         {
             "people": report.people,
-            "changed": report.changed,
-            "customers_changed": report.customers_changed,
+            "people changed": report.changed,
+            "customers changed": report.customers_changed,
             "seconds": report.seconds,
         }
     )
@@ -189,13 +190,13 @@ def _tell_of_members(connection: Connection) -> dict[str, Any]:
 
 def _tell_of_people(connection: Connection, names: Names, report: ModelReport, traced: Traced) -> dict[str, Any]:
     return {
+        "preview": _people_preview(connection),
         "dagster/row_count": report.people,
-        "dagster/column_schema": column_schema(connection, "model.people", words(traced.origins)),
+        "dagster/column_schema": column_schema(connection, "model.people", words(traced)),
         "dagster/column_lineage": model_lineage(names, traced.origins),
         "attributes": len(report.columns),
-        **({"asks_for_the_day": " and ".join(report.dated)} if report.dated else {}),
-        **({"changed_with_the_day": report.written} if report.day_turned else {}),
-        "preview": _people_preview(connection),
+        **({"asks for the day": " and ".join(report.dated)} if report.dated else {}),
+        **({"changed with the day": report.written} if report.day_turned else {}),
     }
 
 

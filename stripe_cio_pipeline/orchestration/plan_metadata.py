@@ -1,16 +1,24 @@
 """What a plan and its delivery tell about themselves: figures, pictures, examples, and what to do."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any
+
+import dagster as dg
 
 from stripe_cio_pipeline.deliver import DeliveryReport
 from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, draw_charts
-from stripe_cio_pipeline.orchestration.metadata import markdown, masked_value, numbers, table
-from stripe_cio_pipeline.plan import Plan, PlanCounts, found_words, remedy
+from stripe_cio_pipeline.orchestration.metadata import counts, markdown, masked_value, numbers, table
+from stripe_cio_pipeline.orchestration.names import Names
+from stripe_cio_pipeline.outside import visible
+from stripe_cio_pipeline.plan import Plan, PlanCounts, found_words
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
+
+#: Dagster folds Markdown of 1,000 signs and more: so many reasons fit, with bars of so many letters.
+_REASONS, _LETTERS = 10, 20
 
 
 def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
@@ -21,20 +29,7 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
     ]
     rows = connection.execute(_SQL["first_operations"], {"plan_id": plan.plan_id}).fetchall()
     return {
-        **numbers(
-            {
-                **_counts(plan.counts),
-                "dagster/row_count": plan.counts.operations + plan.counts.hold,
-                "rejected_before": plan.counts.rejected,
-                "waiting_events": plan.counts.waiting_events,
-                "seconds": plan.seconds,
-                "lag_stored_to_planned_seconds": _one(connection, "seconds_from_stored_to_planned", plan.plan_id),
-            }
-        ),
-        "plan_id": plan.plan_id,
-        "by_reason": markdown(
-            table(("reason", "people and events"), plan.by_reason.items(), nothing="Nothing is due.")
-        ),
+        "why": markdown(_reasons(plan.by_reason)),
         "picture": markdown(as_markdown(draw_charts(charts), "The plan by reason and by attribute")),
         "preview": markdown(
             table(
@@ -44,18 +39,30 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
                 longest_cell=400,
             )
         ),
+        **counts(
+            {
+                **_planned(plan.counts),
+                "rejected before": plan.counts.rejected,
+                "events waiting for their person": plan.counts.waiting_events,
+            }
+        ),
+        **numbers(
+            {
+                "dagster/row_count": plan.counts.operations + plan.counts.hold,
+                "seconds": plan.seconds,
+                "seconds from stored to planned": _one(connection, "seconds_from_stored_to_planned", plan.plan_id),
+            }
+        ),
+        "plan_id": plan.plan_id,
     }
 
 
-def tell_of_guard(plan: Plan) -> dict[str, Any]:
-    """Tell which limits the plan is over, with examples, and how to go on."""
+def tell_of_guard(names: Names, plan: Plan) -> dict[str, Any]:
+    """Tell how to go on, and which limits the plan is over. Dagster sorts a check's entries, capitals first."""
     verdict = plan.guard
     return {
-        **({"what to do": remedy(plan)} if verdict.stopped else {}),
-        **numbers({f"planned_{name}": value for name, value in _counts(plan.counts).items()}),
-        "plan_id": plan.plan_id,
-        "approved": verdict.approved,
-        "findings": markdown(
+        **({"Approve with": markdown(_fenced(_approval(names, plan)))} if verdict.stopped else {}),
+        "Limits": markdown(
             table(
                 ("rule", "limit", "with what was sent lately", "what it means", "for example"),
                 (
@@ -66,16 +73,57 @@ def tell_of_guard(plan: Plan) -> dict[str, Any]:
                 longest_cell=400,
             )
         ),
+        **counts(_planned(plan.counts)),
+        "plan_id": plan.plan_id,
+        "was approved": verdict.approved,
     }
 
 
-def sum_up_guard(plan: Plan) -> str:
-    """Say in a sentence or two what the guard found."""
+def sum_up_guard(names: Names, plan: Plan) -> str:
+    """Say what the guard found and how to go on, in Markdown, as Dagster shows it above a check's entries."""
     if not plan.guard.findings:
         return "It was approved." if plan.guard.approved else "The plan is within all limits of the policy."
     if plan.guard.approved:
         return f"{found_words(plan)} It was approved."
-    return f"Nothing is sent until it is approved. {found_words(plan)} {remedy(plan)}"
+    return f"Nothing is sent until it is approved. {found_words(plan)}\n\n{_remedy(names, plan, _fenced)}"
+
+
+def guard_failure(names: Names, plan: Plan) -> dg.Failure:
+    """Give the failure of a run whose plan was stopped: why, and what to do."""
+    what = visible(f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found_words(plan)}")
+    advice = _remedy(names, plan, str)
+    return dg.Failure(f"{what}\n\n{advice}", {"What happened": what, "What to do": advice}, allow_retries=False)
+
+
+def _remedy(names: Names, plan: Plan, block: Callable[[str], str]) -> str:
+    shown, *sent = (names.asset("customerio", name).to_user_string() for name in ("plan", "people", "events"))
+    intended = (
+        f"Look at the preview of {shown}. If it is intended, materialize {' and '.join(sent)} with this run config:"
+    )
+    other = f"That sends this plan alone. To let through whatever the next run plans, launch {names.act('sync')} with:"
+    not_intended = "If it is not intended, correct the models or the data: the next run plans again."
+    limits = "The limits are in the policy, under guard."
+    return "\n\n".join(
+        (
+            intended,
+            block(_approval(names, plan)),
+            other,
+            block(_config(names.act("make_plan"), "approve: true")),
+            f"{not_intended} {limits}",
+        )
+    )
+
+
+def _approval(names: Names, plan: Plan) -> str:
+    return _config(names.act("deliver_to_customerio"), f"approve_plan: {plan.plan_id}")
+
+
+def _config(step: str, setting: str) -> str:
+    return f"ops:\n  {step}:\n    config:\n      {setting}"
+
+
+def _fenced(config: str) -> str:
+    return f"```yaml\n{config}\n```"
 
 
 def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str) -> dict[str, Any]:
@@ -85,30 +133,51 @@ def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str
         Chart("Rejected by reason", _bars(report.rejections_by_reason), "Nothing was rejected."),
     ]
     return {
-        **numbers(
+        "picture": markdown(as_markdown(draw_charts(charts), "Accepted and rejected")),
+        **numbers({"accepted": report.accepted, "rejected": report.rejected}),
+        **counts(
             {
                 "planned": report.planned,
-                "accepted": report.accepted,
-                "rejected": report.rejected,
-                "held": report.held,
-                "left_due": report.due,
-                "events_accepted": report.events_accepted,
-                "events_rejected": report.events_rejected,
+                "people held back": report.held,
+                "pending": report.due,
+                "events accepted": report.events_accepted,
+                "events rejected": report.events_rejected,
                 "requests": report.requests,
                 "bytes": report.bytes,
-                "seconds": report.seconds,
-                "lag_planned_to_accepted_seconds": _one(connection, "seconds_from_planned_to_accepted", run_id),
-                "lag_event_to_accepted_seconds": _one(connection, "seconds_from_event_to_accepted", run_id),
             }
         ),
-        "picture": markdown(as_markdown(draw_charts(charts), "Accepted and rejected")),
+        **numbers(
+            {
+                "seconds": report.seconds,
+                "seconds from planned to accepted": _one(connection, "seconds_from_planned_to_accepted", run_id),
+                "seconds from event to accepted": _one(connection, "seconds_from_event_to_accepted", run_id),
+            }
+        ),
     }
 
 
-def _counts(counts: PlanCounts) -> dict[str, int]:
+def _planned(planned: PlanCounts) -> dict[str, int]:
     return {
-        name: getattr(counts, name) for name in ("identify", "update", "delete", "suppress", "merge", "hold", "event")
+        "people linked or created": planned.identify,
+        "people updated": planned.update,
+        "people deleted": planned.delete,
+        "people suppressed": planned.suppress,
+        "people merged": planned.merge,
+        "people held back": planned.hold,
+        "events": planned.event,
     }
+
+
+def _reasons(by_reason: Mapping[str, int]) -> str:
+    """Write the reasons as a table with bars of letters: Dagster shows it without a click while it is short."""
+    bars = _bars(by_reason)
+    most = max((bar.value for bar in bars), default=0)
+    rows = (
+        (bar.label.replace("_", " "), bar.value, "█" * ceil(_LETTERS * bar.value / most)) for bar in bars[:_REASONS]
+    )
+    return table(
+        ("why", "people and events", ""), rows, nothing="Nothing is due: Customer.io has all that Stripe says."
+    )
 
 
 def _bars(values: Mapping[str, int]) -> list[Bar]:

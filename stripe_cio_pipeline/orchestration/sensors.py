@@ -39,6 +39,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
     together with the rows. So what a failed run left is asked for again, and losing Dagster's storage loses nothing.
     """
     job, resource = layout.names.act("sync"), layout.names.resource
+    people = layout.names.asset("customerio", "people")
     every = poll_seconds(layout.policy.stripe)
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -46,7 +47,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         if under_way:
             return dg.SkipReason(f"A {job} is queued or under way; what is new now, it reads.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_FAILURES_LOOKED_AT)
-        failures, pause = pause_after_failures(records, every, time.time())
+        failures, pause = pause_after_failures(records, every, time.time(), _delivered_at(context.instance, people))
         if pause > 0:
             return dg.SkipReason(
                 f"The last {failures} runs of {job} failed; it is asked for again in {pause:.0f} s. "
@@ -77,21 +78,33 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
     )
 
 
-def pause_after_failures(records: Sequence[dg.RunRecord], poll_seconds: float, now: float) -> tuple[int, float]:
+def pause_after_failures(
+    records: Sequence[dg.RunRecord], poll_seconds: float, now: float, delivered_at: float = 0.0
+) -> tuple[int, float]:
     """Count the failures since the last run that did not fail, and the seconds still to wait because of them.
 
     `records` are newest first. One failure is asked for again at the next tick; each further one doubles the wait.
+    Failures before `delivered_at` do not count: a plan that the guard stopped was approved, and sent.
     """
     failures = 0
     for record in records:
-        if record.dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+        if record.dagster_run.status is not dg.DagsterRunStatus.FAILURE or _ended(record) < delivered_at:
             break
         failures += 1
     if failures < 2:
         return failures, 0.0
-    ended = records[0].end_time or records[0].update_timestamp.timestamp()
+    ended = _ended(records[0])
     wait = min(_LONGEST_PAUSE_SECONDS, poll_seconds * 2 ** (failures - 1))
     return failures, max(0.0, ended + wait - now)
+
+
+def _ended(record: dg.RunRecord) -> float:
+    return record.end_time or record.update_timestamp.timestamp()
+
+
+def _delivered_at(instance: dg.DagsterInstance, people: dg.AssetKey) -> float:
+    event = instance.get_latest_materialization_event(people)
+    return event.timestamp if event else 0.0
 
 
 def _reason_to_sync(opened: Opened) -> tuple[str, bool, str | None]:

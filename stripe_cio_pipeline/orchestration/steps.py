@@ -55,8 +55,8 @@ def a_step(
         failure = dg.Failure(
             description=visible(str(error), lines=True),
             metadata={
-                "what happened": visible(error.what, lines=True),
-                "what to do": visible(error.advice, lines=True) or "Run it again.",
+                "What happened": visible(error.what, lines=True),
+                "What to do": visible(error.advice, lines=True) or "Run it again.",
             },
             allow_retries=False,
         )

@@ -18,7 +18,7 @@ from stripe_cio_pipeline.extract import (
 )
 from stripe_cio_pipeline.orchestration.layout import Layout, Source, describe_asset
 from stripe_cio_pipeline.orchestration.lineage import Traced, fields_read
-from stripe_cio_pipeline.orchestration.metadata import figures, listed, markdown, masked, moment, numbers, table
+from stripe_cio_pipeline.orchestration.metadata import counts, figures, listed, markdown, masked, moment, numbers, table
 from stripe_cio_pipeline.orchestration.steps import a_step
 from stripe_cio_pipeline.orchestration.tables import column_schema, preview, row_count
 from stripe_cio_pipeline.outside import visible
@@ -180,16 +180,20 @@ def _tell_of_object(
 ) -> dict[str, Any]:
     name = f"stripe.{part.name}"
     return {
-        **numbers(
+        **counts(
             {
-                "dagster/row_count": part.rows_total,
                 "read": part.read,
                 "added": part.added,
                 "changed": part.changed,
                 "deleted": part.deleted,
                 "requests": part.requests,
+            }
+        ),
+        **numbers(
+            {
+                "dagster/row_count": part.rows_total,
                 "seconds": part.seconds,
-                "lag_event_to_stored_seconds": report.lag_seconds,
+                "seconds from event to stored": report.lag_seconds,
             }
         ),
         "history": "finished" if part.history_finished else "not finished yet: the next run goes on",
@@ -202,14 +206,12 @@ def _tell_of_object(
 
 def _tell_of_feed(connection: Connection, report: ExtractReport, traced: Traced) -> dict[str, Any]:
     return {
+        **counts({"added": report.events, "requests": report.requests, "throttled": report.throttled}),
         **numbers(
             {
                 "dagster/row_count": row_count(connection, "stripe.events"),
-                "added": report.events,
-                "requests": report.requests,
-                "throttled": report.throttled,
                 "seconds": report.seconds,
-                "lag_event_to_stored_seconds": report.lag_seconds,
+                "seconds from event to stored": report.lag_seconds,
             }
         ),
         "newest": moment(report.watermark),

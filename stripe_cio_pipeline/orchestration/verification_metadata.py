@@ -29,7 +29,7 @@ def tell_of_verification(report: VerifyReport) -> dict[str, Any]:
     return {
         **figures(report),
         "conflicts": markdown(table(("reason", "people"), report.conflicts.items(), nothing="None.")),
-        "drifted_attributes": markdown(
+        "drifted attributes": markdown(
             table(("attribute", "people"), report.drifted_attributes.items(), nothing="None.")
         ),
         "examples": markdown(

@@ -118,8 +118,8 @@ def found_words(plan: Plan) -> str:
 def remedy(plan: Plan) -> str:
     """Say how a stopped plan is looked at and approved, and how to be asked less often."""
     return (
-        f"Look at it with stripe-cio plan. If it is meant: stripe-cio sync --approve-plan {plan.plan_id}, or in "
-        "Dagster materialize people and events with ops: {deliver_to_customerio: {config: {approve_plan: "
-        f"{plan.plan_id}}}}}}}. stripe-cio sync --approve lets through whatever the next run plans. If it is not, "
-        "correct the models or the data: the next run plans anew. The limits stand under guard in stripe_cio.yaml."
+        f"Look at it with stripe-cio plan. If this is intended: stripe-cio sync --approve-plan {plan.plan_id}, or in "
+        "Dagster as the check guard of customerio/plan shows. stripe-cio sync --approve lets through whatever the next "
+        "run plans. If it is not, correct the models or the data: the next run plans again. The limits are under guard "
+        "in the policy."
     )

@@ -95,7 +95,8 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     page.goto(f"{dagster.url}/assets/customerio/plan?view=checks")
     page.get_by_text("guard").first.click()
     expect(page.get_by_text("This is the first load").first).to_be_visible()
-    expect(page.get_by_text("stripe-cio sync --approve").first).to_be_visible()
+    expect(page.locator("pre").filter(has_text="approve_plan").first).to_be_visible()
+    expect(page.get_by_role("row").first).to_contain_text("Approve with")
     picture(page, "guard", tmp_path)
 
     # It is approved in the launchpad, where every setting stands with its default.
@@ -120,19 +121,24 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     page.goto(f"{dagster.url}/assets/model/people")
     expect(page.get_by_text("Row count").first).to_be_visible()
     picture(page, "people", tmp_path)
-    for asset in ("customerio/people", "model/people"):
-        page.goto(f"{dagster.url}/assets/{asset}")
-        open_markdown(page, "lineage")
-        drawn = page.get_by_alt_text("Which Stripe fields feed which Customer.io attribute")
-        expect(drawn).to_be_visible()
-        assert drawn.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture does not render"
-        mrr = page.get_by_role("row").filter(has=page.get_by_text("mrr", exact=True)).last
-        expect(mrr).to_contain_text("subscriptions.items.data[].price.unit_amount")
-    drawn.evaluate("image => image.scrollIntoView({block: 'start'})")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{dagster.url}/assets/customerio/people")
+    open_markdown(page, "lineage")
+    mrr = page.get_by_role("row").filter(has=page.get_by_text("mrr", exact=True)).last
+    expect(mrr).to_contain_text("subscriptions.items.data[].price.unit_amount")
+    page.goto(f"{dagster.url}/assets/model/people")
+    open_markdown(page, "lineage m to p")
+    drawn = page.get_by_alt_text("Which Stripe fields feed mrr", exact=True)
+    expect(drawn).to_be_visible()
+    assert drawn.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture does not render"
+    assert drawn.evaluate("image => image.width == image.naturalWidth"), "the picture is made smaller"
+    drawn.evaluate("image => image.scrollIntoView({block: 'center'})")
     picture(page, "lineage", tmp_path)
+    page.set_viewport_size({"width": 1500, "height": 900})
 
-    # The plan is a picture too.
+    # The plan is a picture too, and why it does what it does needs no click.
     page.goto(f"{dagster.url}/assets/customerio/plan")
+    expect(page.get_by_text("linked by email").first).to_be_visible()
     open_markdown(page, "picture")
     chart = page.get_by_alt_text("The plan by reason and by attribute")
     expect(chart).to_be_visible()

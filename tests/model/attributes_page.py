@@ -1,4 +1,4 @@
-"""Writes docs/attributes.md from docs/attributes.yaml, people.sql, the lineage and the cases.
+"""Writes docs/attributes.md from attributes.yaml, people.sql, the lineage and the cases.
 
 Run `python -m tests.model.attributes_page` after a change to any of them.
 """
@@ -8,10 +8,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stripe_cio_pipeline.model.files import load_models
-from stripe_cio_pipeline.model.trace import lineage
+from stripe_cio_pipeline.model.trace import lineage, meanings
 from stripe_cio_pipeline.policy import Policy
 from tests.model.cases import money_cases, raw_cases
 
@@ -38,11 +36,11 @@ what it is made of is computed from SQL.
 
 def render() -> str:
     """Give the page's text."""
-    meanings: dict[str, str] = yaml.safe_load((DOCS / "attributes.yaml").read_text(encoding="utf-8"))
+    told = meanings(Policy())
     columns = projections()
     sources = lineage(Policy())
     return _HEAD + "".join(
-        _section(name, meanings.get(name, ""), sql, sorted({f"{one.table[7:]}.{one.field}" for one in sources[name]}))
+        _section(name, told.get(name, ""), sql, sorted({f"{one.table[7:]}.{one.field}" for one in sources[name]}))
         for name, sql in columns.items()
     )
 

@@ -8,9 +8,11 @@ import dagster as dg
 import pytest
 import yaml
 
+from stripe_cio_pipeline.cli.serve import _policy
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.orchestration.development import dev, prepare_home
-from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.policy import load_policy
+from stripe_cio_pipeline.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,3 +84,8 @@ def test_a_dagster_that_is_killed_is_told(ended: None, number: signal.Signals) -
         dev(load_settings(), environment={"ENDS": f"-{number.value}"})
     assert "memory" in told.value.advice
     assert told.value.exit_code == 1
+
+
+def test_a_sandbox_is_stopped_at_its_first_load_and_by_no_change_after_it(tmp_path: Path) -> None:
+    guard = load_policy(Path(_policy(Settings(), tmp_path)["STRIPE_CIO_CONFIG"])).guard
+    assert (guard.first_load, guard.max_changed_share) == ("approve", 1.0)

@@ -4,7 +4,7 @@ import base64
 import re
 from xml.etree import ElementTree as ET
 
-from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, Link, as_markdown, draw_charts, draw_lineage
+from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, draw_attribute, draw_charts
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -39,24 +39,26 @@ def test_a_bar_of_zero_has_no_length() -> None:
     assert bars(draw_charts([Chart("x", [Bar("none", 0)])])) == [0.0]
 
 
-def test_lineage_draws_a_curve_for_each_link_and_each_name_once() -> None:
-    links = [
-        Link("stripe.subscriptions", "items.data[].price.unit_amount", "mrr"),
-        Link("stripe.subscriptions", "status", "mrr"),
-        Link("stripe.subscriptions", "status", "subscription_status"),
-        Link("stripe.customers", "email", "email"),
-    ]
-    svg = draw_lineage(links)
-    names = texts(svg)
-    assert len(list(ET.fromstring(svg).iter(f"{SVG}path"))) == 4
-    assert names.count("status") == 1
-    assert names.count("mrr") == 1
-    assert "stripe.subscriptions" in names
+def test_an_attribute_is_drawn_with_each_field_once_and_a_curve_for_each_table() -> None:
+    tables = {"stripe.customers": ["currency"], "stripe.subscriptions": ["items.data[].price.unit_amount", "status"]}
+    svg = draw_attribute("mrr", tables)
+    fields = [field for of_table in tables.values() for field in of_table]
+    assert len(list(ET.fromstring(svg).iter(f"{SVG}path"))) == 2
+    assert sorted(texts(svg)) == sorted(["mrr", *tables, *fields])
+
+
+def test_a_drawing_of_an_attribute_fits_a_laptop_and_hides_no_field() -> None:
+    longest = "a_field.of_more_than.sixty_letters.that_somebody.has_nested_deeply"
+    root = ET.fromstring(draw_attribute("an_attribute_with_a_rather_long_name", {"stripe.invoices": [longest]}))
+    assert float(root.get("width", "0")) <= 1000
+    (curve,) = root.iter(f"{SVG}path")
+    begin, end = re.findall(r"(?:M| )(\d+) [\d.]+(?=C|$)", curve.get("d", ""))
+    assert len(longest) * 5 < int(begin) < int(end)
 
 
 def test_names_from_outside_cannot_break_the_picture() -> None:
     nasty = '<script>alert("&")</script>'
-    svg = draw_lineage([Link(nasty, nasty, nasty)]) + draw_charts([Chart(nasty, [Bar(nasty, 1)])])
+    svg = draw_attribute(nasty, {nasty: [nasty]}) + draw_charts([Chart(nasty, [Bar(nasty, 1)])])
     assert "<script" not in svg
 
 

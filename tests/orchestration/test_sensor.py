@@ -99,6 +99,8 @@ def test_what_fails_again_and_again_is_asked_for_less_and_less_often(world: Worl
         ended = records[0].end_time or 0.0
         assert pause_after_failures(records, 60.0, ended + 20.0) == (2, 100.0)
         assert pause_after_failures(records, 60.0, ended + 120.0) == (2, 0.0)
+        # A plan that the guard stopped was approved and sent meanwhile.
+        assert pause_after_failures(records, 60.0, ended + 20.0, delivered_at=ended + 1.0) == (0, 0.0)
         for _ in range(10):
             fail()
         records = instance.get_run_records()

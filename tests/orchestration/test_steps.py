@@ -80,7 +80,7 @@ def test_what_may_pass_is_tried_again_three_times(kind: type[PipelineError], tmp
 def test_what_would_fail_again_is_not_tried_again(error: PipelineError, tmp_path: Path) -> None:
     outcome = Outcome(error, tmp_path, attended=False)
     assert outcome.attempts == 1
-    assert outcome.metadata == {"what happened": error.what, "what to do": error.advice}
+    assert outcome.metadata == {"What happened": error.what, "What to do": error.advice}
 
 
 def test_nobody_at_a_terminal_is_kept_waiting(tmp_path: Path) -> None:
