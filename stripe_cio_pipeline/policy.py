@@ -46,7 +46,7 @@ class Identity(Section):
     strategy: Literal["stripe_id", "email", "metadata"] = Field(
         "stripe_id",
         description="stripe_id: the Customer.io id is the Stripe customer id; email: people are known by email; "
-        "metadata: the id stands in a Stripe metadata field",
+        "metadata: the id is in a Stripe metadata field",
     )
     metadata_key: str | None = Field(None, description="that metadata field, for the strategy metadata")
     settle_seconds: int = Field(

@@ -208,7 +208,7 @@ def load_settings(given: Mapping[str, str] | None = None) -> Settings:
     except (OSError, UnicodeDecodeError) as refused:
         # Its own words would quote a line of keys.
         why = f" ({refused.strerror})" if isinstance(refused, OSError) else ": it is not UTF-8 text"
-        raise SettingsError(f".env in {Path.cwd()} cannot be read{why}.", "Write it anew, or move it away.") from None
+        raise SettingsError(f".env in {Path.cwd()} cannot be read{why}.", "Write it again, or move it away.") from None
 
 
 def _refuse_proxies() -> None:

@@ -51,7 +51,7 @@ def check(
     alerts: Annotated[bool, typer.Option("--alerts", help="Send a test alert too, each way that is set up.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Prove settings, keys, each permission, region, clock and warehouse; say what to do about each failure."""
+    """Verify settings, keys, each permission, region, clock and warehouse; say what to do about each failure."""
     output = Output(as_json=as_json)
     with output.console.status("Looking ..."):
         findings = list(_findings(with_alerts=alerts))
@@ -154,7 +154,7 @@ def _models(policy: Policy) -> Iterator[Finding]:
     advice = ""
     if report.dated:
         advice = (
-            f"{' and '.join(report.dated)} asks for the day: everybody is computed anew when it turns (UTC), and "
+            f"{' and '.join(report.dated)} asks for the day: everybody is recomputed when it turns (UTC), and "
             "whoever comes out otherwise is sent again."
         )
     yield Finding("models", "ok", f"the SQL in {folder} fits" if folder else "built-in SQL", advice)
@@ -310,5 +310,5 @@ def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
     if missing:
         what = f"this release reads more than what is stored: {', '.join(str(each) for each in missing)}"
         requests = sum(each.requests for each in missing)
-        advice = f"The next syncs fetch it, a few requests in each: about {requests:,} in all. Nothing is loaded anew."
+        advice = f"The next syncs fetch it, a few requests in each: about {requests:,} in all. Nothing is loaded twice."
         yield Finding("upgrade", "ok", what, advice)

@@ -66,7 +66,7 @@ def policy_yaml() -> str:
     """Write the policy file with every key, its default and its meaning."""
     head = [
         "# What may be sent, how fast, and how people are told apart. No secrets here: those are in the environment.",
-        "# Every key is optional and stands here with its default. A key that does not exist is an error.",
+        "# Every key is optional, and is shown with its default. A key that does not exist is an error.",
     ]
     return "\n".join([*head, *_yaml_section(Policy, 0)]) + "\n"
 

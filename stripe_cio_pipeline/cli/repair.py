@@ -23,15 +23,15 @@ def retry(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Make rejected items due again. The next sync sends them."""
+    """Queue rejected items for another try. The next sync sends them."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # a warehouse that is not there is told, not made
     count = deliver.retry(session.warehouse, people or ())
     if count:
-        session.output.good(f"{count:,} rejected items are due again. Send them: stripe-cio sync.")
+        session.output.good(f"{count:,} rejected items are queued for another try. Send them: stripe-cio sync.")
     else:
-        session.output.say("Nothing of that is rejected. stripe-cio status lists what is.")
+        session.output.say("None of these is rejected. stripe-cio status lists what is.")
     session.output.result({"due_again": count})
 
 
@@ -83,7 +83,7 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
     """Show what differed and what was done about it."""
     output.table(
         f"Compared with Stripe: {many(report.requests, 'request')}, {duration(report.seconds)}",
-        ("object", "in Stripe", "stored", "missing", "changed", "vanished", "by lag alone", "repaired", "proof"),
+        ("object", "in Stripe", "stored", "missing", "changed", "vanished", "only delayed", "repaired", "proof"),
         (
             (
                 each.name,
@@ -98,7 +98,7 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
             )
             for each in report.objects
         ),
-        numbers=("in Stripe", "stored", "missing", "changed", "vanished", "by lag alone", "repaired"),
+        numbers=("in Stripe", "stored", "missing", "changed", "vanished", "only delayed", "repaired"),
     )
     for warning in report.warnings:
         output.say(f"! {warning}", "yellow")
@@ -126,7 +126,7 @@ def verify(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Read people back from Customer.io's App API and compare. Who drifted is due again with the next sync."""
+    """Read people back from Customer.io's App API and compare. The next sync sends drift again."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # there is nothing to compare with before the first sync
@@ -145,7 +145,7 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
         return
     output.table(
         f"Read back from Customer.io: {many(report.requests, 'request')}, {duration(report.seconds)}",
-        ("compared", "as accepted", "drifted", "not found", "removed there", "not linked", "refused changes"),
+        ("compared", "matches", "drifted", "not found", "deleted there", "not linked", "refused changes"),
         [
             (
                 report.checked,
@@ -157,10 +157,10 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
                 sum(report.conflicts.values()),
             )
         ],
-        numbers=("compared", "as accepted", "drifted", "not found", "removed there", "not linked", "refused changes"),
+        numbers=("compared", "matches", "drifted", "not found", "deleted there", "not linked", "refused changes"),
     )
     for name, people in report.drifted_attributes.items():
-        output.say(f"! {name} drifted for {people:,} people; it is due again", "yellow")
+        output.say(f"! {name} drifted for {people:,} people; the next sync sends it again", "yellow")
     for finding, examples in report.examples.items():
         output.say(f"! {finding}: {', '.join(examples)} (stripe-cio explain tells more)", "yellow")
     if report.returned:
@@ -168,7 +168,7 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
     if report.missed:
         output.say(f"! {report.missed:,} people were not found. That is believed only if it lasts for hours.", "yellow")
     if report.checked == report.matched:
-        output.good("Everybody who was compared is as it was accepted.")
+        output.good("Everybody who was compared matches.")
 
 
 def forget(
@@ -177,7 +177,7 @@ def forget(
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Delete and suppress a person in Customer.io, and empty everything that is kept here of them but ids."""
+    """Delete and suppress a person in Customer.io, and erase the local copy, except for ids."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nobody is known before the first sync

@@ -80,5 +80,5 @@ def _what_an_upgrade_reads() -> Iterator[str]:
             for missing in extract.still_missing(connection):
                 yield (
                     f"! {missing}: this release reads it, and {warehouse.location} does not have it yet. The next "
-                    f"syncs fetch it with about {missing.requests:,} requests, and load nothing anew."
+                    f"syncs fetch it with about {missing.requests:,} requests, and load nothing a second time."
                 )

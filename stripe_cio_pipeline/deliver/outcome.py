@@ -107,7 +107,7 @@ def judge(answer: Answer, items: int) -> Outcome:
     return Stop(
         CustomerioError(
             f"Customer.io answered {status} to a batch, which this release does not know.",
-            "Look at CUSTOMERIO_TRACK_URL; nothing of the batch is counted as accepted, and it is still pending.",
+            "Look at CUSTOMERIO_TRACK_URL; none of the batch counts as accepted, and it is still pending.",
         )
     )
 

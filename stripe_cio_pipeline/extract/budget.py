@@ -91,7 +91,7 @@ class ReadBudget:
     def makeup(self) -> str:
         """What the projection is made of."""
         return (
-            f"{self.looking:,} for a look every {self.every_seconds:,} s and the scheduled syncs, {self.changes:,} for "
+            f"{self.looking:,} for a poll every {self.every_seconds:,} s and the scheduled syncs, {self.changes:,} for "
             f"changes as in the last week, {self.comparing:,} for the scheduled comparisons"
         )
 
@@ -101,7 +101,7 @@ class ReadBudget:
         return (
             "Stripe allots 500 for each transaction of the last 30 days and 10,000 at least: set stripe.monthly_reads "
             "to what you have, or ask Stripe's support for more. Or look less often (stripe.poll_seconds, schedule.*): "
-            f"a webhook of yours that starts the job sync costs no read, and saves the {self.looking:,} of looking."
+            f"a webhook of yours that starts the job sync costs no read, and saves the {self.looking:,} for polling."
         )
 
 

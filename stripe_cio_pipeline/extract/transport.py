@@ -323,7 +323,7 @@ class Transport:
             case Outcome.UNAUTHORIZED:
                 raise StripeCredentialsError(
                     "Stripe refuses the key in STRIPE_API_KEY (401).",
-                    "Look in the dashboard whether it was rolled or has expired; then set it anew.",
+                    "Look in the dashboard whether it was rolled or has expired; then set the new one.",
                 ) from None
             case Outcome.FORBIDDEN:
                 raise _forbidden(text, endpoint) from None

@@ -263,7 +263,7 @@ def _frozen(file: ModelFile, reading: Reading, models: Models) -> Iterator[_Prob
         if function.name in clock:
             yield _Problem(
                 f"{function.where}: {function.name} would stay what it was on the day of the computation.",
-                "Only people.sql and files beside it are computed anew when the day turns: ask for the date there.",
+                "Only people.sql and files beside it are recomputed when the day turns: ask for the date there.",
             )
 
 

@@ -15,7 +15,7 @@ _SAFE = "What was committed before is safe, and nothing half-written counts."
 #: What to do without the file.
 LOST = (
     "What Customer.io has is as it was. Restore the file from a backup, with its .wal if there is one. Without a "
-    "backup the next sync reads Stripe anew, knows nobody, and asks before it sends."
+    "backup the next sync reads all of Stripe again, knows nobody, and asks before it sends."
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAMAGED = (
