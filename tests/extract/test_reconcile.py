@@ -156,6 +156,14 @@ def test_an_object_type_that_cannot_be_listed_fails_loudly_and_the_others_are_pr
     assert not report.whole
 
 
+def test_without_the_event_permission_a_dry_comparison_is_made_and_says_what_it_lacks(read: Stage) -> None:
+    read.stripe.switches.permissions.discard("rak_event_read")
+    report = read.reconcile(dry_run=True)
+    assert (report.clean, report.whole) == (True, True)
+    [warning] = [each for each in report.warnings if "could not be read after the comparison" in each]
+    assert "rak_event_read" in warning
+
+
 @contextmanager
 def with_customers(folder: Path, number: int) -> Iterator[Stage]:
     """An account with so many more customers, read."""
