@@ -69,8 +69,8 @@ def draw_attribute(attribute: str, tables: Mapping[str, Sequence[str]]) -> str:
     """Draw which fields (left, by table) feed one attribute (right): a curve for each table."""
     lines = sum(len(fields) + 1 for fields in tables.values())
     middle = _MARGIN + lines * _ROW / 2
-    widest = max((len(field) for fields in tables.values() for field in fields), default=0)
-    start = _MARGIN + 10 + widest * _LETTER + 8
+    widest = max((len(name) for table, fields in tables.items() for name in (table, *fields)), default=0)
+    start = _MARGIN + 10 + widest * _LETTER + 14
     right = max(start + 90, 440.0)
     width = right + 10 + len(attribute) * _LETTER * 1.1 + _MARGIN
     parts: list[str] = []

@@ -17,8 +17,8 @@ from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
-#: Dagster folds Markdown of 1,000 signs and more: so many reasons fit, with bars of so many letters.
-_REASONS, _LETTERS = 10, 20
+#: Dagster folds Markdown of 1,000 signs and more: so many rows fit, with bars of so many letters.
+_ROWS, _LETTERS = 10, 20
 
 
 def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
@@ -29,7 +29,11 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
     ]
     rows = connection.execute(_SQL["first_operations"], {"plan_id": plan.plan_id}).fetchall()
     return {
-        "why": markdown(_reasons(plan.by_reason)),
+        "why": markdown(
+            _bar_table(
+                ("why", "people and events"), plan.by_reason, "Nothing is due: Customer.io has all that Stripe says."
+            )
+        ),
         "picture": markdown(as_markdown(draw_charts(charts), "The plan by reason and by attribute")),
         "preview": markdown(
             table(
@@ -133,6 +137,9 @@ def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str
         Chart("Rejected by reason", _bars(report.rejections_by_reason), "Nothing was rejected."),
     ]
     return {
+        "what was accepted": markdown(
+            _bar_table(("action", "people and events"), report.by_action, "Nothing was sent: nothing was due.")
+        ),
         "picture": markdown(as_markdown(draw_charts(charts), "Accepted and rejected")),
         **numbers({"accepted": report.accepted, "rejected": report.rejected}),
         **counts(
@@ -168,16 +175,12 @@ def _planned(planned: PlanCounts) -> dict[str, int]:
     }
 
 
-def _reasons(by_reason: Mapping[str, int]) -> str:
-    """Write the reasons as a table with bars of letters: Dagster shows it without a click while it is short."""
-    bars = _bars(by_reason)
+def _bar_table(columns: tuple[str, str], values: Mapping[str, int], nothing: str) -> str:
+    """Write figures as a table with bars of letters: Dagster shows it without a click while it is short."""
+    bars = _bars(values)
     most = max((bar.value for bar in bars), default=0)
-    rows = (
-        (bar.label.replace("_", " "), bar.value, "█" * ceil(_LETTERS * bar.value / most)) for bar in bars[:_REASONS]
-    )
-    return table(
-        ("why", "people and events", ""), rows, nothing="Nothing is due: Customer.io has all that Stripe says."
-    )
+    rows = ((bar.label.replace("_", " "), bar.value, "█" * ceil(_LETTERS * bar.value / most)) for bar in bars[:_ROWS])
+    return table((*columns, ""), rows, nothing=nothing)
 
 
 def _bars(values: Mapping[str, int]) -> list[Bar]:

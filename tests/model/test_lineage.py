@@ -7,7 +7,7 @@ import pytest
 
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import ColumnSource, copy_models
-from stripe_cio_pipeline.model.trace import lineage
+from stripe_cio_pipeline.model.trace import lineage, meanings
 from stripe_cio_pipeline.policy import Models, Policy
 
 
@@ -188,3 +188,8 @@ def test_a_seed_is_a_source_of_its_own(tmp_path: Path) -> None:
     (folder / "seeds" / "regions.csv").write_text("code,region\nDE,Europe\n")
 
     assert lineage(policy, "region")["region"] == (ColumnSource("seeds.regions", "region", ()),)
+
+
+def test_what_an_attribute_means_is_told_where_it_is_still_the_built_in_one(tmp_path: Path) -> None:
+    told = meanings(edited(tmp_path / "models", ("owners.name as name", "upper(owners.name) as name")))
+    assert set(meanings(Policy())) - set(told) == {"name"}

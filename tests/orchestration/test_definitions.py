@@ -5,6 +5,7 @@ To accept a difference: python -m tests.orchestration.test_definitions
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from stripe_cio_pipeline.model.trace import lineage
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.names import Names
@@ -120,6 +122,25 @@ def test_every_asset_says_what_it_is_and_where_it_comes_from() -> None:
             assert "GET /v1/" in node.description, key
         if key.path[0] == "model":
             assert "```sql" in node.description, key
+
+
+def test_each_attribute_is_drawn_alone_under_its_meaning_in_the_entry_with_its_letter() -> None:
+    metadata = built().resolve_asset_graph().get(dg.AssetKey(["model", "people"])).metadata
+    drawn: list[str] = []
+    for name, entry in metadata.items():
+        if name.startswith("lineage "):
+            first, last = name.removeprefix("lineage ")[0], name[-1]
+            found = re.findall(r"^### (\w+)$", entry.value, re.MULTILINE)
+            assert all(first <= attribute[0] <= last for attribute in found), name
+            assert len(re.findall(r"^!\[Which Stripe fields feed \w+\]\(data:", entry.value, re.MULTILINE)) == len(
+                found
+            )
+            drawn += found
+    assert sorted(drawn) == sorted(lineage(parse_policy({})))
+    whole = "\n".join(str(entry.value) for name, entry in metadata.items() if name.startswith("lineage "))
+    assert re.search(
+        r"### delinquent\n\nWhether Stripe calls any .+\n\n!\[Which Stripe fields feed delinquent\]", whole
+    )
 
 
 def test_every_setting_of_a_run_has_a_type_and_a_description() -> None:

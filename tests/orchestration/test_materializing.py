@@ -146,6 +146,7 @@ def test_why_the_plan_does_what_it_does_is_seen_without_a_click(whole: Whole) ->
     why = whole.told["customerio/plan"]["why"]
     assert len(why) < 1000
     assert re.search(r"\| linked by email \| \d+ \| █+ \|", why)
+    assert re.search(r"\| identify \| \d+ \| █{20} \|", whole.told["customerio/people"]["what was accepted"])
 
 
 def test_the_way_of_a_change_is_timed_from_the_event_to_its_acceptance(synced: World) -> None:
