@@ -110,6 +110,15 @@ def test_every_wrong_value_is_refused_with_file_and_line(project: Path) -> None:
     assert lines == {3 + number for number in range(1, len(WRONG.splitlines()) + 1)} - headings
 
 
+def test_a_policy_file_that_is_missing_is_refused_and_the_one_beside_is_named(project: Path) -> None:
+    file = write(project, "north", "  config: missing.yaml\n")
+    (file.parent / "stripe_cio.yaml").touch()
+    checked = dg_command(project, "check", "yaml")
+    assert checked.code == 1
+    assert f"{file}:4 - " in checked.text
+    assert "'missing.yaml' is not one of ['stripe_cio.yaml']" in checked.text
+
+
 def test_every_attribute_is_explained_to_editors_and_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text(encoding="utf-8")
     for name, schema in StripeCustomerIoComponent.model().model_json_schema()["properties"].items():
