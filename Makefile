@@ -63,7 +63,7 @@ gauntlet: .venv ## the attacks: kills, stops, faults, full disks, damage, clocks
 		tests/cli/test_two_at_once.py tests/warehouse/test_faults.py tests/extract/test_clock.py tests/extract/test_overtaken.py
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m gauntlet --timeout 1800
 
-release: .venv ## a wheel and an sdist, what is in the image (SBOM) under which licences, and what is known of it
+release: .venv ## a wheel and an sdist, tried in an empty folder; notes; what is in the image (SBOM), licences, known flaws
 	@$(BIN)/python deploy/release.py
 
 mutants: .venv ## break the code that decides, line by line, and name what no test notices

@@ -1,14 +1,23 @@
-"""`make release`: archives that were looked into, what is in the image, under which licences, and what is known of it.
+"""`make release`: archives that were looked into and tried, what is in the image, and what is known of it.
 
 In `dist/` afterwards: the two archives, `sbom.cdx.json` (CycloneDX, of the locked environment of the image with this
-release in it) and `licences.md`.
+release in it), `licences.md`, and `notes.md` from the changelog.
+
+`deploy/release.py --page` writes `deploy/index_page.md` again: the README as a package index can show it.
 """
 
+import gzip
+import hashlib
+import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +29,14 @@ LOCK = ROOT / "requirements-deploy.lock"
 #: The environment of the image, made anew.
 IMAGE = ROOT / ".venv-release"
 
+#: The README without what a package index cannot show.
+INDEX_PAGE = ROOT / "deploy" / "index_page.md"
+
+UV = str(Path(sys.executable).parent / "uv")
+#: In an environment of its own: nothing else here needs what it brings.
+TWINE = "twine@7.0.0"
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
 #: A licence of something that is linked into the same program and asks that its source be under the same one.
 FORBIDDEN = re.compile(r"\b(AGPL|GPL|Affero|GNU General Public)", re.IGNORECASE)
 ALLOWED = re.compile(r"LGPL|Lesser General Public|Library General Public", re.IGNORECASE)
@@ -27,13 +44,23 @@ ALLOWED = re.compile(r"LGPL|Lesser General Public|Library General Public", re.IG
 
 def main() -> int:
     """Make everything. Gives 1 where something is not as it should be."""
-    DIST.mkdir(exist_ok=True)
-    for old in DIST.iterdir():
-        old.unlink()
-    uv("build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(DIST), str(ROOT))
-    (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
-    problems = [f"{wheel.name}: {what}" for what in missing_files(wheel_names(wheel), package_files())]
+    if sys.argv[1:] == ["--page"]:
+        INDEX_PAGE.write_text(index_page((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
+        return 0
+    os.environ.pop("PYTHONPATH", None)  # what is tried is the wheel, and not the checkout
+    shutil.rmtree(DIST, ignore_errors=True)
+    wheel, sdist = build(DIST)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        problems = differing((wheel, sdist), build(Path(elsewhere)))
+    problems += [f"{wheel.name}: {what}" for what in missing_files(wheel_names(wheel), package_files())]
     problems += [f"{sdist.name}: {what}" for what in missing_files(sdist_names(sdist), [*package_files(), "LICENSE"])]
+    print(run(UV, "tool", "run", "--quiet", TWINE, "check", "--strict", str(wheel), str(sdist)).strip())
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    section, told = notes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version)
+    (DIST / "notes.md").write_text(section, encoding="utf-8")
+    print(told)
+    for python in PYTHONS:
+        print(try_out(wheel, python))
 
     uv("venv", "--quiet", "--clear", "--python", sys.executable, str(IMAGE))
     install = ("pip", "install", "--quiet", "--python", str(IMAGE / "bin" / "python"), "--no-deps")
@@ -67,6 +94,84 @@ def main() -> int:
     if not problems:
         print("\n".join(f"✔ {file.relative_to(ROOT)}" for file in sorted(DIST.iterdir())))
     return 1 if problems else 0
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build wheel and sdist so that the same commit gives the same bytes, wherever and whenever it is built."""
+    epoch = int(run("git", "log", "-1", "--format=%ct").strip())
+    os.environ["SOURCE_DATE_EPOCH"] = str(epoch)
+    options = ("--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder))
+    uv("build", "--sdist", *options, str(ROOT))
+    (sdist,) = folder.glob("*.tar.gz")
+    same_always(sdist, epoch)
+    # Of the sdist, so that it is proved to hold all that a build needs.
+    uv("build", "--wheel", *options, str(sdist))
+    (wheel,) = folder.glob("*.whl")
+    (folder / ".gitignore").unlink(missing_ok=True)
+    return wheel, sdist
+
+
+def same_always(sdist: Path, epoch: int) -> None:
+    """Write an sdist again without what differs from build to build: moments, owners, the order of files."""
+    with tarfile.open(sdist) as archive:
+        held = [(one, archive.extractfile(one)) for one in sorted(archive.getmembers(), key=lambda one: one.name)]
+        files = [(one, content.read() if content else b"") for one, content in held]
+    with (
+        sdist.open("wb") as raw,
+        gzip.GzipFile("", "wb", mtime=epoch, fileobj=raw) as packed,
+        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for one, content in files:
+            one.mtime, one.uid, one.gid, one.uname, one.gname, one.pax_headers = epoch, 0, 0, "", "", {}
+            one.mode = 0o755 if one.isdir() or one.mode & 0o100 else 0o644
+            archive.addfile(one, io.BytesIO(content))
+
+
+def differing(once: Sequence[Path], again: Sequence[Path]) -> list[str]:
+    """Say which archives two builds of the same commit made differently."""
+    return [
+        f"{one.name} differs from a second build of the same commit"
+        for one, other in zip(once, again, strict=True)
+        if hashlib.sha256(one.read_bytes()).digest() != hashlib.sha256(other.read_bytes()).digest()
+    ]
+
+
+def try_out(wheel: Path, python: str) -> str:
+    """Install the wheel under a Python and run the demo of it in an empty folder. Ends the release where that fails."""
+    if not run(UV, "python", "find", "--no-python-downloads", python, check=False).strip():
+        return f"! Python {python}: NOT CHECKED, there is none here."
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        uv("venv", "--quiet", "--python", python, str(place / "venv"))
+        executable = place / "venv" / "bin"
+        install = ("pip", "install", "--quiet", "--python", str(executable / "python"))
+        uv(*install, "--no-deps", "--require-hashes", "-r", str(LOCK))
+        uv(*install, "--no-deps", str(wheel))
+        empty = place / "empty"
+        empty.mkdir()
+        run(str(executable / "stripe-cio"), "demo", "--fast", folder=empty)
+    return f"Python {python}: the wheel installs, and its demo proves itself in an empty folder."
+
+
+def notes(changelog: str, version: str) -> tuple[str, str]:
+    """Give what the changelog says of a version, and where that was found."""
+    sections = dict(re.findall(r"^## \[?([^\]\s]+)[^\n]*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL))
+    if version in sections:
+        return sections[version].strip() + "\n", f"Notes: of {version}, from the changelog."
+    return sections["Unreleased"].strip() + "\n", f"! Notes: of Unreleased, the changelog has no {version} yet."
+
+
+def index_page(readme: str) -> str:
+    """Make of the README what a package index can show: it has neither the pictures nor the pages beside it."""
+    installed = re.sub(
+        r"^    make demo( .*)\n    make test.*\n\nBoth need.*?empty folder\.",
+        r"    pip install stripe-cio-pipeline\n    stripe-cio demo\1\n\nPython 3.11 or newer is all that it needs.",
+        readme.replace(".venv/bin/stripe-cio", "stripe-cio"),
+        count=1,
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    without_pictures = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n\n?", "", installed, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", without_pictures)
 
 
 def package_files() -> list[str]:
@@ -133,7 +238,7 @@ def judge_audit(answer: str) -> tuple[list[str], str]:
 
 def uv(*arguments: str) -> None:
     """Run uv."""
-    run(str(Path(sys.executable).parent / "uv"), *arguments)
+    run(UV, *arguments)
 
 
 def tool(name: str, *arguments: str, check: bool = True) -> str:
@@ -141,11 +246,11 @@ def tool(name: str, *arguments: str, check: bool = True) -> str:
     return run(str(Path(sys.executable).parent / name), *arguments, check=check)
 
 
-def run(*command: str, check: bool = True) -> str:
+def run(*command: str, check: bool = True, folder: Path = Path(__file__).parents[1]) -> str:
     """Run a command. Ends the release where it fails and is not expected to."""
     # What an audit says beside its answer sounds like "all is well" where it could look nothing up.
     errors = None if check else subprocess.DEVNULL
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, check=False, cwd=folder)
     if check and done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}")
     return done.stdout

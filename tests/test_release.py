@@ -1,12 +1,15 @@
 """What `make release` looks at: archives are whole, licences go with ours, and silence is no all-clear."""
 
 import importlib.util
+import io
 import json
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
+from importlib.metadata import version as version_of
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,6 +61,60 @@ def test_what_runs_here_is_under_licences_that_go_with_ours(release: ModuleType)
 
     assert {"duckdb", "stripe", "dagster"} <= {each["Name"] for each in listed}
     assert release.licence_problems(listed) == []
+
+
+def packed(path: Path, *, moment: int, owner: int, backwards: bool) -> Path:
+    """An sdist as one machine makes it."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name in sorted(("p-1.0/setup.py", "p-1.0/a.py"), reverse=backwards):
+            one = tarfile.TarInfo(name)
+            one.size = len(name)
+            of_machine = one.replace(mtime=moment, uid=owner, uname=f"user{owner}")
+            archive.addfile(of_machine, io.BytesIO(name.encode()))
+    return path
+
+
+def test_an_sdist_has_the_same_bytes_whoever_builds_it_and_when(release: ModuleType, tmp_path: Path) -> None:
+    once = packed(tmp_path / "once.tar.gz", moment=1, owner=1, backwards=False)
+    again = packed(tmp_path / "again.tar.gz", moment=2, owner=2, backwards=True)
+    assert release.differing([once], [again]) == ["once.tar.gz differs from a second build of the same commit"]
+    for one in (once, again):
+        release.same_always(one, 1_700_000_000)
+    assert release.differing([once], [again]) == []
+    assert release.sdist_names(once) == ["a.py", "setup.py"]
+    with tarfile.open(once) as archive:
+        content = archive.extractfile("p-1.0/a.py")
+        assert content is not None
+        assert content.read() == b"p-1.0/a.py"
+
+
+def test_notes_are_the_changelogs_of_that_version_alone(release: ModuleType) -> None:
+    changelog = "# Changelog\n\n## Unreleased\n\n- later\n\n## 1.0.0 (2026-12-01)\n\n- first\n\n## 0.9.0\n\n- before\n"
+    assert release.notes(changelog, "1.0.0") == ("- first\n", "Notes: of 1.0.0, from the changelog.")
+    section, told = release.notes(changelog, "2.0.0")
+    assert section == "- later\n"
+    assert told.startswith("! Notes: of Unreleased")
+
+
+def test_the_page_for_a_package_index_is_the_readme_without_what_it_cannot_show(release: ModuleType) -> None:
+    page = (ROOT / "deploy" / "index_page.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert page == release.index_page(readme), "run: python deploy/release.py --page"
+    assert "![" not in page
+    assert not re.search(r"\]\((?!http)", page)
+    assert "pip install stripe-cio-pipeline" in page.split("## ")[0]
+
+
+def test_all_parts_of_dagster_are_of_one_release() -> None:
+    """The core is 1.13.N where its integrations are 0.29.N, and parts of different releases break each other."""
+    for name in ("requirements.lock", "requirements-deploy.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        parts = dict(re.findall(r"^(dagster[\w-]*)==([\d.]+)", text, re.MULTILINE))
+        assert {"dagster", "dagster-webserver"} <= set(parts)
+        assert len({version.rpartition(".")[2] for version in parts.values()}) == 1, parts
+    # Whoever installs the package without a lock gets one release too: each part asks for exactly its own.
+    for part in ("dagster-webserver", "dagster-graphql"):
+        assert f"dagster=={version_of('dagster')}" in (requires(part) or ())
 
 
 LOOKED_UP: dict[str, Any] = {"name": "good", "version": "1.0", "vulns": []}

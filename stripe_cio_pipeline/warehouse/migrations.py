@@ -35,6 +35,14 @@ def refuse_newer(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Name the steps that this warehouse has seen. Raises WarehouseVersionError where one of them is not known."""
     seen = applied(connection)
     unknown = sorted(set(seen) - set(steps()))
+    if unknown and not set(steps()) <= set(seen):
+        # A newer release has all of our steps and more.
+        raise WarehouseVersionError(
+            f"The warehouse was written by a version that was never released (it has step {unknown[-1]}), and no "
+            "release continues from there.",
+            "Move the file away, or set STRIPE_CIO_WAREHOUSE to another: the next sync reads all of Stripe again, and "
+            "asks before it sends. What Customer.io has stays there.",
+        )
     if unknown:
         raise WarehouseVersionError(
             f"The warehouse was written by a newer release of stripe-cio-pipeline (it has step {unknown[-1]}).",
