@@ -189,6 +189,9 @@ class Account(RuleBasedStateMachine):
             patch.setattr(clock, "SIMULATED", "not-a-header")
             with suppress(StripeError):
                 self.stage.extract(raise_failures=False, now=self.stage.sandbox.clock.now)
+        # A row that is dated ahead is held against this machine's clock in the next run, but not in one that knows its
+        # Stripe for a sandbox. So what is ahead passes first.
+        self.stage.pass_time(seconds=max(0, off))
 
     @rule(loss=st.sampled_from(sorted(OLDER)))
     def an_upgrade(self, loss: str) -> None:
