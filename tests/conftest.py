@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from stripe_cio_pipeline.warehouse import Connection, Warehouse
+from stripe_cio_pipeline.warehouse import connection as opening
 from tests.kept_open import kept_open
 
 
@@ -60,6 +61,14 @@ def _certificates_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _duckdb_has_one_thread() -> Iterator[None]:
+    """Handing a few rows from thread to thread takes longer than the work on them. Other processes have all threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(opening._ALONE, "threads", 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with all schema steps and no row, to be copied: making one takes a tenth of a second, a copy none."""
@@ -82,7 +91,7 @@ def _new_warehouses_are_copies(empty_warehouse: Path, request: pytest.FixtureReq
         def connect_once(self: Warehouse, *, read_only: bool) -> Connection:
             if self.location != ":memory:":
                 return opened(self, read_only=read_only)
-            connection = duckdb.connect(":memory:")
+            connection = duckdb.connect(":memory:", config={"threads": 1})
             connection.execute(f"attach '{empty_warehouse}' as empty (read_only)")
             connection.execute("copy from database empty to memory; detach empty")
             # As a warehouse opens it.

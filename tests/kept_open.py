@@ -16,12 +16,17 @@ import pytest
 from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, rewriting
 
 #: What a piece of work sets for the whole of DuckDB, in sql/rows.sql, sending.sql, operations.sql and build.sql.
-_SET = ("threads", "force_compression", "wal_autocheckpoint", "max_vacuum_tasks", "disabled_compression_methods")
+_SET = ("force_compression", "wal_autocheckpoint", "max_vacuum_tasks", "disabled_compression_methods")
 #: A reset of the memory limit is not enough for DuckDB 1.5: it shows the former one and goes on with the present one.
+#: One of the threads would give it more than it began with.
 _AS_AT_THE_START = ";".join(
-    [*(f"reset {name}" for name in _SET), "set memory_limit = getvariable('memory_at_the_start')"]
+    [
+        *(f"reset {name}" for name in _SET),
+        "set threads = getvariable('threads_at_the_start')",
+        "set memory_limit = getvariable('memory_at_the_start')",
+    ]
 )
-_PRESENT = ", ".join(f"current_setting('{name}')" for name in (*_SET, "memory_limit"))
+_PRESENT = ", ".join(f"current_setting('{name}')" for name in (*_SET, "threads", "memory_limit"))
 _PRESENT = f"select {_PRESENT}"
 
 
@@ -98,6 +103,7 @@ class _Keep:
                 pass  # the file is gone
             root.close()
         root = self._open(warehouse, read_only=False)
+        root.execute("set variable threads_at_the_start = current_setting('threads')")
         root.execute("set variable memory_at_the_start = current_setting('memory_limit')")
         self._kept[place] = place.stat().st_ino, root
         self._touched.discard(place)
