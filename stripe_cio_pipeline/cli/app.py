@@ -87,7 +87,7 @@ _COMMANDS = {
     "backfill-events": "backfill",
     "forget": "repair",
     "tidy": "repair",
-    "report": "support",
+    "support": "support",
     "dev": "serve",
     "sandbox": "serve",
 }
@@ -211,7 +211,7 @@ def _unexpected(arguments: Sequence[str], error: Exception) -> int:
         "--json" in arguments,
         "Unexpected",
         f"Something unexpected happened: {type(error).__name__} in {where}.",
-        "Nothing that was done before is lost. Please open an issue with what stripe-cio report prints: it holds no "
+        "Nothing that was done before is lost. Please open an issue with what stripe-cio support prints: it holds no "
         f"keys and no people. {_where_it_is_kept(arguments, error)}",
         1,
     )

@@ -1,4 +1,4 @@
-"""`report`: what an issue about this package needs to hold, without keys, people or values.
+"""`support`: what an issue about this package needs to hold, without keys, people or values.
 
 Names only, and counts: which settings are set, which policy keys are changed, how many rows there are. An unexpected
 error is kept by its kind and by the lines of code that it passed, because its own words may hold a payload.
@@ -29,17 +29,17 @@ _PACKAGES = ("stripe-cio-pipeline", "dagster", "duckdb", "stripe", "pydantic", "
 _LOCK_WAIT_SECONDS = 3.0
 
 
-def report(as_json: Json = False) -> None:
+def support(as_json: Json = False) -> None:
     """Collect what an issue needs: versions, names of settings, counts, the last unexpected error. No keys."""
     output = Output(as_json=as_json)
     lines = list(_lines())
     for line in lines:
         output.say(line)
-    output.result({"report": lines})
+    output.result({"support": lines})
 
 
 def keep_error(error: Exception, arguments: Sequence[str], home: Path) -> bool:
-    """Keep where an unexpected error came from for `report`, beside the warehouse; tell whether that could be done."""
+    """Keep where an unexpected error came from for `support`, beside the warehouse; tell whether that could be done."""
     if not home.is_dir():
         return False
     command = next((each for each in arguments if not each.startswith("-")), "")

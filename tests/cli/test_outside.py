@@ -35,6 +35,7 @@ COMMANDS = [
     ("backfill-events", "--since", "2020-01-01"),
     ("check",),
     ("tidy",),
+    ("support",),
     ("init",),
     ("init", "FOLDER"),
     ("forget", HOSTILE, "--yes"),

@@ -48,7 +48,7 @@ def test_an_option_of_the_wrong_kind_is_told_in_plain_words(cli, arguments: tupl
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("stripe-cio re", {"retry", "reconcile", "report"}),
+        ("stripe-cio re", {"retry", "reconcile"}),
         ("stripe-cio sync --app", {"--approve", "--approve-plan"}),
         ("stripe-cio sandbox", {"sandbox"}),
     ],
@@ -119,8 +119,8 @@ def test_an_unexpected_error_ends_with_a_command_that_collects_what_a_report_nee
     with monkeypatch.context() as patched:
         fail(patched, KeyError("customer-12@example.com"))
         answer = cli("first")
-    assert "open an issue with what stripe-cio report prints" in answer.err
-    told = cli("report", "--json")
+    assert "open an issue with what stripe-cio support prints" in answer.err
+    told = cli("support", "--json")
     assert told.exit_code == 0
     for part in (
         f"stripe-cio-pipeline {version('stripe-cio-pipeline')}",
@@ -137,7 +137,7 @@ def test_an_unexpected_error_ends_with_a_command_that_collects_what_a_report_nee
 
 
 def test_a_report_counts_what_is_in_the_warehouse(cli, synced) -> None:
-    told = cli("report").words
+    told = cli("support").words
     assert re.search(r"Warehouse: [\d.]+ MB, schema \d{3}_", told)
     assert "customers 1," in told
     assert re.search(r"Latest runs: .*sync .*", told)
