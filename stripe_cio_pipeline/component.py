@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from stripe_cio_pipeline.errors import PolicyError
 from stripe_cio_pipeline.orchestration.defs_yaml import (
+    GIVEN,
     OpaquePolicy,
     checked,
     find_policy,
@@ -37,7 +38,8 @@ from stripe_cio_pipeline.policy import Policy, load_policy, place_models
 class StripeCustomerIoComponent(dg.Component, dg.Model, dg.Resolvable):
     """Keep the people of a Customer.io workspace in step with the customers of a Stripe account."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    # What is wrong in `settings` may be a key.
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     prefix: str = Field(
         default="",
@@ -108,6 +110,16 @@ class StripeCustomerIoComponent(dg.Component, dg.Model, dg.Resolvable):
     def _is_a_name(cls, value: str) -> str:
         if value and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value):
             raise ValueError("must be letters, digits and underscores, beginning with a letter")
+        return value
+
+    @field_validator("settings")
+    @classmethod
+    def _secrets_are_variables(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(value) - set(GIVEN)):
+            raise ValueError(f"there is no setting {unknown[0]}: there are {', '.join(GIVEN)}")
+        for name, given in value.items():
+            if GIVEN[name] and not isinstance(given, dg.EnvVar):
+                raise ValueError(f'{name} is a secret: name its variable, as dg.EnvVar("{name.upper()}")')
         return value
 
     @model_validator(mode="after")

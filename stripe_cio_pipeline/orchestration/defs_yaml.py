@@ -16,7 +16,15 @@ from typing import Annotated, Any
 import dagster as dg
 import yaml
 from dagster.components.resolved.core_models import AssetAttributesModel
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic import create_model as make_model
 from pydantic_core import core_schema
 
@@ -56,20 +64,28 @@ class _OrTemplate:
         return {"if": {"anyOf": free}, "else": handler(schema)}
 
 
+#: Settings that the component has attributes for.
+PLACES = frozenset({"home", "warehouse", "config"})
+
+#: Settings that `settings` may name, and whether each is a secret.
+GIVEN = {
+    name: "SecretStr" in str(field.annotation) for name, field in Settings.model_fields.items() if name not in PLACES
+}
+
+
+def _hide(value: Any) -> Any:
+    """Put a mark in the place of what may be a key, because an error repeats what is wrong."""
+    return value if re.search(VARIABLE, str(value)) else "…"
+
+
 def _settings_model() -> type[BaseModel]:
     """Make the form of `settings`: a secret is the name of a variable, and never a key."""
     fields: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
-        if name in PLACES:
-            continue
-        secret = "SecretStr" in str(field.annotation)
-        kind = _text(VARIABLE) if secret else Annotated[str, _OrTemplate()]
-        fields[name] = (kind, Field(default=None, description=field.description))
+    for name, is_secret in GIVEN.items():
+        kind = Annotated[_text(VARIABLE), BeforeValidator(_hide)] if is_secret else Annotated[str, _OrTemplate()]
+        fields[name] = (kind, Field(default=None, description=Settings.model_fields[name].description))
     return make_model("SettingsInYaml", __config__=ConfigDict(extra="forbid"), **fields)
 
-
-#: Settings that the component has attributes for.
-PLACES = frozenset({"home", "warehouse", "config"})
 
 #: The rule of each attribute. Names and labels are Dagster's own rules.
 _RULES: Mapping[str, Any] = {

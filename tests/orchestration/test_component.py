@@ -135,10 +135,13 @@ def test_a_policy_file_that_is_there_and_templates_are_let_through(project: Path
 
 @BETA
 def test_what_is_loaded_unchecked_is_refused_with_file_and_line_too(project: Path) -> None:
-    file = write(project, "north", "  prefix: north-eu\n")
+    file = write(project, "north", "  prefix: north-eu\n  settings: {stripe_api_key: rk_test_0123456789}\n")
     with pytest.raises(Exception, match="north") as refused:
         dg.load_from_defs_folder(path_within_project=project / "shop")
-    assert f"attributes.prefix at {file}:4" in str(refused.value.__cause__ or refused.value)
+    said = str(refused.value.__cause__)
+    assert f"attributes.prefix at {file}:4" in said
+    assert f"attributes.settings.stripe_api_key at {file}:5" in said
+    assert "0123456789" not in said
 
 
 @pytest.mark.parametrize("prefix", ["north-east", "1st", "a/b"])
@@ -153,6 +156,14 @@ def test_a_policy_file_stands_beside_the_defs_yaml_or_is_named(tmp_path: Path) -
     assert definitions.get_repository_def().get_schedule_def("sync_schedule").cron_schedule == "*/5 * * * *"
     with pytest.raises(PolicyError, match=r"nowhere\.yaml does not exist"):
         dg.build_defs_for_component(StripeCustomerIoComponent(config="nowhere.yaml"))
+
+
+@pytest.mark.parametrize("given", [{"stripe_api_key": "rk_test_0123456789"}, {"stripe_key": dg.EnvVar("KEY")}])
+def test_a_secret_is_given_by_its_variable_in_python_too(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=r"dg\.EnvVar|there is no setting stripe_key") as refused:
+        StripeCustomerIoComponent(settings=given)
+    assert "0123456789" not in str(refused.value)
+    assert StripeCustomerIoComponent(settings={"stripe_api_key": dg.EnvVar("KEY"), "customerio_region": "eu"})
 
 
 def test_a_policy_and_a_file_of_one_exclude_each_other() -> None:
