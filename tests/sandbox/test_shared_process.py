@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.sandbox import REAL_TIME, CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.__main__ import parser
 
 VARIABLES = {
@@ -59,7 +59,7 @@ def test_it_prints_what_to_export_serves_both_sides_and_stops_cleanly(tmp_path: 
 
 def test_every_option_has_help_and_a_default() -> None:
     options = parser().parse_args([])
-    assert (options.seed, options.customers, options.clock) == (7, 50, "real")
+    assert (options.seed, options.customers, options.clock) == (7, 50, REAL_TIME)
     assert all(action.help for action in parser()._actions)
 
 
