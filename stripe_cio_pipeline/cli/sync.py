@@ -18,7 +18,7 @@ from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import approve as approve_one
 from stripe_cio_pipeline.plan import preview, remedy
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.sync import SyncOutcome, finish_run, sync_once
+from stripe_cio_pipeline.sync import SyncOutcome, sync_once
 from stripe_cio_pipeline.warehouse import Turn
 
 if TYPE_CHECKING:
@@ -109,8 +109,6 @@ def run_and_show(
         else:
             outcome["run_id"] = done.run_id
             outcome["exit_code"] = 1 if reports.left_undone else 0
-            if dry_run:
-                finish_run(session.warehouse, done.run_id, "sync", "dry run, nothing sent", {})
     return reports, {**outcome, "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -116,10 +116,11 @@ def compute_model(opened: Opened, run_id: str, *, full: bool = False) -> ModelRe
     return report
 
 
-def plan_dry(opened: Opened, *, rows: int) -> Preview:
-    """Say what would be sent, with the first so many people and events. Only reads."""
+def plan_dry(opened: Opened, run_id: str, *, rows: int) -> Preview:
+    """Say what would be sent, with the first so many people and events, and end the run. It makes no plan."""
     would_be = preview(opened.warehouse, opened.policy, limit=rows, links_are_seen=_links_are_seen(opened))
     opened.on_report(would_be)
+    finish_run(opened.warehouse, run_id, "sync", "dry run, nothing sent", {})
     return would_be
 
 

@@ -75,7 +75,7 @@ def sync_once(
             with opened.warehouse.reading() as connection:
                 require_soundness(connection)
             if dry_run:
-                would_be = plan_dry(opened, rows=preview_rows)
+                would_be = plan_dry(opened, run_id, rows=preview_rows)
             else:
                 plan = plan_changes(opened, run_id, let_through=approve, full=full)
         if plan is not None:

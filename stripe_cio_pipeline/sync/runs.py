@@ -27,7 +27,7 @@ def finish_run(
     summary: Mapping[str, object],
     now: Callable[[], float] = time.time,
 ) -> None:
-    """Note how a run ended: `done`, `stopped by the guard`, or the name of the error."""
+    """Note how a run ended: `done`, `stopped by the guard`, `dry run, nothing sent`, or the name of the error."""
     with warehouse.transaction() as connection:
         known = connection.execute(_SQL["has_run"], {"run_id": run_id}).fetchone()
         if not (known and known[0]):

@@ -258,6 +258,9 @@ def test_a_dry_run_materializes_no_plan_and_sends_nothing(read: World) -> None:
     assert not [name for name in materialized(result) if name.startswith("customerio/")]
     guard = checked(result)["customerio/plan:guard"]
     assert (guard.passed, guard.severity) == (False, dg.AssetCheckSeverity.WARN)
+    with read.warehouse.reading() as connection:
+        ended = connection.execute("select outcome from pipeline.runs where run_id = ?", [result.run_id]).fetchall()
+    assert ended == [("dry run, nothing sent",)]
 
 
 @pytest.mark.parametrize("asset", [*EVERYTHING[7:]])
