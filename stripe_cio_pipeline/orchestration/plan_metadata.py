@@ -12,7 +12,7 @@ from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, 
 from stripe_cio_pipeline.orchestration.metadata import counts, markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.outside import visible
-from stripe_cio_pipeline.plan import Plan, PlanCounts, found_words
+from stripe_cio_pipeline.plan import OTHERWISE, Plan, PlanCounts, found_words, guard_stop
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
@@ -94,7 +94,7 @@ def sum_up_guard(names: Names, plan: Plan) -> str:
 
 def guard_failure(names: Names, plan: Plan) -> dg.Failure:
     """Give the failure of a run whose plan was stopped: why, and what to do."""
-    what = visible(f"The guard stopped plan {plan.plan_id}, and nothing was sent. {found_words(plan)}")
+    what = visible(guard_stop(plan).what)
     advice = _remedy(names, plan, str)
     return dg.Failure(f"{what}\n\n{advice}", {"What happened": what, "What to do": advice}, allow_retries=False)
 
@@ -105,15 +105,13 @@ def _remedy(names: Names, plan: Plan, block: Callable[[str], str]) -> str:
         f"Look at the preview of {shown}. If it is intended, materialize {' and '.join(sent)} with this run config:"
     )
     other = f"That sends this plan alone. To let through whatever the next run plans, launch {names.act('sync')} with:"
-    not_intended = "If it is not intended, correct the models or the data: the next run plans again."
-    limits = "The limits are in the policy, under guard."
     return "\n\n".join(
         (
             intended,
             block(_approval(names, plan)),
             other,
             block(_config(names.act("make_plan"), "approve: true")),
-            f"{not_intended} {limits}",
+            OTHERWISE,
         )
     )
 

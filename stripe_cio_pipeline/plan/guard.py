@@ -115,11 +115,17 @@ def found_words(plan: Plan) -> str:
     return " ".join(finding.message for finding in plan.guard.findings)
 
 
+#: What to do about a stopped plan that nobody wants.
+OTHERWISE = (
+    "If it is not intended, correct the models or the data: the next run plans again. The limits are under guard in "
+    "the policy."
+)
+
+
 def remedy(plan: Plan) -> str:
     """Say how a stopped plan is looked at and approved, and how to be asked less often."""
     return (
         f"Look at it with stripe-cio plan. If this is intended: stripe-cio sync --approve-plan {plan.plan_id}, or in "
         "Dagster as the check guard of customerio/plan shows. stripe-cio sync --approve lets through whatever the next "
-        "run plans. If it is not, correct the models or the data: the next run plans again. The limits are under guard "
-        "in the policy."
+        f"run plans. {OTHERWISE}"
     )
