@@ -5,7 +5,7 @@ order that picks one of several) does not. A path into JSON is followed through 
 that the end is a field of Stripe's object: `items.data[].price.unit_amount`.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Literal
 
@@ -57,16 +57,22 @@ def lineage(
 
 def meanings(policy: Policy) -> dict[str, str]:
     """Say in words what attributes mean that people.sql computes as the built-in one does."""
-    builtin = load_models(None).people
-    text = files("stripe_cio_pipeline.model").joinpath("attributes.yaml").read_text(encoding="utf-8")
-    known: dict[str, str] = yaml.safe_load(text)
+    known, ours = _builtin()
     try:
-        ours, theirs = _expressions(builtin), _expressions(load_models(policy.models.folder).people)
+        theirs = _expressions(load_models(policy.models.folder).people)
     except ModelError:
         return {}
     return {name: meaning for name, meaning in known.items() if name in ours and theirs.get(name) == ours[name]}
 
 
+@cache
+def _builtin() -> tuple[dict[str, str], dict[str, str]]:
+    """Give the meanings of the built-in attributes, and their SQL."""
+    text = files("stripe_cio_pipeline.model").joinpath("attributes.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text), _expressions(load_models(None).people)
+
+
+@lru_cache(maxsize=64)
 def _expressions(file: ModelFile) -> dict[str, str]:
     query = _parsed(file)
     return {column.alias_or_name: column.sql() for column in query.selects} if isinstance(query, exp.Query) else {}
