@@ -6,7 +6,7 @@ that definitions load and reading commands work without any.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
@@ -188,6 +188,13 @@ def _address(value: str, schemes: tuple[str, ...], example: str) -> str:
     return value.strip()
 
 
+#: Under which name each field is read. In capitals it is the variable.
+READ_AS = {name: str(field.validation_alias or name) for name, field in Settings.model_fields.items()}
+
+#: The fields that are never shown.
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation))
+
+
 def load_settings(given: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises SettingsError that names the variable and never its value.
 
@@ -198,17 +205,20 @@ def load_settings(given: Mapping[str, str] | None = None) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as invalid:
-        findings = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc']).upper()}: {in_words(error['msg'])}"
-            for error in invalid.errors()
-        )
-        raise SettingsError(
-            f"The environment cannot be used: {findings}.", "Correct it in the shell or in .env."
-        ) from None
+        raise unusable(invalid, "Correct it in the shell or in .env.") from None
     except (OSError, UnicodeDecodeError) as refused:
         # Its own words would quote a line of keys.
         why = f" ({refused.strerror})" if isinstance(refused, OSError) else ": it is not UTF-8 text"
         raise SettingsError(f".env in {Path.cwd()} cannot be read{why}.", "Write it again, or move it away.") from None
+
+
+def unusable(invalid: ValidationError, advice: str, prefix: str = "") -> SettingsError:
+    """Give the error of settings that are refused. It names variables, with their prefix, and never a value."""
+    findings = "; ".join(
+        f"{prefix}{'.'.join(str(part) for part in error['loc']).upper()}: {in_words(error['msg'])}"
+        for error in invalid.errors()
+    )
+    return SettingsError(f"The environment cannot be used: {findings}.", advice)
 
 
 def _refuse_proxies() -> None:

@@ -7,14 +7,14 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stripe_cio_pipeline.policy import Policy
-from stripe_cio_pipeline.settings import NEEDED, Settings
+from stripe_cio_pipeline.settings import NEEDED, READ_AS, SECRETS, Settings
 
 _LINE = 100
 _GENERATED = re.compile(r"(<!-- generated: (?P<table>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -43,10 +43,10 @@ def variables() -> Iterator[Variable]:
     """Give every environment variable: those that are needed first, then in the order of declaration."""
     found = [
         Variable(
-            name=field.validation_alias if isinstance(field.validation_alias, str) else name.upper(),
+            name=READ_AS[name].upper(),
             meaning=field.description or "",
             default="" if field.default is None else str(field.default),
-            secret=SecretStr in get_args(field.annotation),
+            secret=name in SECRETS,
         )
         for name, field in Settings.model_fields.items()
     ]

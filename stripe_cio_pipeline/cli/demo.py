@@ -26,7 +26,7 @@ from stripe_cio_pipeline.orchestration.development import prepare_home
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox
-from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.settings import READ_AS, Settings
 from stripe_cio_pipeline.warehouse import Statements, Warehouse
 
 _SQL = Statements("stripe_cio_pipeline.cli.sql")
@@ -261,10 +261,7 @@ def _program() -> str:
 
 
 def _configured(sandbox: Sandbox, home: Path) -> tuple[Settings, Policy, Warehouse]:
-    given: dict[str, Any] = {
-        str(each.validation_alias or name): None if each.default is None else each.default
-        for name, each in Settings.model_fields.items()
-    }
+    given: dict[str, Any] = {READ_AS[name]: each.default for name, each in Settings.model_fields.items()}
     given |= {name.lower(): value for name, value in sandbox.environment().items()}
     given["STRIPE_CIO_HOME"] = home
     settings = Settings.model_validate(given)

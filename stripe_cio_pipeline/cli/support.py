@@ -20,7 +20,7 @@ from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.policy import Policy, load_policy
-from stripe_cio_pipeline.settings import Settings, load_settings
+from stripe_cio_pipeline.settings import READ_AS, Settings, load_settings
 from stripe_cio_pipeline.warehouse import Warehouse
 from stripe_cio_pipeline.warehouse.migrations import applied
 
@@ -70,7 +70,7 @@ def _lines() -> Iterator[str]:
     except PipelineError as error:
         yield f"Environment: {type(error).__name__}"
         return
-    given = sorted(str(type(settings).model_fields[name].validation_alias or name.upper()) for name in _set(settings))
+    given = sorted(READ_AS[name].upper() for name in settings.model_fields_set & READ_AS.keys())
     yield f"Variables that are set: {', '.join(given) or 'none'}"
     try:
         policy = load_policy(settings.config)
@@ -94,10 +94,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "is not installed"
-
-
-def _set(settings: Settings) -> set[str]:
-    return settings.model_fields_set & set(type(settings).model_fields)
 
 
 def _changed(policy: Policy) -> Iterator[str]:

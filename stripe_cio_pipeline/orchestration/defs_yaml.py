@@ -29,7 +29,7 @@ from pydantic import create_model as make_model
 from pydantic_core import core_schema
 
 from stripe_cio_pipeline.policy import Policy, parse_policy
-from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.settings import SECRETS, Settings
 
 #: A variable of the environment, as Dagster writes it in a template.
 VARIABLE = r"^\{\{ *env\.([A-Za-z_][A-Za-z0-9_]*) *\}\}$"
@@ -68,9 +68,7 @@ class _OrTemplate:
 PLACES = frozenset({"home", "warehouse", "config"})
 
 #: Settings that `settings` may name, and whether each is a secret.
-GIVEN = {
-    name: "SecretStr" in str(field.annotation) for name, field in Settings.model_fields.items() if name not in PLACES
-}
+GIVEN = {name: name in SECRETS for name in Settings.model_fields if name not in PLACES}
 
 
 def _hide(value: Any) -> Any:

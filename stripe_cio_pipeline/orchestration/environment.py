@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from stripe_cio_pipeline.errors import SettingsError
-from stripe_cio_pipeline.settings import Settings, load_settings
+from stripe_cio_pipeline.settings import READ_AS, Settings, load_settings, unusable
 
 _HOME = "STRIPE_CIO_HOME"
 
@@ -36,22 +35,15 @@ def read_environment(
     keeps every warehouse: STRIPE_CIO_HOME counts where there is none with the prefix.
     `given` are values that count instead, by field.
     """
-    aliases = {name: str(field.validation_alias or name) for name, field in Settings.model_fields.items()}
-    values = {aliases[name]: value for name, value in (given or {}).items()}
+    values = {READ_AS[name]: value for name, value in (given or {}).items()}
     if not prefix:
         return load_settings(values)
     found = {_HOME: environment[_HOME]} if environment.get(_HOME) else {}
-    for variable in aliases.values():
+    for variable in READ_AS.values():
         if value := environment.get(prefix + variable.upper()):
             found[variable] = value
     found |= values
     try:
         return _OnlyGiven.model_validate(found)
     except ValidationError as invalid:
-        findings = "; ".join(
-            f"{prefix}{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
-            for error in invalid.errors()
-        )
-        raise SettingsError(
-            f"The environment cannot be used: {findings}.", "Correct it where Dagster is started, or in .env."
-        ) from None
+        raise unusable(invalid, "Correct it where Dagster is started, or in .env.", prefix) from None

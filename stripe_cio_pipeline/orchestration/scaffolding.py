@@ -7,8 +7,8 @@ import dagster as dg
 from dagster.components import scaffold_component
 
 from stripe_cio_pipeline.model import copy_models
-from stripe_cio_pipeline.orchestration.defs_yaml import PLACES
-from stripe_cio_pipeline.settings import Settings
+from stripe_cio_pipeline.orchestration.defs_yaml import GIVEN
+from stripe_cio_pipeline.settings import NEEDED, READ_AS, Settings
 
 _TEXT = """\
 # A pipeline from Stripe to Customer.io. `dg check yaml` checks this file.
@@ -47,7 +47,6 @@ attributes:
   # translation: {{key: "crm/{{{{ props.group }}}}/{{{{ props.name }}}}", group_name: crm}}
   # running: true              # begin with schedules and sensor switched on
 """
-_NEEDED = ("stripe_api_key", "customerio_site_id", "customerio_track_api_key")
 
 
 class PipelineScaffolder(dg.Scaffolder):
@@ -72,10 +71,7 @@ class PipelineScaffolder(dg.Scaffolder):
 
 
 def _variables(prefix: str) -> str:
-    fields = {name: field for name, field in Settings.model_fields.items() if name not in PLACES}
-    names = {name: prefix + str(field.validation_alias or name).upper() for name, field in fields.items()}
+    fields = sorted(GIVEN, key=lambda name: READ_AS[name].upper() not in NEEDED)
+    names = {name: prefix + READ_AS[name].upper() for name in fields}
     widest = max(map(len, names.values()))
-    return "\n".join(
-        f"  #   {names[name]:<{widest}}  {fields[name].description}"
-        for name in (*_NEEDED, *(name for name in fields if name not in _NEEDED))
-    )
+    return "\n".join(f"  #   {names[name]:<{widest}}  {Settings.model_fields[name].description}" for name in fields)

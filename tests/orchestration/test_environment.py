@@ -31,6 +31,7 @@ def test_a_wrong_variable_is_named_with_its_prefix_and_without_its_value() -> No
     with pytest.raises(SettingsError, match="ACME_CUSTOMERIO_REGION") as wrong:
         read_environment("ACME_", {"ACME_CUSTOMERIO_REGION": "mars"})
     assert "mars" not in str(wrong.value)
+    assert "ACME_CUSTOMERIO_REGION: must be us or eu" in wrong.value.what
 
 
 def test_a_pipeline_with_a_name_has_a_warehouse_of_its_own() -> None:
