@@ -110,6 +110,16 @@ def test_what_fails_again_and_again_is_asked_for_less_and_less_often(world: Worl
         assert len(tick(world, instance).run_requests or []) == 1
 
 
+def test_a_delivery_ends_the_wait_after_failures(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = world.definitions().resolve_job_def("sync")
+        for _ in range(2):
+            instance.report_run_failed(instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED))
+        assert tick(world, instance).run_requests == []
+        instance.report_runless_asset_event(dg.AssetMaterialization(["customerio", "people"]))
+        assert len(tick(world, instance).run_requests or []) == 1
+
+
 @pytest.mark.file_is_shared
 def test_a_warehouse_in_use_is_a_reason_to_wait(synced: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("stripe_cio_pipeline.orchestration.sensors._LOCK_WAIT_SECONDS", 0.0)
