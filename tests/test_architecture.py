@@ -10,7 +10,7 @@ from stripe_cio_pipeline.warehouse import Statements
 
 PACKAGE = Path(stripe_cio_pipeline.__file__).parent
 ROOMS = ("extract", "model", "plan", "deliver")
-BELOW = {"errors", "settings", "policy", "cron", "event_types", "outside", "waiting", "warehouse", "wording"}
+BELOW = {"errors", "settings", "policy", "cron", "event_types", "drawing", "outside", "waiting", "warehouse", "wording"}
 #: The acts of a sync: above the rooms, below Dagster and the command line.
 ACTS = {"sync"}
 ABOVE = {"orchestration", "cli", "definitions", "component"}

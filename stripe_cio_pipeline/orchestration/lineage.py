@@ -11,10 +11,10 @@ from typing import Literal
 
 import dagster as dg
 
+from stripe_cio_pipeline.drawing import as_markdown, draw_attribute
 from stripe_cio_pipeline.errors import ModelError
 from stripe_cio_pipeline.model import ColumnSource
 from stripe_cio_pipeline.model.trace import lineage, meanings
-from stripe_cio_pipeline.orchestration.drawings import as_markdown, draw_attribute
 from stripe_cio_pipeline.orchestration.metadata import Markup, markdown, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.outside import escaped

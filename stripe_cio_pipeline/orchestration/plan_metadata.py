@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from stripe_cio_pipeline.deliver import DeliveryReport
-from stripe_cio_pipeline.orchestration.drawings import Bar, Chart, as_markdown, draw_charts
+from stripe_cio_pipeline.drawing import Bar, Chart, as_markdown, draw_charts
 from stripe_cio_pipeline.orchestration.metadata import counts, markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.outside import visible
