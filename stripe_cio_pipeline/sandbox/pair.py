@@ -17,6 +17,7 @@ from stripe_cio_pipeline.sandbox.customerio import application as customerio_app
 from stripe_cio_pipeline.sandbox.server import Server
 from stripe_cio_pipeline.sandbox.stripe import StripeAccount, StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe import application as stripe_application
+from stripe_cio_pipeline.sandbox.stripe.courier import Courier
 
 
 class Sandbox:
@@ -58,15 +59,18 @@ class Sandbox:
         self.token = token or secrets.token_urlsafe(24)
         self._add_leads(leads)
         self._servers = self._make_servers(stripe_port, customerio_port)
+        self._courier = Courier(self.stripe, machine_time=machine_time)
 
     def start(self) -> Self:
         """Open both servers."""
         for server in self._servers:
             server.start()
+        self._courier.start()
         return self
 
     def stop(self) -> None:
         """Close both servers."""
+        self._courier.stop()
         for server in self._servers:
             server.end()
         for server in self._servers:

@@ -24,6 +24,7 @@ from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
 from stripe_cio_pipeline.sandbox.stripe.specials import founders, stock_specials
 from stripe_cio_pipeline.sandbox.stripe.switches import StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.templates import make_templates
+from stripe_cio_pipeline.sandbox.stripe.webhooks import Webhooks
 
 GUESTS_PER_CUSTOMER = 0.1
 """Guest purchases for each person who signs up."""
@@ -62,6 +63,7 @@ class StripeAccount(Merchant):
         ids = Ids(chance, chance.token("account")[:10])
         settled = Settled(customers - living, chance, start, ids) if customers > living else None
         self.books = Books(switches, chance, born, ids, settled)
+        self.webhooks = Webhooks(self.books)
         self.agenda = Agenda()
         self.company = Company.staffed(self.books, self.agenda, chance)
         self._people = 0
@@ -256,6 +258,7 @@ class StripeAccount(Merchant):
                 "declining": sorted(self.company.payments.declining),
                 "people": self._people,
                 "guests": self._guests,
+                "webhooks": self.webhooks.save_state(),
             }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -267,3 +270,4 @@ class StripeAccount(Merchant):
             self.agenda.load_state(state["agenda"])
             self.company.payments.declining = set(state["declining"])
             self._people, self._guests = state["people"], state["guests"]
+            self.webhooks.load_state(state["webhooks"])

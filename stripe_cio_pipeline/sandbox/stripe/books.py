@@ -1,6 +1,6 @@
 """The account's books: every object, and an event for every change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -57,6 +57,8 @@ class Books:
         """Prices that are in no list, active or not."""
         self.deleted: dict[str, Payload] = {}
         self.sequence = 0
+        self.on_event: Callable[[Payload, Payload], None] | None = None
+        """Gets each event, and its object in the newest shape."""
         self._payments: dict[str, str] = {}
         self._intents: dict[str, str] = {}
         self._invoices: dict[str, str] = {}
@@ -211,12 +213,12 @@ class Books:
         if shape != "endive":
             data["object"] = self.shapes.render(orjson.loads(orjson.dumps(payload)), shape)
         self.sequence += 1
-        self._tell(type, data)
+        self._tell(type, data, payload)
         if self.chance.happens(self.switches.duplicate_events_share, "twice", self.sequence):
             self.sequence += 1
-            self._tell(type, data)
+            self._tell(type, data, payload)
 
-    def _tell(self, type: str, data: Payload) -> None:  # noqa: A002
+    def _tell(self, type: str, data: Payload, plain: Payload) -> None:  # noqa: A002
         number = self.sequence
         event: Payload = {
             "id": self.ids.new("evt"),
@@ -242,6 +244,8 @@ class Books:
             visible_at=self.now + late if late else 0.0,
         )
         self.shelves["event"].put(record)
+        if self.on_event is not None:
+            self.on_event(event, plain)
 
     def load(self, objects: Iterable[Mapping[str, Any]]) -> int:
         """Put payloads in exactly as they are; returns how many. An object with a known id takes its place."""

@@ -8,10 +8,13 @@ from stripe_cio_pipeline.sandbox.stripe import payloads
 from stripe_cio_pipeline.sandbox.stripe.cashier import Cashier, act
 from stripe_cio_pipeline.sandbox.stripe.catalog import add_coupon, add_price, add_product
 from stripe_cio_pipeline.sandbox.stripe.shelf import Payload
+from stripe_cio_pipeline.sandbox.stripe.webhooks import ROLLED_HOURS, Webhooks
 
 
 class Merchant(Cashier):
     """The acts of an account. Amounts are in minor units."""
+
+    webhooks: Webhooks
 
     def acts(self) -> Mapping[str, Callable[..., Any]]:
         """Return what can be done by hand, by name."""
@@ -34,10 +37,12 @@ class Merchant(Cashier):
                 "create_price",
                 "create_product",
                 "create_subscription",
+                "create_webhook_endpoint",
                 "credit_invoice",
                 "debit_invoice",
                 "delete_coupon",
                 "delete_customer",
+                "delete_webhook_endpoint",
                 "detach_card",
                 "dispute",
                 "escalate_dispute",
@@ -47,12 +52,15 @@ class Merchant(Cashier):
                 "pay_outside",
                 "refund",
                 "renew_card",
+                "resend_event",
                 "resume_subscription",
+                "roll_webhook_secret",
                 "settle_debit",
                 "update_customer",
                 "update_price",
                 "update_product",
                 "update_subscription",
+                "update_webhook_endpoint",
                 "void_invoice",
             )
         }
@@ -318,6 +326,39 @@ class Merchant(Cashier):
     def void_invoice(self, id: str) -> Payload:  # noqa: A002
         """Void an open invoice."""
         return self.company.invoices.void(id)
+
+    @act
+    def create_webhook_endpoint(
+        self, url: str, enabled_events: Iterable[str] = ("*",), api_version: str | None = None
+    ) -> Payload:
+        """Tell an address on loopback of events from now on. The signing secret is in this answer alone."""
+        return self.webhooks.create(url, enabled_events, api_version)
+
+    @act
+    def update_webhook_endpoint(
+        self,
+        id: str,  # noqa: A002
+        enabled_events: Iterable[str] | None = None,
+        *,
+        disabled: bool | None = None,
+    ) -> Payload:
+        """Change what an endpoint is told of, or switch it off or on."""
+        return self.webhooks.update(id, enabled_events, disabled)
+
+    @act
+    def delete_webhook_endpoint(self, id: str) -> Payload:  # noqa: A002
+        """Delete an endpoint."""
+        return self.webhooks.delete(id)
+
+    @act
+    def roll_webhook_secret(self, id: str, hours: float = ROLLED_HOURS) -> Payload:  # noqa: A002
+        """Give an endpoint a new secret, which is in the answer; the old one signs for so many hours more."""
+        return self.webhooks.roll(id, hours)
+
+    @act
+    def resend_event(self, event: str, endpoint: str) -> None:
+        """Tell an endpoint of an event once more, as the dashboard and the CLI do."""
+        self.webhooks.resend(event, endpoint)
 
     @act
     def load(self, objects: Iterable[Mapping[str, Any]]) -> int:

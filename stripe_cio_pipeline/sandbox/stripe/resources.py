@@ -321,6 +321,7 @@ RESOURCES: tuple[Resource, ...] = (
         "test clock",
         created=False,
     ),
+    Resource("webhook_endpoint", "webhook_endpoints", "rak_webhook_read", "webhook endpoint", created=False),
     Resource("tax_id", "tax_ids", "rak_customer_read", "tax_id", created=False),
     Resource(
         "event",

@@ -25,6 +25,7 @@ READ_PERMISSIONS = frozenset(
         "promotion_code",
         "subscription",
         "test_clock",
+        "webhook",
     )
 )
 """What a restricted key may be granted, by Stripe's internal names."""
@@ -76,5 +77,9 @@ class StripeSwitches:
     """Whether events of objects on a test clock are listed (unknown; harsh: yes, though lists hide the objects)."""
     deleted_cursor_fails: bool = True
     """Whether a cursor that names a deleted object is a 400 (unknown; harsh: yes)."""
+    webhook_repeats_share: float = 0.02
+    """Share of deliveries that come once more although the endpoint took them."""
+    webhook_timeout_seconds: float = 10.0
+    """How long an endpoint may take to answer (no document says; users saw 10 to 30)."""
     nested_limit: int = 10
     """How many rows of a nested list are delivered inside its parent."""
