@@ -12,7 +12,7 @@ PACKAGE = Path(stripe_cio_pipeline.__file__).parent
 ROOMS = ("extract", "model", "plan", "deliver")
 BELOW = {"errors", "settings", "policy", "cron", "event_types", "drawing", "outside", "waiting", "warehouse", "wording"}
 #: The acts of a sync: above the rooms, below Dagster and the command line.
-ACTS = {"sync"}
+ACTS = {"sync", "overview"}
 ABOVE = {"orchestration", "cli", "definitions", "component"}
 MOST_LINES = 420
 

@@ -79,6 +79,7 @@ _COMMANDS = {
     "sync": "sync",
     "plan": "sync",
     "status": "status",
+    "report": "overview",
     "explain": "explain",
     "lineage": "explain",
     "retry": "repair",

@@ -12,6 +12,7 @@ from stripe_cio_pipeline.drawing.svg import (
     QUIET,
     ROW,
     RULE,
+    blocks,
     dot,
     path,
     rectangle,
@@ -92,18 +93,16 @@ def draw_columns(title: str, days: Sequence[date], series: Sequence[Series], *, 
         return _empty(title, nothing)
     parts, frame = _frame(title, days, series, max(totals), _sum)
     thick = min(28.0, 0.8 * (frame.right - frame.left) / len(days))
-    for day in range(len(days)):
-        below = 0.0
-        for number, each in enumerate(series):
-            value = each.values[day] or 0
+    feet = [0.0] * len(days)
+    for number, each in enumerate(series):
+        places = []
+        for day, value in enumerate(each.values):
             if value:
-                top, foot = frame.y(below + value), frame.y(below)
+                foot, feet[day] = frame.y(feet[day]), feet[day] + value
                 # What is there is seen, however small it is beside the rest.
-                tall = max(1.0, foot - top)
-                parts.append(
-                    rectangle(frame.x(day) - thick / 2, foot - tall, thick, tall, COLOURS[number % len(COLOURS)])
-                )
-            below += value
+                tall = max(1.0, foot - frame.y(feet[day]))
+                places.append((frame.x(day) - thick / 2, foot - tall, thick, tall))
+        parts.append(blocks(places, COLOURS[number % len(COLOURS)]))
     return sheet(_WIDTH, frame.bottom + ROW + MARGIN, parts)
 
 

@@ -1,7 +1,7 @@
 """What every picture is made of: the paper, words, rectangles, lines; and the way into Markdown."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 INK, QUIET, PAPER, RULE = "#1d2433", "#667085", "#ffffff", "#e4e7ec"
@@ -44,6 +44,12 @@ def path(way: str, colour: str, *, width: float = 1, opacity: float = 1) -> str:
     """Draw a line along SVG's own description of a way."""
     see_through = f' stroke-opacity="{opacity:g}"' if opacity < 1 else ""
     return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{width:g}"{see_through}/>'
+
+
+def blocks(places: Iterable[tuple[float, float, float, float]], colour: str) -> str:
+    """Draw rectangles of one colour, each by left, top, width and height. Takes a quarter of the space of many."""
+    way = "".join(f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z" for x, y, width, height in places)
+    return f'<path d="{way}" fill="{colour}"/>'
 
 
 def dot(x: float, y: float, colour: str) -> str:

@@ -23,6 +23,8 @@ COMMANDS = [
     ("sync", "--dry-run"),
     ("plan",),
     ("status",),
+    ("report",),
+    ("report", "--output", HOSTILE),
     ("explain", "PERSON"),
     ("explain", "shown@example.com"),
     ("explain", HOSTILE),

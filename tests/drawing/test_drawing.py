@@ -116,10 +116,14 @@ def test_a_line_has_a_gap_where_there_is_no_number_and_a_day_alone_is_a_dot() ->
 
 def test_columns_add_up_and_the_legend_has_the_sums() -> None:
     svg = draw_columns("Plan", DAYS[:2], [Series("new", [3, 0]), Series("changed", [1, 2])], nothing="-")
-    tall = [float(r.get("height", "0")) for r in ET.fromstring(svg).iter(f"{SVG}rect") if r.get("height") != "100%"]
-    legend, columns = tall[:2], tall[2:]
-    assert legend == [10, 10]
-    assert columns == pytest.approx([135, 45, 90], abs=0.1)
+    found = [path.get("d", "") for path in ET.fromstring(svg).iter(f"{SVG}path") if path.get("fill") != "none"]
+    new, changed = (
+        [(float(y), float(tall)) for y, tall in re.findall(r"M\S+ ([\d.]+)h\S+?v([\d.]+)", d)] for d in found
+    )
+    assert [tall for _, tall in new + changed] == pytest.approx([135, 45, 90], abs=0.1)
+    # On the first day one lies on the other, and on the second the only one at the bottom.
+    assert changed[0][0] + changed[0][1] == pytest.approx(new[0][0], abs=0.11)
+    assert changed[1][0] + changed[1][1] == pytest.approx(new[0][0] + new[0][1], abs=0.11)
     assert {"new: 3", "changed: 3"} <= set(texts(svg))
 
 
