@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import typer
 
-from stripe_cio_pipeline.cli.reports import ProgressBars, show, show_plan, show_rows
+from stripe_cio_pipeline.cli.live import ProgressBars
+from stripe_cio_pipeline.cli.reports import show, show_plan, show_rows
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.deliver import deliver, look_at_links
 from stripe_cio_pipeline.errors import SettingsError

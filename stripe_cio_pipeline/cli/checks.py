@@ -3,15 +3,16 @@
 import email.utils
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import duckdb
 import httpx
 import typer
 
 from stripe_cio_pipeline import deliver, extract
+from stripe_cio_pipeline.cli.findings import Finding, show_findings
+from stripe_cio_pipeline.cli.live import ProgressBars, working
 from stripe_cio_pipeline.cli.output import Output, duration
 from stripe_cio_pipeline.cli.session import Json
 from stripe_cio_pipeline.deliver.workspace import ENVIRONMENT_BINDING, read_bindings
@@ -25,66 +26,25 @@ from stripe_cio_pipeline.warehouse import Warehouse
 #: With a clock that is further off, the settle time and the look into the activity log miss what they wait for.
 MOST_SKEW_SECONDS = 60.0
 _LOCK_WAIT_SECONDS = 3.0
-_MARKS = {"ok": "✔", "failed": "✘", "skipped": "–"}
-
-
-State = Literal["ok", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `skipped` is no failure: that part is not set up and not needed."""
-
-    subject: str
-    state: State
-    what: str
-    advice: str = ""
-    exit_code: int = 0
-
-    @classmethod
-    def of(cls, subject: str, error: PipelineError) -> "Finding":
-        """Turn an error into a finding."""
-        return cls(subject, "failed", error.what, error.advice, error.exit_code)
 
 
 def check(
     alerts: Annotated[bool, typer.Option("--alerts", help="Send a test alert too, each way that is set up.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Show each thing that was looked at.")] = False,
     as_json: Json = False,
 ) -> None:
     """Verify settings, keys, each permission, region, clock and warehouse; say what to do about each failure."""
     output = Output(as_json=as_json)
-    with output.console.status("Looking ..."):
-        findings = list(_findings(with_alerts=alerts))
+    with working(output, "Reading the settings") as bars:
+        findings = list(_findings(bars, with_alerts=alerts))
+    show_findings(output, findings, whole=whole)
     failed = [finding for finding in findings if finding.state == "failed"]
-    output.table(
-        "What a sync needs",
-        ("", "what", "found"),
-        ((_MARKS[finding.state], finding.subject, finding.what) for finding in findings),
-    )
-    for finding in findings:
-        if finding.advice and finding.state == "failed":
-            output.bad(f"{finding.subject}: {finding.advice}")
-        elif finding.advice:
-            output.say(f"{_MARKS[finding.state]} {finding.subject}: {finding.advice}")
-    if failed:
-        output.bad(f"{len(failed)} of {len(findings)} checks failed.")
-    else:
-        _say_what_is_next(output)
     exit_code = max((finding.exit_code for finding in failed), default=0)
     output.result({"ok": not failed, "checks": findings, "exit_code": exit_code})
     raise typer.Exit(exit_code)
 
 
-def _say_what_is_next(output: Output) -> None:
-    output.good("Everything that a sync needs is there. Look first: stripe-cio sync --dry-run. Then: stripe-cio sync.")
-    output.say(
-        "Nothing runs by itself yet, because schedules and sensor are stopped by default. To turn them on: "
-        "stripe-cio dev, in the UI under Automation switch on the sensor stripe_changes and the schedules "
-        "sync_schedule, reconcile_schedule, verify_schedule and tidy_schedule."
-    )
-
-
-def _findings(*, with_alerts: bool) -> Iterator[Finding]:
+def _findings(bars: ProgressBars, *, with_alerts: bool) -> Iterator[Finding]:
     try:
         settings = load_settings()
     except PipelineError as error:
@@ -98,10 +58,15 @@ def _findings(*, with_alerts: bool) -> Iterator[Finding]:
         return
     file = settings.config or Path(FILE_NAME)
     yield Finding("policy", "ok", f"{file}" if file.exists() else "built-in defaults (no stripe_cio.yaml here)")
+    bars.begin("Reading the models")
     yield from _models(policy)
+    bars.begin("Asking Stripe")
     yield from _stripe(settings, policy)
+    bars.begin("Asking Customer.io")
     yield from _customerio(settings)
+    bars.begin("Comparing clocks")
     yield from _clocks(settings)
+    bars.begin("Opening the warehouse")
     yield from _warehouse(settings, policy)
     yield from _files(settings)
     yield from _alerts(settings, policy, send=with_alerts)
@@ -275,7 +240,7 @@ def _clocks(settings: Settings) -> Iterator[Finding]:
         return
     what = f"{duration(abs(from_stripe))} off from this machine's"
     if simulated or abs(from_stripe) <= extract.TOLERANCE_SECONDS:
-        yield Finding("Stripe's clock", "ok", f"{what}; what concerns Stripe is measured by Stripe's")
+        yield Finding("Stripe's clock", "ok", f"{what} (what concerns Stripe is measured by Stripe's)")
     else:
         advice = "Let this machine keep its time by NTP, and look for a proxy that changes dates."
         yield Finding("Stripe's clock", "failed", what, advice, 1)
@@ -303,8 +268,9 @@ def _warehouse(settings: Settings, policy: Policy) -> Iterator[Finding]:
         return
     yield Finding("warehouse", "ok", f"{warehouse.location} can be written" + ("" if was_there else " (new)"))
     used = f"{budget.used_30_days:,} of {budget.allotted:,} reads used in 30 days, {budget.projected:,} in the next 30"
+    note = f"{budget.makeup}. {budget.remedy}"
     if budget.share < 1:
-        yield Finding("read allocation", "ok", used, budget.warning or f"{budget.makeup}. {budget.remedy}")
+        yield Finding("read allocation", "ok", used, budget.warning or "", note=note)
     else:
         yield Finding("read allocation", "failed", used, budget.warning or "", 1)
     if missing:

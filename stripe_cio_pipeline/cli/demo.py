@@ -18,6 +18,7 @@ import typer
 from stripe_cio_pipeline.cli.demo_events import prove_events
 from stripe_cio_pipeline.cli.demo_proof import Proof, prove
 from stripe_cio_pipeline.cli.demo_stripe import read_truth
+from stripe_cio_pipeline.cli.live import working
 from stripe_cio_pipeline.cli.output import Output, duration, many
 from stripe_cio_pipeline.cli.reports import Reports
 from stripe_cio_pipeline.cli.session import Json, Session, fresh_home
@@ -91,11 +92,12 @@ class _Demo:
     def pass_days(self, days: int) -> None:
         """Let the account live, and tell what happened."""
         then = self.sandbox.clock.now()
-        with self.output.progress() as progress:
-            for _ in progress.track(range(days), description="Days pass"):
+        with working(self.output, "Days pass") as bars:
+            for day in range(days):
+                bars.count("days", day, days)
                 self.sandbox.clock.advance(days=1)
-        while any(event["created"] > self._now - _LATENESS_SECONDS for event in self._events_since(then)):
-            self.sandbox.clock.advance(seconds=_LATENESS_SECONDS)
+            while any(event["created"] > self._now - _LATENESS_SECONDS for event in self._events_since(then)):
+                self.sandbox.clock.advance(seconds=_LATENESS_SECONDS)
         happened = Counter(event["type"] for event in self._events_since(then))
         self.output.say()
         self.output.table(
@@ -107,16 +109,18 @@ class _Demo:
 
     def settle(self) -> None:
         """Wait until new links count as settled."""
-        time.sleep(_SETTLE_SECONDS + 0.1)
+        with working(self.output, "Waiting until new links are settled"):
+            time.sleep(_SETTLE_SECONDS + 0.1)
 
     def prove(self) -> Proof:
         """Compare everybody in Customer.io with Stripe."""
-        with self.session.warehouse.reading() as connection:
-            held = {str(person): str(reason) for person, reason in connection.execute(_SQL["demo_held"]).fetchall()}
-        truth, people = read_truth(self.sandbox, since=self.installed[0]), self.sandbox.customerio.people()
-        proof = prove(truth, people, leads=self.leads, held=held, ever=self.ever)
-        told, found = self.sandbox.stripe.events(), self.sandbox.customerio.events()
-        prove_events(proof, truth, told, people, found, held=held, since=self.installed)
+        with working(self.output, "Recomputing everything from Stripe's API, and comparing"):
+            with self.session.warehouse.reading() as connection:
+                held = {str(person): str(reason) for person, reason in connection.execute(_SQL["demo_held"]).fetchall()}
+            truth, people = read_truth(self.sandbox, since=self.installed[0]), self.sandbox.customerio.people()
+            proof = prove(truth, people, leads=self.leads, held=held, ever=self.ever)
+            told, found = self.sandbox.stripe.events(), self.sandbox.customerio.events()
+            prove_events(proof, truth, told, people, found, held=held, since=self.installed)
         return proof
 
     @property
@@ -142,18 +146,12 @@ def demo(
     started = time.monotonic()
     home = fresh_home(Path(os.environ.get("STRIPE_CIO_HOME") or ".stripe_cio").absolute() / "demo")
     customers = min(customers, 100) if fast else customers
-    with _own_environment():
-        with output.console.status(f"Starting the sandbox: a Stripe with {customers:,} customers, a Customer.io ..."):
-            sandbox = Sandbox(
-                seed=seed,
-                customers=customers,
-                start=_START,
-                leads=0.3,
-            )
-        with sandbox:
+    with _own_environment(), contextlib.ExitStack() as held:
+        with working(output, f"Starting the sandbox: a Stripe with {customers:,} customers, a Customer.io"):
+            sandbox = held.enter_context(Sandbox(seed=seed, customers=customers, start=_START, leads=0.3))
             settings, policy, warehouse = _configured(sandbox, home)
             prepare_home(settings)
-            proof, runs = _demonstrate(sandbox, Session(settings, policy, warehouse, output), days)
+        proof, runs = _demonstrate(sandbox, Session(settings, policy, warehouse, output), days)
     exit_code = show_proof(output, proof)
     seconds = time.monotonic() - started
     if proof.holds:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from stripe_cio_pipeline.cli.output import Lines, Output, moment, readable
+from stripe_cio_pipeline.cli.live import working
+from stripe_cio_pipeline.cli.output import Lines, Output, many, moment, readable
 from stripe_cio_pipeline.cli.output import attribute as shown
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 from stripe_cio_pipeline.deliver.explain import Explanation
@@ -24,6 +25,8 @@ _CAUSES = {
     "retry": ", because it was tried again",
 }
 _MOST_CHANGES = 12
+#: Events, and writes, that are shown of a long history.
+_LATEST = 10
 
 
 def explain(
@@ -31,19 +34,22 @@ def explain(
         str,
         typer.Argument(metavar="PERSON", help="A Stripe customer id (cus_...), an email or an event id (evt_...)."),
     ],
+    whole: Annotated[
+        bool, typer.Option("--all", help="Show every event and write, with every attribute; else the latest.")
+    ] = False,
     as_json: Json = False,
     wait: Wait = LOCK_WAIT_SECONDS,
 ) -> None:
-    """Show the whole history of one person: Stripe events, decisions, writes, outcomes, runs."""
+    """Show the history of one person: Stripe events, decisions, writes, outcomes, runs."""
     session = open_session(as_json=as_json, wait=wait)
-    with session.warehouse.reading() as connection:
+    with working(session.output, "Reading the warehouse"), session.warehouse.reading() as connection:
         found = find_explanation(connection, person)
-    show_explanation(session.output, found)
+    show_explanation(session.output, found, whole=whole)
     session.output.result(found)
 
 
-def show_explanation(output: Output, found: Explanation) -> None:
-    """Show the history of a person, oldest first."""
+def show_explanation(output: Output, found: Explanation, *, whole: bool) -> None:
+    """Show the history of a person, oldest first. Of a long one only the latest, unless `whole`."""
     output.say(f"{found.person_id}: {found.state or 'not in Customer.io yet'}", "bold")
     if found.state_reason:
         output.say(f"  {REASONS.get(found.state_reason, found.state_reason)}")
@@ -51,20 +57,29 @@ def show_explanation(output: Output, found: Explanation) -> None:
         output.say(f"  Stripe customers with this email: {', '.join(found.customers)}")
     if found.linked_at:
         output.say(f"  linked {readable(found.linked_at)}; Customer.io has {len(found.attributes)} attributes")
-    if found.stripe_events:
+    events, writes = found.stripe_events, found.writes
+    output.say(
+        f"  {many(len(events), 'event')} at Stripe, {many(len(writes), 'write')} to Customer.io, "
+        f"{many(len(found.planned), 'item')} planned"
+    )
+    if events:
+        shown_events = events if whole else events[-_LATEST:]
         output.table(
-            "What happened at Stripe (Stripe's clock)",
+            f"What happened at Stripe (Stripe's clock{_earlier(len(events) - len(shown_events))})",
             ("when", "event", "id"),
-            ((moment(each.created), each.type, each.event_id) for each in found.stripe_events),
+            ((moment(each.created), each.type, each.event_id) for each in shown_events),
+            obvious=("event", "id"),
         )
-    if found.writes:
-        output.say("What was sent, and what became of it (this machine's clock)", "bold")
-    for write in found.writes:
+    shown_writes = writes if whole else writes[-_LATEST:]
+    if writes:
+        earlier = _earlier(len(writes) - len(shown_writes))
+        output.say(f"What was sent, and what became of it (this machine's clock{earlier})", "bold")
+    for write in shown_writes:
         outcome = write.outcome if write.detail is None else f"{write.outcome}: {write.detail}"
         cause = _CAUSES[write.cause].format(event=write.event_id or write.source_event_id) if write.cause else ""
-        output.say(f"{readable(write.sent_at)}  {write.action} ({write.reason}){cause}")
+        output.say(f"{readable(write.sent_at)}  {write.action} ({write.reason}){cause}", hangs=True)
         output.say(f"  {outcome}, run {write.run_id}", "dim")
-        for line in _changes(write.before, write.after):
+        for line in _changes(write.before, write.after, most=None if whole else _MOST_CHANGES):
             output.say(f"  {line}")
     for rejected in found.rejections:
         output.bad(
@@ -77,10 +92,18 @@ def show_explanation(output: Output, found: Explanation) -> None:
         output.say(f"next: {planned.action} ({planned.reason}) {planned.explanation or ''}")
 
 
-def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    changed = [f"{name}: {shown(before.get(name))} → {shown(after.get(name))}" for name in sorted({*before, *after})]
-    rest = len(changed) - _MOST_CHANGES
-    return changed[:_MOST_CHANGES] + ([f"and {rest} more (--json shows all)"] if rest > 0 else [])
+def _earlier(number: int) -> str:
+    return f"; {number:,} earlier ones with --all" if number else ""
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object], *, most: int | None) -> list[str]:
+    changed = [
+        f"{name}: {shown(before.get(name), name)} → {shown(after.get(name), name)}"
+        for name in sorted({*before, *after})
+    ]
+    shown_changes = changed[:most]
+    rest = len(changed) - len(shown_changes)
+    return shown_changes + ([f"and {rest} more (--all shows them)"] if rest else [])
 
 
 def lineage(
@@ -103,6 +126,7 @@ def lineage(
             "What attributes are made of (stripe-cio lineage ATTRIBUTE shows the way)",
             ("attribute", "Stripe fields"),
             ((name, _fields(sources)) for name, sources in found.items()),
+            obvious=("Stripe fields",),
         )
     output.result({"attributes": found})
 

@@ -16,10 +16,9 @@ from typing import Any, TextIO
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
+from stripe_cio_pipeline.cli.layout import Cell, Grid, Sentence
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible, visible_json
 
@@ -62,6 +61,8 @@ class Output:
         self.as_json = as_json
         stream = sys.stderr if as_json else sys.stdout
         terminal = stream.isatty()
+        #: Whether something may move: only before somebody who looks.
+        self.is_live = terminal and not as_json
         self.console = Console(
             file=_own(stream) if terminal else stream,
             width=None if terminal else _WIDTH_OF_A_FILE,
@@ -69,13 +70,18 @@ class Output:
             soft_wrap=False,
         )
 
-    def say(self, text: str = "", style: str | None = None) -> None:
-        """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup."""
-        # On a terminal between words; in a file a sentence stays one line.
+    def say(self, text: str = "", style: str = "", *, hangs: bool = False) -> None:
+        """Write a sentence. `text` is taken as it is: brackets in names and reasons are no markup.
+
+        `hangs`: where it takes several lines on a terminal, all but the first are indented.
+        """
+        shown = visible(text, lines=True)
         with _writing():
-            self.console.print(
-                Text(visible(text, lines=True), style=style or ""), soft_wrap=not self.console.is_terminal
-            )
+            if not self.console.is_terminal:
+                self.console.print(Text(shown, style), soft_wrap=True)  # in a file a sentence stays one line
+                return
+            for line in shown.split("\n"):
+                self.console.print(Sentence(line, style, hangs))
 
     def good(self, text: str) -> None:
         """Write a sentence about something that is as it should be."""
@@ -86,35 +92,39 @@ class Output:
         self.say(f"✘ {text}", "red")
 
     def table(
-        self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: Iterable[str] = ()
+        self,
+        title: str,
+        columns: Iterable[str],
+        rows: Iterable[Iterable[object]],
+        *,
+        numbers: Iterable[str] = (),
+        always: Iterable[str] = (),
+        obvious: Iterable[str] = (),
     ) -> None:
-        """Draw a table. Columns named in `numbers` stand to the right."""
-        right = set(numbers)
-        shown = [[Text(readable(value)) for value in row] for row in rows]
-        if not shown:
+        """Draw a table. Columns named in `numbers` stand to the right.
+
+        Of those with nothing but zeros, only what is named in `always` is shown. Where there is no room for a table it
+        becomes lines, which do not name the columns in `obvious`: their values speak for themselves.
+        """
+        held = [list(row) for row in rows]
+        if not held:
             self.say(f"{title}: nothing yet", "bold")
             return
+        right, kept, unnamed = set(numbers), set(always), set(obvious)
+        shown = [
+            (number, head)
+            for number, head in enumerate(columns)
+            if head not in right - kept or any(row[number] for row in held)
+        ]
         # A title of the table's own would be folded to the width of the table.
         self.say(title, "bold")
-        table = Table(header_style="bold")
-        for column in columns:
-            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-        for row in shown:
-            table.add_row(*row)
-        with _writing():
-            self.console.print(table)
-
-    def progress(self) -> Progress:
-        """Give progress bars for parts that take long; they leave no trace when they have ended."""
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            _CountColumn(),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
+        grid = Grid(
+            [head for _, head in shown],
+            [[_cell(row[number]) for number, _ in shown] for row in held],
+            *(frozenset(place for place, (_, head) in enumerate(shown) if head in which) for which in (right, unnamed)),
         )
+        with _writing():
+            self.console.print(grid)
 
     def result(self, value: Any) -> None:
         """Write the object for programs, where they asked for it. Call once, last."""
@@ -126,11 +136,8 @@ class Output:
 _YEAR_9999 = 253_402_300_799
 
 
-class _CountColumn(MofNCompleteColumn):
-    """`12/80`, and nothing where there is nothing to count."""
-
-    def render(self, task: Task) -> Text:
-        return super().render(task) if task.completed or task.total is not None else Text()
+def _cell(value: object) -> Cell:
+    return Cell(tuple(readable(value).split("\n")), is_whole=not isinstance(value, str | Lines))
 
 
 def _own(terminal: TextIO) -> TextIO:

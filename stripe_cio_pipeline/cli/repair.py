@@ -9,8 +9,8 @@ from uuid import uuid4
 import typer
 
 from stripe_cio_pipeline import deliver, extract
+from stripe_cio_pipeline.cli.live import ProgressBars, working
 from stripe_cio_pipeline.cli.output import Output, duration, many, plain
-from stripe_cio_pipeline.cli.reports import ProgressBars
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Session, Wait, open_session
 from stripe_cio_pipeline.warehouse import Turn
 
@@ -80,7 +80,13 @@ def _ask(output: Output, bars: ProgressBars, name: str, number: int) -> bool:
 
 
 def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
-    """Show what differed and what was done about it."""
+    """Show whether anything differs, then what did and what was done about it."""
+    if report.whole:
+        output.good("The warehouse holds exactly what Stripe lists.")
+    elif report.dry_run:
+        output.say("! The warehouse differs from Stripe. Nothing was repaired (dry run).", "yellow")
+    else:
+        output.bad("The warehouse still differs from Stripe. Run it again, or look at what is said below.")
     output.table(
         f"Compared with Stripe: {many(report.requests, 'request')}, {duration(report.seconds)}",
         ("object", "in Stripe", "stored", "missing", "changed", "vanished", "only delayed", "repaired", "proof"),
@@ -99,6 +105,7 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
             for each in report.objects
         ),
         numbers=("in Stripe", "stored", "missing", "changed", "vanished", "only delayed", "repaired"),
+        always=("in Stripe", "stored"),
     )
     for warning in report.warnings:
         output.say(f"! {warning}", "yellow")
@@ -106,12 +113,6 @@ def show_reconcile(output: Output, report: extract.ReconcileReport) -> None:
         output.bad(f"{failure.object}: {failure.what} {failure.advice}".strip())
     for unread in report.unread:
         output.bad(f"{unread.what} {unread.advice}")
-    if report.whole:
-        output.good("The warehouse holds exactly what Stripe lists.")
-    elif report.dry_run:
-        output.say("Nothing was repaired (dry run). Without --dry-run it is.", "yellow")
-    else:
-        output.bad("The warehouse still differs from Stripe. Run it again, or look at the warnings above.")
 
 
 def _plain(report: extract.ReconcileReport) -> dict[str, object]:
@@ -130,7 +131,7 @@ def verify(
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # there is nothing to compare with before the first sync
-    with session.output.console.status("Reading people back ..."):
+    with working(session.output, "Reading people back"):
         report = deliver.verify(
             session.warehouse, session.settings, session.policy, run_id=f"verify-{uuid4()}", sample=sample
         )
@@ -143,6 +144,10 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
     if report.skipped:
         output.say(f"! {report.skipped}", "yellow")
         return
+    if report.checked == report.matched:
+        output.good("Everybody who was compared matches.")
+    else:
+        output.say(f"! {report.checked - report.matched:,} of {report.checked:,} people do not match.", "yellow")
     output.table(
         f"Read back from Customer.io: {many(report.requests, 'request')}, {duration(report.seconds)}",
         ("compared", "matches", "drifted", "not found", "deleted there", "not linked", "refused changes"),
@@ -158,6 +163,7 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
             )
         ],
         numbers=("compared", "matches", "drifted", "not found", "deleted there", "not linked", "refused changes"),
+        always=("compared", "matches"),
     )
     for name, people in report.drifted_attributes.items():
         output.say(f"! {name} drifted for {people:,} people; the next sync sends it again", "yellow")
@@ -167,8 +173,6 @@ def show_verify(output: Output, report: deliver.VerifyReport) -> None:
         output.say(f"! {report.returned:,} people were missing and are there again.", "yellow")
     if report.missed:
         output.say(f"! {report.missed:,} people were not found. That is believed only if it lasts for hours.", "yellow")
-    if report.checked == report.matched:
-        output.good("Everybody who was compared matches.")
 
 
 def forget(

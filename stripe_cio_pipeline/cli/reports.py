@@ -1,14 +1,12 @@
 """How the rooms' reports look on the terminal, and as the object that `sync --json` gives."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Self
-
-from rich.progress import Progress, TaskID
+from dataclasses import dataclass
+from typing import Any
 
 from stripe_cio_pipeline.cli.output import Output, attribute, duration, many
-from stripe_cio_pipeline.deliver import DeliveryNote, DeliveryReport, LinksReport
-from stripe_cio_pipeline.extract import ExtractReport, ProgressNote
+from stripe_cio_pipeline.deliver import DeliveryReport, LinksReport
+from stripe_cio_pipeline.extract import ExtractReport
 from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.plan import REASONS, SKIPPED, Plan, Preview, PreviewRow
 
@@ -229,7 +227,7 @@ def show_delivery(output: Output, report: DeliveryReport) -> None:
 def show_rows(output: Output, rows: Iterable[PreviewRow]) -> None:
     """Show single operations: why, and of each the first attributes before and after."""
     for row in rows:
-        output.say(f"{row.action}  {row.person_id or row.event_id}  ({row.reason})", "bold")
+        output.say(f"{row.action}  {row.person_id or row.event_id}  ({row.reason})", "bold", hangs=True)
         if row.explanation:
             output.say(f"  {row.explanation}")
         names = sorted({*row.before, *row.after})
@@ -254,61 +252,3 @@ def show(output: Output, report: Any) -> None:
             show_plan(output, report)
         case DeliveryReport():
             show_delivery(output, report)
-
-
-#: What begins when a room has reported.
-_NEXT = {ExtractReport: "Computing people", ModelReport: "Planning", Plan: "Sending to Customer.io"}
-
-
-@dataclass(slots=True)
-class ProgressBars:
-    """What is under way on the terminal: the act by its name, and rooms' notes as bars below it. A block ends them all.
-
-    Each act has bars of its own. Rich draws over what was printed last where bars go on with nothing in them, or are
-    stopped and started again.
-    """
-
-    output: Output
-    _progress: Progress | None = None
-    _tasks: dict[str, TaskID] = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def begin(self, act: str) -> None:
-        """Name what is under way, instead of what was: something moves from now on."""
-        self.clear()
-        self._progress = self.output.progress()
-        self._progress.add_task(act, total=None)
-        self._progress.start()
-
-    def follow(self, report: object) -> None:
-        """Name what begins once this was reported."""
-        if act := _NEXT.get(type(report)):
-            self.begin(act)
-
-    def note(self, note: object) -> None:
-        """Draw a note of extraction (rows of an object type) or of delivery (items)."""
-        match note:
-            case ProgressNote():
-                name, done = f"{note.stage} {note.object}", note.rows
-                total = round(done / note.share) if note.share else None
-            case DeliveryNote():
-                name, done, total = "delivery", note.accepted + note.rejected, note.planned
-            case _:
-                return
-        if self._progress is None:
-            return
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(f"  {name}", total=total)
-        self._progress.update(self._tasks[name], completed=done, total=total)
-
-    def clear(self) -> None:
-        """Take all bars away: what they stood for is about to be reported."""
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = None
-        self._tasks.clear()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stripe_cio_pipeline import extract
+from stripe_cio_pipeline.cli.live import working
 from stripe_cio_pipeline.cli.output import Output, duration, moment, readable
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 from stripe_cio_pipeline.plan import Plan, current_plan, remedy
@@ -16,6 +17,8 @@ _SQL = Statements("stripe_cio_pipeline.cli.sql")
 
 #: Cursors that move only once Stripe has answered; planning and computing have some of their own.
 _MOVED_BY_STRIPE = ("events", "history.")
+#: Dagster's UI names a run by so many characters of its id. `--json` has all of them.
+_OF_AN_ID = 8
 
 #: What a state in the ledger means for somebody who looks at it for the first time.
 _STATES = {
@@ -53,7 +56,7 @@ class Status:
 def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
     """Show cursors, freshness, the ledger, rejected people and the read allocation."""
     session = open_session(as_json=as_json, wait=wait)
-    with session.warehouse.reading() as connection:
+    with working(session.output, "Reading the warehouse"), session.warehouse.reading() as connection:
         found = read_status(
             connection,
             session.policy,
@@ -132,7 +135,9 @@ def show_status(output: Output, found: Status) -> None:
     )
     if found.people:
         people = ((state, count, _STATES.get(state, "")) for state, count in found.people.items())
-        output.table("People in Customer.io", ("state", "people", "meaning"), people, numbers=("people",))
+        output.table(
+            "People in Customer.io", ("state", "people", "meaning"), people, numbers=("people",), obvious=("meaning",)
+        )
     else:
         output.say(
             "Nobody was sent to Customer.io yet. Look with stripe-cio sync --dry-run, send with stripe-cio sync."
@@ -162,11 +167,18 @@ def show_status(output: Output, found: Status) -> None:
     if found.runs:
         output.table(
             "Latest runs",
-            ("began", "what", "ended", "outcome", "run"),
+            ("began", "what", "took", "outcome", "run"),
             (
-                (row["started_at"], row["kind"], row["finished_at"], row["outcome"] or "not finished", row["run_id"])
+                (
+                    row["started_at"],
+                    row["kind"],
+                    _took(row),
+                    row["outcome"] or "not finished",
+                    str(row["run_id"])[:_OF_AN_ID],
+                )
                 for row in found.runs
             ),
+            obvious=("what", "outcome"),
         )
     if found.due:
         output.table(
@@ -187,6 +199,11 @@ def show_status(output: Output, found: Status) -> None:
         )
     else:
         output.good("Nothing is rejected.")
+
+
+def _took(row: dict[str, Any]) -> str | None:
+    ended = row["finished_at"]
+    return None if ended is None else duration((ended - row["started_at"]).total_seconds())
 
 
 def _left_out(connection: Connection) -> list[dict[str, Any]]:

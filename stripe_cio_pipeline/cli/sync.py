@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import typer
 
+from stripe_cio_pipeline.cli.live import ProgressBars, working
 from stripe_cio_pipeline.cli.output import duration
-from stripe_cio_pipeline.cli.reports import ProgressBars, Reports, show, show_model, show_preview
+from stripe_cio_pipeline.cli.reports import Reports, show, show_model, show_preview
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.model import build
@@ -137,13 +138,15 @@ def _instance(settings: Settings, tell: Callable[[str], object]) -> Iterator["Da
 def plan(limit: Limit = 3, as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
     """Show what the next sync would send and why, with examples. Reads only the warehouse."""
     session = open_session(as_json=as_json, wait=wait)
-    with session.warehouse.reading():
-        pass  # where nothing was ever synced, say so and make no file
-    # The models may have been edited since the last run, and this is how an edit's effect is seen.
-    with Turn(session.warehouse, "stripe-cio plan", tell=session.output.say):
-        model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
-    seen = session.settings.customerio_app_api_key is not None
-    found = preview(session.warehouse, session.policy, limit=limit, now=time.time, links_are_seen=seen)
+    with working(session.output, "Computing people") as bars:
+        with session.warehouse.reading():
+            pass  # where nothing was ever synced, say so and make no file
+        # The models may have been edited since the last run, and this is how an edit's effect is seen.
+        with Turn(session.warehouse, "stripe-cio plan", tell=session.output.say):
+            model = build(session.warehouse, session.policy, run_id=f"plan-{uuid4()}")
+        bars.begin("Planning")
+        seen = session.settings.customerio_app_api_key is not None
+        found = preview(session.warehouse, session.policy, limit=limit, now=time.time, links_are_seen=seen)
     output = session.output
     show_model(output, model)
     show_preview(output, found)
