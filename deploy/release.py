@@ -8,6 +8,7 @@ release in it), `licences.md`, and `notes.md` from the changelog.
 
 import gzip
 import hashlib
+import html
 import io
 import json
 import os
@@ -29,6 +30,9 @@ LOCK = ROOT / "requirements-deploy.lock"
 #: The environment of the image, made anew.
 IMAGE = ROOT / ".venv-release"
 
+#: A text in the picture of a terminal: where it begins, in its units, and its line.
+_TEXT = re.compile(r'<text [^>]*?x="([\d.]+)"[^>]*clip-path="url\(#[\w-]*?line-(\d+)\)">([^<]*)</text>')
+_COLUMN = 12.2
 #: The README without what a package index cannot show.
 INDEX_PAGE = ROOT / "deploy" / "index_page.md"
 
@@ -162,7 +166,10 @@ def notes(changelog: str, version: str) -> tuple[str, str]:
 
 
 def index_page(readme: str) -> str:
-    """Make of the README what a package index can show: it has neither the pictures nor the pages beside it."""
+    """Make of the README what a package index can show: it has neither the pictures nor the pages beside it.
+
+    The picture of a terminal becomes its text.
+    """
     installed = re.sub(
         r"^    make demo( .*)\n    make test.*\n\nBoth need.*?empty folder\.",
         r"    pip install stripe-cio-pipeline\n    stripe-cio demo\1\n\nPython 3.11 or newer is all that it needs.",
@@ -170,8 +177,19 @@ def index_page(readme: str) -> str:
         count=1,
         flags=re.MULTILINE | re.DOTALL,
     )
-    without_pictures = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n\n?", "", installed, flags=re.MULTILINE)
+    shown = re.sub(r"^!\[[^\]]*\]\(([^)]*\.svg)\)$", _as_text, installed, flags=re.MULTILINE)
+    without_pictures = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n\n?", "", shown, flags=re.MULTILINE)
     return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", without_pictures)
+
+
+def _as_text(picture: re.Match[str]) -> str:
+    """Write what stands in a picture of a terminal as a block of code."""
+    drawn = (ROOT / picture[1]).read_text(encoding="utf-8")
+    lines: dict[int, str] = {}
+    for start, number, text in _TEXT.findall(drawn):
+        before = lines.get(int(number), "").ljust(round(float(start) / _COLUMN))
+        lines[int(number)] = before + html.unescape(text).replace("\xa0", " ")
+    return "\n".join(f"    {lines.get(number, '')}".rstrip() for number in range(max(lines) + 1))
 
 
 def package_files() -> list[str]:

@@ -102,7 +102,11 @@ def test_the_page_for_a_package_index_is_the_readme_without_what_it_cannot_show(
     assert page == release.index_page(readme), "run: python deploy/release.py --page"
     assert "![" not in page
     assert not re.search(r"\]\((?!http)", page)
-    assert "pip install stripe-cio-pipeline" in page.split("## ")[0]
+    first = page.split("## ")[0]
+    assert "pip install stripe-cio-pipeline" in first
+    assert re.search(r"^    ┃ what +┃ number ┃\n", first, re.MULTILINE), (
+        "the terminal's picture as text, in its columns"
+    )
 
 
 def test_all_parts_of_dagster_are_of_one_release() -> None:

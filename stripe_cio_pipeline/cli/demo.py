@@ -241,11 +241,11 @@ def _say_what_is_next(output: Output, home: Path, warehouse: Warehouse) -> None:
     output.say(f"  export STRIPE_CIO_HOME={visible(shlex.quote(os.path.relpath(home)))}")
     program = _program()
     for arguments, what in (
-        (f"explain {person}", "the whole history of one person"),
-        ("status", "the state of this demo's warehouse"),
-        ("dev", "these runs in the Dagster UI, with lineage"),
-        ("lineage mrr", "which Stripe fields feed an attribute"),
-        ("dev --sandbox", "the UI on a living sandbox: materialize, switch on the sensor"),
+        (f"explain {person}", "one person's whole history"),
+        ("status", "the state of everything"),
+        ("dev", "these runs in the Dagster UI"),
+        ("lineage mrr", "what feeds an attribute"),
+        ("dev --sandbox", "the UI on a living sandbox"),
     ):
         output.say(f"  {program} {arguments:<29}{what}")
 

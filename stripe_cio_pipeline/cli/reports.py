@@ -215,6 +215,9 @@ def _show_counts(output: Output, title: str, unit: str, counts: dict[str, int]) 
 
 def show_delivery(output: Output, report: DeliveryReport) -> None:
     """Show what Customer.io took."""
+    if not (report.requests or report.held or report.due):
+        output.say("Nothing to send to Customer.io.")
+        return
     output.say(
         f"Sent to Customer.io in {many(report.requests, 'request')}: {report.accepted:,} accepted "
         f"({report.events_accepted:,} of them events), {report.rejected:,} rejected, {report.held:,} held back, "

@@ -19,14 +19,22 @@ from typing import Any
 import orjson
 import pyte
 import pytest
+from rich.cells import cell_len
 from rich.console import Console, NewLine
 from rich.control import Control
+from rich.rule import Rule
 
 from stripe_cio_pipeline.cli import output
 from stripe_cio_pipeline.cli.app import run
 from tests.kept_open import kept_open
 
 ROWS = 40
+WIDTHS = (80, 100, 160)
+#: So wide that nothing has to be folded.
+WHOLE = 400
+COLOUR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])(?:;[\d;]*)?m")
+#: Heads of columns that lines do not name where there is no room for the table.
+OBVIOUS = {"when", "event", "id"}
 SPINNER = set("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
@@ -165,6 +173,36 @@ class Shown(Screen):
         assert isinstance(console.file, io.StringIO)
         return Drawing(console.file.getvalue())
 
+    @property
+    def faults(self) -> list[str]:
+        """Say what is broken, lost or too wide on some terminal, or told by colour alone."""
+        found = []
+        if self.lines != self.drawn(self.columns).lines:
+            found.append("what is drawn again is not what the terminal showed")
+        if SPINNER & set("".join(self.lines)):
+            found.append("something that moved is left")
+        whole = self.drawn(WHOLE).words | OBVIOUS
+        for columns in WIDTHS:
+            drawn, plain = self.drawn(columns), self.drawn(columns, colour=False)
+            found += [f"{columns}: {line} is too wide" for line in drawn.lines if cell_len(line) > columns]
+            found += [f"{columns}: {word} is broken or lost" for word in whole ^ (drawn.words | OBVIOUS)]
+            if plain.lines != drawn.lines or COLOUR.search(plain.written):
+                found.append(f"{columns}: otherwise without colour")
+        return found
+
+    def picture(self, title: str, columns: int, *, since: str) -> str:
+        """Draw an SVG of what was printed since the first rule with these words, without the last: how long it took.
+
+        Its fonts are those of the reader.
+        """
+        console = Console(file=io.StringIO(), width=columns, force_terminal=True, record=True, highlight=False)
+        rules = [objects[0].title if isinstance(objects[0], Rule) else "" for objects, _ in self._printed]
+        begin = next(number for number, words in enumerate(rules) if since in words)
+        for objects, options in self._printed[begin:-1]:
+            console.print(*objects, **options)
+        drawn = console.export_svg(title=title, unique_id="demo")
+        return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -176,3 +214,9 @@ class Drawing:
     def lines(self) -> list[str]:
         """All that is to be read, as it is folded."""
         return [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", self.written).rstrip("\n").split("\n")]
+
+    @property
+    def words(self) -> set[str]:
+        """Every word that is to be read; borders and the punctuation between values are none."""
+        text = re.sub(r"[\u2500-\u257f]", " ", "\n".join(self.lines))
+        return {word for each in text.split() if (word := each.strip(",:;"))}

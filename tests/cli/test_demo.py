@@ -1,5 +1,9 @@
 """The demo proves itself; and its proof finds what is wrong."""
 
+import html
+import os
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +21,38 @@ from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
 from stripe_cio_pipeline.sandbox.customerio.people import Person
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
+from tests.cli.terminal import Shown
+
+PICTURE = Path(__file__).parents[2] / "docs" / "images" / "demo.svg"
+ACTS = (
+    "Starting the sandbox",
+    "Reading Stripe",
+    "Computing people",
+    "Planning",
+    "Sending to Customer.io",
+    "Days pass",
+    "Waiting until new links are settled",
+    "Recomputing everything",
+)
 
 
+def words_of(picture: str) -> set[str]:
+    """The lines of a picture, without numbers, which differ from life to life."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(r'clip-path="url\(#[\w-]*?line-(\d+)\)">([^<]*)</text>', picture):
+        lines[line] = lines.get(line, "") + html.unescape(text)
+    return {" ".join(re.sub(r"[\d,]|cus_\w+", "", line).split()) for line in lines.values()}
+
+
+@pytest.mark.timeout(400)
 def test_the_demo_runs_to_its_proof(cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = cli("demo", "--customers", "20", "--days", "4", "--json")
-    assert answer.exit_code == 0, answer.words
-    told = answer.json
+    pictures = os.environ.get("SCREENSHOTS")
+    life = ("--customers", "1000", "--days", "7") if pictures else ("--customers", "20", "--days", "4")
+    # A user's shell finds the program.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    shown = Shown("demo", *life)
+    assert shown.exit_code == 0, shown.lines
+    told = shown.result
     assert told["proof"]["differences"] == []
     assert told["proof"]["people"] >= 15
     assert told["proof"]["linked_leads"] > 0
@@ -31,7 +61,16 @@ def test_the_demo_runs_to_its_proof(cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert last["counted"] == {"stripe": 1, "customerio": 0}
     assert sum(run["plan"]["update"] for run in told["runs"]) > 0
     assert 0 < told["proof"]["events"] <= sum(run["events"]["accepted"] for run in told["runs"])
-    assert "stripe-cio explain" in answer.err
+    assert [act for act in ACTS if not shown.saw(act)] == []
+    assert shown.faults == []
+    picture = shown.picture("stripe-cio demo", 100, since="4. ")
+    if pictures:
+        (PICTURE.parents[2] / pictures / PICTURE.name).write_text(picture, encoding="utf-8")
+    told_last = [line for line in words_of(picture) if "stripe-cio" in line or "compared" in line or "✔" in line]
+    assert len(told_last) > 8
+    assert [line for line in told_last if line not in words_of(PICTURE.read_text(encoding="utf-8"))] == [], (
+        "take the picture again: CONTRIBUTING.md says how"
+    )
     monkeypatch.setenv("STRIPE_CIO_HOME", ".stripe_cio/demo")
     status = cli("status", "--json").json
     assert status["reads"]["used_30_days"] == sum(run["counted"]["stripe"] for run in told["runs"])
