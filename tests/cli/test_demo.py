@@ -41,7 +41,7 @@ def words_of(picture: str) -> set[str]:
     lines: dict[str, str] = {}
     for line, text in re.findall(r'clip-path="url\(#[\w-]*?line-(\d+)\)">([^<]*)</text>', picture):
         lines[line] = lines.get(line, "") + html.unescape(text)
-    return {" ".join(re.sub(r"[\d,]|cus_\w+", "", line).split()) for line in lines.values()}
+    return {" ".join(re.sub(r"[\d,│]|cus_\w+", " ", line).split()) for line in lines.values()}
 
 
 @pytest.mark.timeout(400)
