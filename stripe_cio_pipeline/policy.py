@@ -221,6 +221,7 @@ class Schedule(Section):
     sync: str = _cron("0 * * * *", "full sync, as a safety net under the sensor")
     reconcile: str = _cron("0 3 * * 0", "full comparison with Stripe")
     verify: str = _cron("30 4 * * *", "read people back from Customer.io")
+    overview: str = _cron("45 5 * * *", "draw the pictures of model/overview")
     tidy: str = _cron("0 2 * * 0", "take away what retention says has grown old")
 
     @field_validator("*")

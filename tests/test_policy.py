@@ -113,7 +113,7 @@ NO_CRON = ["99 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 8", "
 
 
 @pytest.mark.parametrize("line", CRON)
-@pytest.mark.parametrize("name", ["sync", "reconcile", "verify"])
+@pytest.mark.parametrize("name", ["sync", "reconcile", "verify", "overview"])
 def test_a_schedule_is_a_cron_line(line: str, name: str) -> None:
     assert getattr(parse_policy({"schedule": {name: line}}).schedule, name) == line
 
@@ -160,7 +160,7 @@ def test_every_key_of_the_design_is_there() -> None:
         *("guard.max_deleted_people", "guard.max_events", "stripe.rate_share", "stripe.limits.endpoint"),
         *("stripe.limits.account", "stripe.poll_seconds", "stripe.overlap_seconds", "stripe.monthly_reads"),
         *("stripe.on_budget", "customerio.requests_per_second", "customerio.in_flight", "models.folder"),
-        *("schedule.sync", "schedule.reconcile", "schedule.verify"),
+        *("schedule.sync", "schedule.reconcile", "schedule.verify", "schedule.overview"),
     }
 
 

@@ -103,7 +103,7 @@ def _say_what_is_next(output: Output, failed: list[Finding]) -> None:
         output.say(
             "Nothing runs by itself yet, because schedules and sensor are stopped by default. To turn them on: "
             "stripe-cio dev, in the UI under Automation switch on the sensor stripe_changes and the schedules "
-            "sync_schedule, reconcile_schedule, verify_schedule and tidy_schedule."
+            "sync_schedule, reconcile_schedule, verify_schedule, overview_schedule and tidy_schedule."
         )
         output.say("Next: stripe-cio sync --dry-run. It shows what would be sent, and sends nothing.", "bold")
         return

@@ -7,6 +7,7 @@ from stripe_cio_pipeline.orchestration.customerio_assets import build_customerio
 from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.lineage import Traced, trace
 from stripe_cio_pipeline.orchestration.model_assets import build_model_assets
+from stripe_cio_pipeline.orchestration.overview_asset import build_overview_asset
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.orchestration.schedules import build_jobs, build_schedules
 from stripe_cio_pipeline.orchestration.sensors import build_sensor
@@ -24,6 +25,7 @@ def build_definitions(layout: Layout, pipeline: Pipeline, traced: Traced | None 
         *build_stripe_assets(layout, traced),
         *build_model_assets(layout, traced),
         *build_customerio_assets(layout, traced),
+        build_overview_asset(layout),
     ]
     jobs = build_jobs(layout, (key for asset in assets for key in asset.keys))
     return dg.Definitions(

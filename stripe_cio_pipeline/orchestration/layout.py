@@ -84,8 +84,9 @@ def describe_asset(
     table: str | None = None,
     freshness: dg.FreshnessPolicy | None = None,
     metadata: Mapping[str, Any] | None = None,
+    shown_in: str = "",
 ) -> dg.AssetSpec:
-    """Declare an asset. It may end without a materialization, as in a dry run.
+    """Declare an asset. It may end without a materialization, as in a dry run. `shown_in` is a group of its own.
 
     Raises SettingsError where a translation makes its key of more than the table, because others point at it.
     """
@@ -97,7 +98,7 @@ def describe_asset(
         description=description,
         deps=list(deps),
         skippable=True,
-        group_name=layout.names.group(group),
+        group_name=layout.names.act(shown_in or group),
         kinds=set(kinds),
         owners=list(layout.owners),
         tags={**layout.tags, "stripe_cio/room": group},

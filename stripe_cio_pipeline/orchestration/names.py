@@ -17,7 +17,7 @@ Group = Literal["stripe", "model", "customerio"]
 TABLES: tuple[tuple[Group, str], ...] = (
     *(("stripe", kind.name) for kind in OBJECTS),
     *(("stripe", name) for name in ("events", "reconciliation")),
-    *(("model", name) for name in ("members", "people", "events")),
+    *(("model", name) for name in ("members", "people", "events", "overview")),
     *(("customerio", name) for name in ("plan", "people", "events", "verification")),
 )
 

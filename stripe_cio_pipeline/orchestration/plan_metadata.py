@@ -2,23 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping
-from math import ceil
 from typing import Any
 
 import dagster as dg
 
 from stripe_cio_pipeline.deliver import DeliveryReport
 from stripe_cio_pipeline.drawing import Bar, Chart, as_markdown, draw_charts
-from stripe_cio_pipeline.orchestration.metadata import counts, markdown, masked_value, numbers, table
+from stripe_cio_pipeline.orchestration.metadata import bar_table, counts, markdown, masked_value, numbers, table
 from stripe_cio_pipeline.orchestration.names import Names
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.plan import OTHERWISE, Plan, PlanCounts, found_words, guard_stop
 from stripe_cio_pipeline.warehouse import Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
-
-#: Dagster folds Markdown of 1,000 signs and more: so many rows fit, with bars of so many letters.
-_ROWS, _LETTERS = 10, 20
 
 
 def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
@@ -30,8 +26,10 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
     rows = connection.execute(_SQL["first_operations"], {"plan_id": plan.plan_id}).fetchall()
     return {
         "why": markdown(
-            _bar_table(
-                ("why", "people and events"), plan.by_reason, "Nothing is due: Customer.io has all that Stripe says."
+            bar_table(
+                ("why", "people and events"),
+                _sorted(plan.by_reason),
+                "Nothing is due: Customer.io has all that Stripe says.",
             )
         ),
         "picture": markdown(as_markdown(draw_charts(charts), "The plan by reason and by attribute")),
@@ -136,7 +134,7 @@ def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str
     ]
     return {
         "what was accepted": markdown(
-            _bar_table(("action", "people and events"), report.by_action, "Nothing was sent: nothing was due.")
+            bar_table(("action", "people and events"), _sorted(report.by_action), "Nothing was sent: nothing was due.")
         ),
         "picture": markdown(as_markdown(draw_charts(charts), "Accepted and rejected")),
         **numbers({"accepted": report.accepted, "rejected": report.rejected}),
@@ -173,16 +171,12 @@ def _planned(planned: PlanCounts) -> dict[str, int]:
     }
 
 
-def _bar_table(columns: tuple[str, str], values: Mapping[str, int], nothing: str) -> str:
-    """Write figures as a table with bars of letters: Dagster shows it without a click while it is short."""
-    bars = _bars(values)
-    most = max((bar.value for bar in bars), default=0)
-    rows = ((bar.label.replace("_", " "), bar.value, "█" * ceil(_LETTERS * bar.value / most)) for bar in bars[:_ROWS])
-    return table((*columns, ""), rows, nothing=nothing)
-
-
 def _bars(values: Mapping[str, int]) -> list[Bar]:
-    return [Bar(name, value) for name, value in sorted(values.items(), key=lambda item: (-item[1], item[0]))]
+    return [Bar(name, value) for name, value in _sorted(values)]
+
+
+def _sorted(values: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(values.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _changes(before: str | None, after: str | None) -> str:

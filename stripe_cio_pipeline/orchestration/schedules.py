@@ -19,14 +19,15 @@ _LONG = {"dagster/max_runtime": str(6 * 3600)}
 def build_jobs(
     layout: Layout, everything: Iterable[dg.AssetKey]
 ) -> "tuple[UnresolvedAssetJobDefinition | dg.JobDefinition, ...]":
-    """Build the jobs: `sync`, `reconcile`, `verify` over assets, of which `everything` names all, and `tidy`."""
+    """Build the jobs `sync`, `reconcile`, `verify`, `overview` over assets, of which `everything` names all; `tidy`."""
     names = layout.names
     reconciliation = dg.AssetSelection.assets(names.asset("stripe", "reconciliation"))
     verification = dg.AssetSelection.assets(names.asset("customerio", "verification"))
+    overview = dg.AssetSelection.assets(names.asset("model", "overview"))
     return (
         dg.define_asset_job(
             names.act("sync"),
-            selection=dg.AssetSelection.assets(*everything) - reconciliation - verification,
+            selection=dg.AssetSelection.assets(*everything) - reconciliation - verification - overview,
             description="Stripe to Customer.io, once: read what changed, model it, plan, deliver. "
             "A second run without changes sends nothing.",
             tags=dict(layout.tags),
@@ -44,6 +45,12 @@ def build_jobs(
             description="Read people back from Customer.io and compare them with what it has accepted.",
             tags={**layout.tags, **_LONG},
         ),
+        dg.define_asset_job(
+            names.act("overview"),
+            selection=overview,
+            description="Draw the account and the pipeline from what the warehouse has. It sends nothing.",
+            tags=dict(layout.tags),
+        ),
         build_tidy_job(layout),
     )
 
@@ -57,6 +64,7 @@ def build_schedules(
         "sync": (cron.sync, "The safety net under the sensor: a sync even where no event told of a change."),
         "reconcile": (cron.reconcile, "The full comparison with Stripe."),
         "verify": (cron.verify, "Reading back from Customer.io."),
+        "overview": (cron.overview, "The pictures of the day."),
         "tidy": (cron.tidy, "What has grown old goes."),
     }
     status = dg.DefaultScheduleStatus.RUNNING if layout.running else dg.DefaultScheduleStatus.STOPPED

@@ -67,7 +67,7 @@ def tidy_runs(instance: dg.DagsterInstance, names: Names, days: int, *, now: Cal
     """
     before = datetime.fromtimestamp(now() - days * 86_400, UTC)
     deleted = 0
-    for job in (*(names.act(act) for act in ("sync", "reconcile", "verify", "tidy")), _PICKED):
+    for job in (*(names.act(act) for act in ("sync", "reconcile", "verify", "overview", "tidy")), _PICKED):
         newest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=_FINISHED), limit=1)
         last = {record.dagster_run.run_id for record in newest}
         for run_id in [

@@ -18,7 +18,7 @@ _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600,
 
 #: Where somebody may be, in the order of the funnel, and whether that is shown even if nobody is there.
 _STAGES = {
-    "unsubscribed": ("no subscription yet", True),
+    "unsubscribed": ("without a subscription yet", True),
     "trial": ("in trial", True),
     "paying": ("paying", True),
     "free": ("on a free plan", False),
@@ -50,7 +50,7 @@ def _people(found: Overview) -> Picture:
     title = "People: linked, without a subscription, held back"
     lines = {
         "linked": found.linked,
-        "no subscription yet": found.unsubscribed,
+        "without a subscription yet": found.unsubscribed,
         "held back": found.held,
     }
     shown = {name: values for name, values in lines.items() if values}
@@ -60,11 +60,10 @@ def _people(found: Overview) -> Picture:
         title,
         draw_lines(title, found.days[begin:], series, nothing=_NO_MODEL),
         "People at the end of each day, UTC. Linked: Customer.io has them with their Stripe id, from the day on which "
-        "their present link was accepted (customerio.people). No subscription yet: customers in Stripe who have never "
-        "had one, by Stripe's dates (model.people). Held back: those for whom the day's last plan sent nothing, with a "
-        "reason (customerio.plans). Leads that are in Customer.io alone are not in the warehouse, so not counted."
-        + _now(found)
-        + _lacks(found, "unsubscribed"),
+        "their present link was accepted (customerio.people). Without a subscription yet: customers in Stripe who "
+        "never had one, by Stripe's dates (model.people). Held back: those for whom the day's last plan "
+        "sent nothing, with a reason (customerio.plans). Leads that are in Customer.io alone are not in the "
+        "warehouse, so not counted." + _now(found) + _lacks(found, "unsubscribed"),
     )
 
 
@@ -115,14 +114,18 @@ def _spread(found: Overview) -> Picture:
     )
 
 
+def funnel(found: Overview) -> dict[str, int]:
+    """Give the people at each stage, by its name and in the order of the way. Nothing where nobody is anywhere."""
+    if not any(found.stages.values()):
+        return {}
+    people = {name: (found.stages.get(stage, 0), always) for stage, (name, always) in _STAGES.items()}
+    return {name: count for name, (count, always) in people.items() if count or always}
+
+
 def _funnel(found: Overview) -> Picture:
     title = "Funnel: from no subscription to churned"
     everybody = sum(found.stages.values())
-    bars = [
-        Bar(label, people, f"{people:,} · {people / everybody:.1%}")
-        for stage, (label, always) in _STAGES.items()
-        if everybody and ((people := found.stages.get(stage, 0)) or always)
-    ]
+    bars = [Bar(name, people, f"{people:,} · {people / everybody:.1%}") for name, people in funnel(found).items()]
     return Picture(
         title,
         draw_charts([Chart(title, bars, _nothing(found, "funnel", "Nobody is in Stripe yet."))]),

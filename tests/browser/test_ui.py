@@ -6,13 +6,16 @@ documentation are made anew.
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from stripe_cio_pipeline.overview import draw_pictures, read_overview, write_page
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
+from stripe_cio_pipeline.warehouse import Warehouse
 from tests.orchestration.running import RunningDagster, running_dagster, until_true
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -77,6 +80,41 @@ def open_markdown(page: Page, row: str) -> None:
     page.get_by_role("row").filter(has_text=row).get_by_text("[Show Markdown]").first.click()
 
 
+#: Words that leave the paper or lie on others, by the browser's own measure of them.
+_UNREADABLE = """
+() => [...document.querySelectorAll("svg")].flatMap(svg => {
+    const paper = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+    const cut = texts.filter(([_, box]) => box.left < paper.left || box.right > paper.right);
+    const covered = texts.filter(([_, box], place) => texts.slice(place + 1).some(([_, other]) =>
+        box.left < other.right && other.left < box.right && box.top + 3 < other.bottom && other.top + 3 < box.bottom));
+    return [...cut, ...covered].map(([words]) => words);
+})
+"""
+
+
+def read_report(page: Page, folder: Path) -> None:
+    """Write what `stripe-cio report` writes, and look at it, in both themes, narrow and wide."""
+    with Warehouse(folder / "warehouse.duckdb").reading() as connection:
+        found = read_overview(connection, now=time.time())
+    report = folder / "report.html"
+    report.write_text(write_page(found, draw_pictures(found)), encoding="utf-8")
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.goto(report.as_uri())
+        expect(page.get_by_role("heading")).to_contain_text("Stripe account acct_")
+        assert page.evaluate(_UNREADABLE) == []
+        assert page.evaluate("() => getComputedStyle(document.body).maxWidth") == "800px", "the style is not applied"
+        page.set_viewport_size({"width": 400, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 400
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.screenshot(path=folder / f"report-{theme}.png", full_page=True)
+    assert refused == []
+    page.emulate_media(color_scheme="light")
+
+
 def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     page: Page, dagster: RunningDagster, tmp_path: Path
 ) -> None:
@@ -107,9 +145,10 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     page.get_by_role("button", name="Launch Run").click()
     assert dagster.wait(launched(dagster, after=1)) == "SUCCESS"
 
-    assert dagster.wait(dagster.launch("verify")) == "SUCCESS"
+    for job in ("verify", "overview"):
+        assert dagster.wait(dagster.launch(job)) == "SUCCESS"
 
-    page.set_viewport_size({"width": 2200, "height": 860})
+    page.set_viewport_size({"width": 2200, "height": 1000})
     page.goto(f"{dagster.url}/asset-groups?expanded=global@global:model,global@global:customerio")
     page.get_by_text("Hide navigation").click()
     expect(page.locator("svg").get_by_text("plan", exact=True).first).to_be_visible()
@@ -147,7 +186,23 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     assert chart.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture does not render"
     picture(page, "plan", tmp_path)
 
+    # The overview: all pictures in one click, at their own width, and the same in a page of their own.
+    page.set_viewport_size({"width": 1280, "height": 1150})
+    page.goto(f"{dagster.url}/assets/model/overview")
+    expect(page.get_by_text("without a subscription yet").first).to_be_visible()
+    open_markdown(page, "pictures")
+    drawn = page.get_by_alt_text("Funnel: from no subscription to churned")
+    expect(drawn).to_be_visible()
+    pictures = page.locator("img[src^='data:image/svg']")
+    assert pictures.count() == 6
+    for number in range(6):
+        assert pictures.nth(number).evaluate("image => image.naturalWidth > 0 && image.width == image.naturalWidth")
+    page.wait_for_timeout(500)
+    picture(page, "overview", tmp_path)
+    read_report(page, tmp_path)
+
     # Schedules and the sensor are listed, and off.
+    page.set_viewport_size({"width": 1500, "height": 900})
     page.goto(f"{dagster.url}/automation")
     for name in ("stripe_changes", "sync_schedule", "reconcile_schedule", "verify_schedule"):
         expect(page.get_by_text(name).first).to_be_visible()

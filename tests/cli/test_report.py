@@ -19,7 +19,7 @@ def test_the_report_is_one_line_and_one_file_for_its_owner_alone(cli, synced: Sa
     page = file.read_text(encoding="utf-8")
     assert f"Stripe account {synced.stripe.switches.account_id}" in page
     # One customer, who is linked and has no subscription.
-    assert "no subscription yet: 1" in page
+    assert "without a subscription yet: 1" in page
     assert "1 · 100.0%" in page
     assert "customer-1@example.com" not in page
 

@@ -38,7 +38,7 @@ def test_no_entry_lets_text_of_others_act(world: World) -> None:
     world.sandbox.clock.advance(hours=1)
 
     entries: dict[str, Any] = {}
-    for job in ("sync", "reconcile", "verify"):
+    for job in ("sync", "reconcile", "verify", "overview"):
         entries |= shown(world.run(job=job, config={"make_plan": {"approve": True}} if job == "sync" else None))
 
     assert any("beacon.png" in str(value.value) for value in entries.values())

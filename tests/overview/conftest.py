@@ -26,7 +26,7 @@ def customer(name: str, created: int, currency: str = "usd", **more: Any) -> Pay
 def subscription(
     name: str,
     plan: str,
-    cents: int,
+    cents: int | None,
     status: str,
     start: int,
     *,
@@ -63,11 +63,15 @@ CUSTOMERS = [
     customer("euro", at(2, 1), "eur"),
     customer("trial", at(11, 28)),
     customer("churned", at(11, 5)),
-    customer("looking", at(11, 10)),
+    customer("looking", at(11, 24)),
     customer("looking_long", at(1, 1)),
     customer("free", at(3, 1)),
     customer("paused", at(3, 1)),
     customer("both", at(4, 1)),
+    # Pays in euros alone, though its own currency is the dollar.
+    customer("abroad", at(5, 1)),
+    # What it pays is not told by Stripe.
+    customer("unknown", at(5, 1)),
 ]
 SUBSCRIPTIONS = [
     subscription("monthly", "Gold", 2000, "active", at(11, 15)),
@@ -80,6 +84,8 @@ SUBSCRIPTIONS = [
     subscription("paused", "Silver", 1000, "paused", at(3, 1)),
     subscription("both", "Silver", 1000, "active", at(4, 1)),
     subscription("both_too", "Extra", 700, "active", at(4, 2), currency="eur", of="both"),
+    subscription("abroad", "Extra", 500, "active", at(5, 1), currency="eur"),
+    subscription("unknown", "Gold", None, "active", at(5, 1)),
 ]
 
 #: The ledger: who, state, when the link was accepted, when something was accepted last.
@@ -88,7 +94,7 @@ LEDGER = [
     ("cus_late", "linked", "2026-11-20 10:00:00", "2026-11-20 10:00:00"),
     ("cus_gone", "deleted", "2026-11-20 10:00:00", "2026-11-27 10:00:00"),
     ("cus_yearly", "linked", "2026-11-25 10:00:00", "2026-11-25 10:00:00"),
-    ("cus_trial", "linking", "2026-11-28 10:00:00", "2026-11-28 10:00:00"),
+    ("cus_trial", "linking", "2026-11-26 10:00:00", "2026-11-28 10:00:00"),
     ("cus_both", "conflict", "2026-11-20 10:00:00", "2026-11-20 10:00:00"),
 ]
 #: Plans: when, first position, people held back, and the operations: action, reason, seconds since their event.
@@ -180,6 +186,6 @@ def found(small: Warehouse) -> Overview:
     return overview_of(small)
 
 
-def overview_of(warehouse: Warehouse) -> Overview:
+def overview_of(warehouse: Warehouse, now: datetime = NOW) -> Overview:
     with warehouse.reading() as connection:
-        return read_overview(connection, now=NOW.timestamp())
+        return read_overview(connection, now=now.timestamp())

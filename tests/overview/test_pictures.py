@@ -48,12 +48,12 @@ def huge(found: Overview) -> Overview:
 
 def test_the_numbers_of_the_small_account_stand_in_its_pictures(found: Overview) -> None:
     said = {name: set(texts(picture.svg)) for name, picture in drawn(found).items()}
-    assert {"linked: 3", "no subscription yet: 2", "held back: 4"} <= said["people"]
-    assert {"MRR by plan in USD: 60 from 4 people", "40 · 2 people", "MRR by plan in EUR: 22 from 2 people"} <= said[
+    assert {"linked: 3", "without a subscription yet: 2", "held back: 4"} <= said["people"]
+    assert {"MRR by plan in USD: 60 from 4 people", "40 · 2 people", "MRR by plan in EUR: 27 from 3 people"} <= said[
         "plans"
     ]
     assert {"10 – 20", "20 – 50", "5 – 10"} <= said["spread"]
-    assert {"in trial", "4 · 33.3%", "1 · 8.3%", "past due or unpaid", "churned"} <= said["funnel"]
+    assert {"in trial", "6 · 42.9%", "1 · 7.1%", "past due or unpaid", "churned"} <= said["funnel"]
     assert {"attributes changed: 21", "event forwarded: 3", "linked by email: 3"} <= said["operations"]
     assert {"p50: 7 s", "p95: 7 s"} <= said["lag"]
     assert "conflict 1, deleted 1, linked 3, linking 1." in drawn(found)["people"].words

@@ -1,4 +1,4 @@
--- How many people are linked, have no subscription yet, and are held back, at the end of each day from $first to $last.
+-- How many people are linked, are without a subscription yet, and are held back, at the end of each day from $first to $last.
 
 -- name: linked_by_day
 -- By the ledger: from the day that the present link was accepted to the day of a removal. Days by this machine's clock.
