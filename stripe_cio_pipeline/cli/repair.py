@@ -218,7 +218,7 @@ def _agree_to_forget(session: Session, person: str) -> None:
 
 
 def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
-    """Take away what is older than the policy's retention and needed for nothing, and make the warehouse smaller."""
+    """Delete what is older than the policy's retention and no longer needed, and shrink the warehouse file."""
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nothing is kept before the first sync

@@ -98,7 +98,7 @@ def _look(check: Check, connection: Connection, opened: Opened) -> Finding:
         return check.look(connection, opened)
     except duckdb.CatalogException:
         # Checks can be run in any order, so also before what they look at was ever made.
-        nothing = f"{check.group}/{check.asset} was never materialized, so there is nothing to look at."
+        nothing = f"{check.group}/{check.asset} was never materialized, so there is nothing to check."
         return Finding(False, {"What happened": nothing}, f"Materialize {check.group}/{check.asset} first.", early=True)
 
 
@@ -111,7 +111,7 @@ def _fresh(connection: Connection, opened: Opened) -> Finding:
     ((seconds,),) = _rows(connection, "seconds_since_last_look")
     return Finding(
         seconds is not None and seconds <= limit,
-        numbers({"seconds since the last look": seconds, "limit in seconds": limit}),
+        numbers({"seconds since the last poll": seconds, "limit in seconds": limit}),
         "Is the sensor or the schedule on, and is the last run green? Switch them on under Automation, or run sync.",
     )
 
@@ -142,8 +142,8 @@ def _known_shapes(connection: Connection, _: Opened) -> Finding:
                 )
             ),
         },
-        "Objects of an unknown shape were read again by id, and no value was overwritten by an absent one. Upgrade "
-        "this package if the version is newer than it knows, and look at the attributes of the objects named here.",
+        "Objects of an unknown shape were read again by id, and no missing field has overwritten a value. Upgrade "
+        "this package if the version is newer than the one it knows, and check the attributes of these objects.",
     )
 
 
@@ -183,8 +183,8 @@ def _complete(connection: Connection, _: Opened) -> Finding:
                 )
             ),
         },
-        "Run the job reconcile: it compares everything with Stripe and repairs what differs. Where a month still "
-        "differs after it, the object changed while it was compared; the next reconcile settles it.",
+        "Run the job reconcile: it compares everything with Stripe and repairs what differs. If a month still "
+        "differs afterwards, an object changed during the comparison; the next reconcile clears it up.",
     )
 
 
@@ -214,11 +214,11 @@ def _few_rejections(connection: Connection, opened: Opened) -> Finding:
         {
             **numbers({"rejected": total}),
             "reasons": markdown(
-                table(("reason", "items", "field", "for example", "message"), rows, nothing="Nothing stands rejected.")
+                table(("reason", "items", "field", "for example", "message"), rows, nothing="Nothing is rejected.")
             ),
         },
-        "Correct the value in Stripe, or the column in people.sql; it is sent again when it changes. stripe-cio retry "
-        "sends as it is.",
+        "Correct the value in Stripe, or the column in people.sql; it is sent again once it changes. To send it "
+        "unchanged, run stripe-cio retry.",
     )
 
 
@@ -230,7 +230,7 @@ def _no_conflicts(connection: Connection, _: Opened) -> Finding:
             **numbers({"people": sum(int(row[2]) for row in rows)}),
             "conflicts": markdown(table(("state", "reason", "people", "for example"), rows, nothing="Nobody.")),
         },
-        "stripe-cio explain PERSON tells what is in the way. Merge the two people in Customer.io, or correct the "
+        "stripe-cio explain PERSON says what is wrong. Merge the two people in Customer.io, or correct the "
         "email in Stripe, then stripe-cio retry PERSON.",
     )
 
@@ -240,28 +240,28 @@ CHECKS = (
         "fresh",
         "stripe",
         "events",
-        "Stripe was asked for changes within the time that alerts.stale_minutes allows.",
+        "Stripe was polled within the last alerts.stale_minutes.",
         _fresh,
     ),
     Check(
         "known_shapes",
         "stripe",
         "events",
-        "Every payload has the shape of the API version that this package is written for.",
+        "Every payload has the shape of the API version that this package supports.",
         _known_shapes,
     ),
     Check(
         "complete",
         "stripe",
         "reconciliation",
-        "Per object type and month, as many objects and the same content here as in Stripe.",
+        "Each month of each object type has the same count and the same content here as in Stripe.",
         _complete,
     ),
     Check(
         "one_person_per_email",
         "model",
         "people",
-        "No email stands for two people. Nothing is sent otherwise.",
+        "No two people share an email. If any do, nothing is sent.",
         _one_person_per_email,
         blocking=True,
     ),
@@ -269,7 +269,7 @@ CHECKS = (
         "one_row_per_person",
         "model",
         "people",
-        "No person stands in the model twice. Nothing is sent otherwise.",
+        "Each person is in the model exactly once. If not, nothing is sent.",
         _one_row_per_person,
         blocking=True,
     ),
@@ -277,14 +277,14 @@ CHECKS = (
         "few_rejections",
         "customerio",
         "people",
-        "No more items stand rejected than alerts.max_rejected allows.",
+        "No more items are rejected than alerts.max_rejected allows.",
         _few_rejections,
     ),
     Check(
         "no_conflicts",
         "customerio",
         "people",
-        "Nobody is held, or stands in conflict with another person in Customer.io.",
+        "Nobody is held back or in conflict with another person in Customer.io.",
         _no_conflicts,
     ),
 )

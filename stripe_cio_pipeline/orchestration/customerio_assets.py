@@ -38,8 +38,8 @@ from stripe_cio_pipeline.sync import begin_run, deliver_plan, finish_run, plan_c
 _PLAN = """\
 What the next delivery will send: an operation per person or event, with before, after and the reason.
 
-It compares the model with the ledger of what Customer.io has accepted. Nothing is sent here; with
-`CUSTOMERIO_APP_API_KEY` people who were linked lately are looked at first, once each. The check
+It compares the model with the ledger, which records what Customer.io has accepted. Nothing is sent here; with
+`CUSTOMERIO_APP_API_KEY` new links are confirmed first. The check
 *guard* stops a plan that changes more than the policy lets through; approve it with `approve: true` in the launchpad.
 """
 _PEOPLE = """\
@@ -50,38 +50,39 @@ The people that Customer.io has accepted, each with the attributes it has: the l
 _EVENTS = """\
 The Stripe events that Customer.io has accepted, each once: they start campaigns.
 
-An event goes out after its person is linked, with Stripe's time and an id made of Stripe's: a repeat is dropped.
+An event is sent once its person is linked, with Stripe's time and an id derived from Stripe's, so Customer.io
+drops a repeat.
 """
 _VERIFICATION = """\
 People as Customer.io has them now, read back through the App API and compared with the ledger.
 
-Customer.io answers 200 to changes that it then refuses; they are found here, in its activity log. A person that
-drifted becomes due again. Without `CUSTOMERIO_APP_API_KEY` it is left out and says so.
+Customer.io answers 200 to changes that it then refuses; they are found here, in its activity log. A person who
+drifted is sent again. Without `CUSTOMERIO_APP_API_KEY` this step is skipped, and says so.
 """
 
 
 PLAN_COLUMNS = {
-    "plan_id": "hash of the plan's content: what an approval is bound to",
+    "plan_id": "hash of the plan's content; an approval is for this hash",
     "position": "the order of sending",
     "action": "identify, update, delete, suppress, merge, event, or hold: nothing is sent",
     "person_id": "the person",
     "event_id": "the Stripe event that is forwarded",
     "reason": "why, as a word",
     "explanation": "why, as a sentence",
-    "operation": "the operation as Customer.io gets it, without its time of sending",
-    "before": "the attributes that change, as Customer.io has them",
-    "after": "the attributes that change, as they shall be; null: removed",
+    "operation": "the operation as Customer.io gets it, without its timestamp",
+    "before": "the attributes that change, with their present values in Customer.io",
+    "after": "the attributes that change, with their new values; null means removed",
     "source_event_id": "the Stripe event behind the change",
-    "payload_hash": "hash of the operation: what was rejected is not planned again until this differs",
+    "payload_hash": "hash of the operation: a rejected operation is not planned again until this changes",
 }
 EVENT_COLUMNS = {
     "event_id": "Stripe's id of the event",
-    "ulid": "Customer.io's id of it, made of Stripe's: a repeat is dropped",
+    "ulid": "its id in Customer.io, derived from Stripe's, so a repeat is dropped",
     "person_id": "the person who got it",
     "name": "the event's name in Customer.io",
     "created": "when it happened: unix seconds, Stripe's clock",
     "state": "accepted or rejected",
-    "accepted_at": "when Customer.io took it: UTC, this machine's clock",
+    "accepted_at": "when Customer.io accepted it: UTC, this machine's clock",
     "reason": "why it was not accepted",
     "request_id": "the call that carried it",
     "run_id": "the run that sent it",
@@ -96,7 +97,7 @@ class PlanConfig(dg.Config):
         description="Let this plan through even if the guard would stop it: a first load, or a change of many people.",
     )
     dry_run: bool = Field(
-        default=False, description="Only tell what would be planned. Nothing is stored, and nothing is sent after it."
+        default=False, description="Only show what would be planned. Nothing is stored and nothing is sent."
     )
     full: bool = Field(
         default=False, description="Compare every person, not only those that changed since the last plan."
@@ -118,7 +119,7 @@ class VerifyConfig(dg.Config):
     """How many people are read back."""
 
     sample: int | None = Field(
-        default=None, ge=1, description="Number of people to read back; empty: all that are due."
+        default=None, ge=1, description="Number of people to read back; empty: everyone whose turn it is."
     )
 
 
@@ -245,8 +246,7 @@ def build_customerio_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDef
             dg.AssetCheckSpec(
                 "no_drift",
                 asset=verification,
-                description="Everybody who was read back is in Customer.io as it was accepted, and nothing was refused "
-                "silently.",
+                description="Everybody who was read back matches the ledger, and Customer.io refused nothing silently.",
             )
         ],
     )  # fmt: skip

@@ -75,8 +75,8 @@ def _ended(code: int) -> int:
         return 128 - code
     raise PipelineError(
         f"Dagster was ended from outside, by {signal.Signals(-code).name}.",
-        "Mostly the system does that where memory runs out: give it more, and start it again. What was committed is "
-        "safe; Dagster notes a run that was under way as failed, and the next one goes on where it stopped.",
+        "Usually the system does that when memory runs out: give it more, and start it again. What was committed is "
+        "safe; Dagster marks a run in progress as failed, and the next one goes on where it stopped.",
     )
 
 

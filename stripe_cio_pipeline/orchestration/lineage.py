@@ -71,7 +71,7 @@ def trace(policy: Policy) -> Traced:
     except ModelError as wrong:
         return Traced(problem=str(wrong))
     if not found["people"]:
-        return Traced(problem="people.sql cannot be followed. stripe-cio check tells where it is wrong.")
+        return Traced(problem="people.sql cannot be followed. stripe-cio check says what is wrong and where.")
     return Traced(found["people"], found["members"], found["events"], meanings(policy))
 
 

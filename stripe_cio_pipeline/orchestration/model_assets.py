@@ -27,7 +27,7 @@ MEMBER_COLUMNS = {
     "person_id": "the person: the Stripe customer id of the owner",
     "role": "owner or member",
     "email": "the usable email, trimmed",
-    "email_key": "the email as it is compared: in lower case",
+    "email_key": "the email in lower case, as emails are compared",
     "reason": "why this customer belongs to this person",
 }
 EVENT_COLUMNS = {
@@ -48,20 +48,20 @@ _OWNERSHIP = ("customers", "subscriptions", "charges")
 _MEMBERS = """\
 Which Stripe customers are one person, and why: a row per customer.
 
-Customers that share an email are one person; its owner is decided by a stated rule (live subscription, then most recent
-payment, then oldest) and stays until it is deleted. The rule is `members.sql`.
+Customers that share an email are one person. One of them owns it until it is deleted: the one with a live subscription,
+else with the most recent payment, else the oldest. The rule is in `members.sql`.
 """
 _PEOPLE = """\
 What every person should look like in Customer.io: a row per person, **a column per attribute**.
 
-To add or change an attribute, edit `people.sql` (`stripe-cio init` copies it out); nothing else has to be told.
-Below, *Columns* says what each attribute means, *lineage b to c* and the like draw which Stripe fields feed it, and
-*lineage* is a table of all.
+To add or change an attribute, edit `people.sql` (`stripe-cio init` copies it out); nothing else is needed.
+Below, *Columns* says what each attribute means, *lineage b to c* and the like show which Stripe fields feed it, and
+*lineage* is a table of them all.
 """
 _EVENTS = """\
 Which Stripe events are forwarded, and with which data: a row per event.
 
-The data is flat, in major units, made for Liquid in a mail.
+The data is flat, with amounts in major units, ready for Liquid in an email.
 The policy's `events.forward` chooses, and `events.sql` makes the data.
 """
 
@@ -71,8 +71,8 @@ class ModelConfig(dg.Config):
 
     full: bool = Field(
         default=False,
-        description="Compute every person anew, not only those whose customers changed. Right after a doubt, never "
-        "needed: the result is the same.",
+        description="Recompute every person, not only those whose customers changed. The result is the same, so it is "
+        "needed only to make sure.",
     )
 
 
@@ -86,7 +86,7 @@ def build_model_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefiniti
     limits = dg.AssetCheckSpec(
         "limits",
         asset=people,
-        description="Every value of the people just computed fits into Customer.io's limits.",
+        description="Every value that was just computed is within Customer.io's limits.",
     )
 
     def describe(
@@ -219,7 +219,7 @@ def _findings(report: ModelReport) -> dict[str, Any]:
             table(
                 ("attribute", "limit", "what was done", "people", "for example", "advice"),
                 rows,
-                nothing="Every value fits.",
+                nothing="Every value is within the limits.",
                 longest_cell=300,
             )
         ),

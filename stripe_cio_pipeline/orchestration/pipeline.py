@@ -42,9 +42,9 @@ class PipelineResource(dg.ConfigurableResource[Any]):
 
     environment_prefix: str = Field(
         default="",
-        description="Read the variables with this in front: with `ACME_`, the Stripe key is `ACME_STRIPE_API_KEY`.",
+        description="Prefix of the environment variables: with `ACME_`, the Stripe key is `ACME_STRIPE_API_KEY`.",
     )
-    home: str | None = Field(default=None, description="Folder for all that is written, instead of STRIPE_CIO_HOME.")
+    home: str | None = Field(default=None, description="Folder for all files, instead of STRIPE_CIO_HOME.")
     warehouse: str | None = Field(default=None, description="Path of the DuckDB file, instead of STRIPE_CIO_WAREHOUSE.")
     config: str | None = Field(default=None, description="Policy file, instead of STRIPE_CIO_CONFIG.")
     policy: dict[str, Any] | None = Field(default=None, description="The policy itself, instead of a file.")

@@ -20,7 +20,7 @@ _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
     """Tell how many of which kind and why, with a picture and the first operations."""
     charts = [
-        Chart("Operations by reason", _bars(plan.by_reason), "Nothing is due: Customer.io has all that Stripe says."),
+        Chart("Operations by reason", _bars(plan.by_reason), "Nothing to send: Customer.io matches Stripe."),
         Chart("People by attribute that changes", _bars(plan.by_attribute), "No attribute changes."),
     ]
     rows = connection.execute(_SQL["first_operations"], {"plan_id": plan.plan_id}).fetchall()
@@ -37,7 +37,7 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
             table(
                 ("action", "person", "why", "changes"),
                 ((action, person, why, _changes(before, after)) for action, person, why, before, after in rows),
-                nothing="Nothing is due.",
+                nothing="Nothing to send.",
                 longest_cell=400,
             )
         ),
@@ -102,7 +102,9 @@ def _remedy(names: Names, plan: Plan, block: Callable[[str], str]) -> str:
     intended = (
         f"Look at the preview of {shown}. If it is intended, materialize {' and '.join(sent)} with this run config:"
     )
-    other = f"That sends this plan alone. To let through whatever the next run plans, launch {names.act('sync')} with:"
+    other = (
+        f"That sends exactly this plan. To let the next run send whatever it plans, launch {names.act('sync')} with:"
+    )
     return "\n\n".join(
         (
             intended,
@@ -129,7 +131,7 @@ def _fenced(config: str) -> str:
 def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str) -> dict[str, Any]:
     """Tell what was sent and accepted, what was not and why, and the last writes."""
     charts = [
-        Chart("Accepted by action", _bars(report.by_action), "Nothing was sent: nothing was due."),
+        Chart("Accepted by action", _bars(report.by_action), "Nothing to send, so nothing was sent."),
         Chart("Rejected by reason", _bars(report.rejections_by_reason), "Nothing was rejected."),
     ]
     return {

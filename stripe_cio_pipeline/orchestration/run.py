@@ -130,7 +130,7 @@ def recorder(home: Path, tell: Callable[[str], object]) -> Iterator[dg.DagsterIn
             instance = None
             tell(
                 f"! Dagster's storage in {home} cannot be used ({type(damaged).__name__}), so nothing is recorded "
-                f"there. No data is in it: move {home}/storage away, and Dagster begins a new history."
+                f"there. No data is in it: move {home}/storage away, and Dagster starts a new history."
             )
         yield instance
 

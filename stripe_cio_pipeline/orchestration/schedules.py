@@ -28,7 +28,7 @@ def build_jobs(
         dg.define_asset_job(
             names.act("sync"),
             selection=dg.AssetSelection.assets(*everything) - reconciliation - verification - overview,
-            description="Stripe to Customer.io, once: read what changed, model it, plan, deliver. "
+            description="From Stripe to Customer.io, once: read what changed, compute people, plan, deliver. "
             "A second run without changes sends nothing.",
             tags=dict(layout.tags),
         ),
@@ -36,7 +36,7 @@ def build_jobs(
             names.act("reconcile"),
             selection=reconciliation,
             description="Compare everything stored with Stripe, repair what differs, and keep the proof. "
-            "The next sync delivers what was repaired.",
+            "The next sync sends what was repaired.",
             tags={**layout.tags, **_LONG},
         ),
         dg.define_asset_job(
@@ -61,11 +61,11 @@ def build_schedules(
     """Build a schedule for each job, in UTC. They are stopped until somebody starts them: the first sync sends."""
     cron = layout.policy.schedule
     words = {
-        "sync": (cron.sync, "The safety net under the sensor: a sync even where no event told of a change."),
-        "reconcile": (cron.reconcile, "The full comparison with Stripe."),
-        "verify": (cron.verify, "Reading back from Customer.io."),
-        "overview": (cron.overview, "The pictures of the day."),
-        "tidy": (cron.tidy, "What has grown old goes."),
+        "sync": (cron.sync, "The safety net for the sensor: a sync even if no event reported a change."),
+        "reconcile": (cron.reconcile, "Compare everything with Stripe."),
+        "verify": (cron.verify, "Read people back from Customer.io."),
+        "overview": (cron.overview, "Draw the day's pictures."),
+        "tidy": (cron.tidy, "Delete old data."),
     }
     status = dg.DefaultScheduleStatus.RUNNING if layout.running else dg.DefaultScheduleStatus.STOPPED
     return tuple(

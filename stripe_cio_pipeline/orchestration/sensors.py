@@ -45,7 +45,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         under_way = context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)))
         if under_way:
-            return dg.SkipReason(f"A {job} is queued or under way; what is new now, it reads.")
+            return dg.SkipReason(f"A {job} is queued or running, and reads what is new.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_FAILURES_LOOKED_AT)
         # Mostly nothing has failed, and then nothing more is asked of Dagster's storage.
         has_failed = records and records[0].dagster_run.status is dg.DagsterRunStatus.FAILURE
@@ -53,7 +53,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         failures, pause = pause_after_failures(records, every, time.time(), delivered_at)
         if pause > 0:
             return dg.SkipReason(
-                f"The last {failures} runs of {job} failed; it is asked for again in {pause:.0f} s. "
+                f"The last {failures} runs of {job} failed; the next try is in {pause:.0f} s. "
                 f"To try at once, launch {job} by hand."
             )
         pipeline: Pipeline = getattr(context.resources, resource)
@@ -63,7 +63,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
             # A tick is the one thing that goes on when runs do not.
             raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
         except WarehouseLocked as locked:
-            return dg.SkipReason(f"{locked.what} Looking again at the next tick.")
+            return dg.SkipReason(f"{locked.what} The next tick polls again.")
         if not due:
             return dg.SkipReason(reason)
         handed = {PAGE_TAG: page} if page else {}
@@ -74,8 +74,8 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         job_name=job,
         evaluation_fn=look,
         minimum_interval_seconds=every,
-        description="Asks Stripe for its newest event: one request. Where the warehouse does not have it yet, a sync "
-        "is started; otherwise the tick says why not.",
+        description="Asks Stripe for its newest event: one request. If the warehouse does not have it yet, a sync "
+        "starts; otherwise the tick says why not.",
         default_status=dg.DefaultSensorStatus.RUNNING if layout.running else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={resource},
     )
@@ -121,7 +121,7 @@ def _reason_to_sync(opened: Opened) -> tuple[str, bool, str | None]:
     if due:
         return f"{due} items are pending for Customer.io.", True, None
     if waiting:
-        return f"{waiting} people are linked by now and can get what waited for it.", True, None
+        return f"{waiting} people are linked now and can get the items that waited for it.", True, None
     return seen.reason, False, None
 
 

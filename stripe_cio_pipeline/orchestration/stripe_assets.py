@@ -34,30 +34,31 @@ COLUMNS = {
     "type": "what happened, as Stripe calls it",
     "object_type": "the kind of object that the event is about",
     "object_id": "the object that the event is about",
-    "customer_id": "the customer to whom it belongs",
+    "customer_id": "the customer that it belongs to",
     "created": "when it was made: unix seconds, Stripe's clock",
     "livemode": "false for test data",
-    "deleted": "deleted in Stripe; the payload is what was last known",
-    "api_version": "the API version in which the payload is rendered",
-    "payload": "the object as Stripe gave it, secrets taken out",
-    "as_of": "the moment at which the payload was true: unix seconds, Stripe's clock",
+    "deleted": "deleted in Stripe; the payload is the last one known",
+    "api_version": "the payload's API version",
+    "payload": "the object as Stripe sent it, without secrets",
+    "as_of": "when the payload was current: unix seconds, Stripe's clock",
     "source": "how it came: list, event or retrieve",
-    "source_event_id": "the event that brought it",
+    "source_event_id": "the event that it came with",
     "run_id": "the run that stored it",
     "content_hash": "hash of the payload: an unchanged object is not processed again",
     "seq": "number of the transaction that stored it",
-    "read_at": "when it was asked for, or stored from an event: UTC, this machine's clock",
+    "read_at": "when it was requested, or stored from an event: UTC, this machine's clock",
 }
 
 _FEED = """\
-The feed of changes, `GET /v1/events`, newest first back to what is known.
+The feed of changes: `GET /v1/events`, newest first, back to the last one known.
 
-Stripe keeps events for 30 days; here they are kept for good, and never rewritten. A gap that is longer heals itself.
+Stripe keeps events for 30 days; here they are kept and never rewritten. A longer gap is repaired by a full comparison.
 """
 _RECONCILIATION = """\
-The proof of completeness: everything is listed again, differences are confirmed by reading the object, and repaired.
+The proof of completeness: everything is listed again, and differences are confirmed by reading the object and then
+repaired.
 
-Per object type and month the counts and a hash of the content are kept for both sides; the check *complete* shows them.
+Counts and a content hash per object type and month are kept for both sides; the check *complete* shows them.
 """
 
 
@@ -67,11 +68,11 @@ class ReconcileConfig(dg.Config):
     objects: list[str] = Field(
         default_factory=list, description="Object types to compare, such as customers; empty: all of them."
     )
-    dry_run: bool = Field(default=False, description="Only tell what differs; repair nothing and keep no proof.")
+    dry_run: bool = Field(default=False, description="Only show differences; repair nothing and keep no proof.")
     read_by_id: int = Field(
         default=MOST_BY_ID,
-        description="Read so many objects of a type by id where Stripe's list leaves them open; where there are more, "
-        "the type fails and nothing of it is changed.",
+        description="How many objects of a type may be read one by one where Stripe's list is not enough. If it takes "
+        "more, the type fails and is left unchanged.",
     )
 
 
@@ -170,8 +171,8 @@ def _describe(kind: StripeObject) -> str:
     expanded = f" Expanded: {', '.join(f'`{path}`' for path in kind.expands)}." if kind.expands else ""
     return (
         f"Every {kind.kind.replace('_', ' ')} that the Stripe account has or had, one row each, as Stripe gives it.\n\n"
-        f"Read from `GET {kind.path}` once, and from then on kept up by events; deleted ones stay as tombstones."
-        f"{expanded} The key needs `{kind.permission}`.\n"
+        f"Read from `GET {kind.path}` once, and kept up to date by events from then on; deleted objects stay as "
+        f"tombstones.{expanded} The key needs `{kind.permission}`.\n"
     )
 
 
@@ -196,7 +197,7 @@ def _tell_of_object(
                 "seconds from event to stored": report.lag_seconds,
             }
         ),
-        "history": "finished" if part.history_finished else "not finished yet: the next run goes on",
+        "history": "finished" if part.history_finished else "not finished; the next run goes on",
         "dagster/column_schema": column_schema(
             connection, name, COLUMNS, extra=fields_read((*traced.origins, *traced.members), part.name)
         ),
@@ -215,7 +216,7 @@ def _tell_of_feed(connection: Connection, report: ExtractReport, traced: Traced)
             }
         ),
         "newest": moment(report.watermark),
-        "healed a gap": report.healed_gap,
+        "repaired a gap": report.healed_gap,
         **({"warnings": markdown(listed(report.warnings))} if report.warnings else {}),
         "dagster/column_schema": column_schema(
             connection, "stripe.events", COLUMNS, extra=fields_read(traced.events, "events")
@@ -240,7 +241,7 @@ def _tell_of_proof(report: ReconcileReport) -> dict[str, Any]:
                     "missing",
                     "changed",
                     "vanished",
-                    "only late",
+                    "only delayed",
                     "repaired",
                 ),
                 (

@@ -28,7 +28,7 @@ def build_tidy_job(layout: Layout) -> dg.JobDefinition:
         name=names.act("tidy_pipeline"),
         required_resource_keys={names.resource},
         out=dg.Out(dg.Nothing),
-        description="Takes away what is older than the policy's `retention` and needed for nothing.",
+        description="Deletes what is older than the policy's `retention` and no longer needed.",
     )
     def tidy_pipeline(context: dg.OpExecutionContext) -> None:
         found: dict[str, object] = {}
@@ -49,8 +49,8 @@ def build_tidy_job(layout: Layout) -> dg.JobDefinition:
 
     @dg.job(
         name=names.act("tidy"),
-        description="Take away what is older than the policy's retention, and make the warehouse's file smaller. "
-        "Nothing that is sent, or explained, changes by it.",
+        description="Delete what is older than the policy's retention, and shrink the warehouse file. What is sent, "
+        "and what explain shows, stays the same.",
         tags=dict(layout.tags),
         executor_def=dg.in_process_executor,
     )

@@ -14,13 +14,14 @@ def found_drift(report: VerifyReport) -> bool:
 def sum_up_verification(report: VerifyReport) -> str:
     """Say in a sentence what was found."""
     if report.skipped:
-        return f"{report.skipped} Set it to have people read back."
+        return f"{report.skipped} Set it to read people back."
     if not found_drift(report):
-        return f"{report.matched} of {report.checked} people are as accepted; the rest is late, or is looked for again."
+        rest = "" if report.matched == report.checked else "; the others are only delayed, or are looked for again"
+        return f"{report.matched} of {report.checked} people match{rest}."
     return (
-        f"Of {report.checked} people {report.drifted} drifted and are due again, {report.missing} were removed in "
-        f"Customer.io, {report.not_linked} are linked anew, and {sum(report.conflicts.values())} are in conflict. "
-        "stripe-cio explain PERSON tells more."
+        f"Of {report.checked} people {report.drifted} drifted and are sent again, {report.missing} were deleted in "
+        f"Customer.io, {report.not_linked} are linked again, and {sum(report.conflicts.values())} are in conflict. "
+        "stripe-cio explain PERSON says more."
     )
 
 
