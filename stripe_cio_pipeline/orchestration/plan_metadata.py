@@ -29,7 +29,7 @@ def tell_of_plan(connection: Connection, plan: Plan) -> dict[str, Any]:
             bar_table(
                 ("why", "people and events"),
                 _sorted(plan.by_reason),
-                "Nothing is due: Customer.io has all that Stripe says.",
+                "Nothing to send: Customer.io matches Stripe.",
             )
         ),
         "picture": markdown(as_markdown(draw_charts(charts), "The plan by reason and by attribute")),
@@ -131,12 +131,12 @@ def _fenced(config: str) -> str:
 def tell_of_delivery(connection: Connection, report: DeliveryReport, run_id: str) -> dict[str, Any]:
     """Tell what was sent and accepted, what was not and why, and the last writes."""
     charts = [
-        Chart("Accepted by action", _bars(report.by_action), "Nothing to send, so nothing was sent."),
+        Chart("Accepted by action", _bars(report.by_action), "Nothing had to be sent."),
         Chart("Rejected by reason", _bars(report.rejections_by_reason), "Nothing was rejected."),
     ]
     return {
         "what was accepted": markdown(
-            bar_table(("action", "people and events"), _sorted(report.by_action), "Nothing was sent: nothing was due.")
+            bar_table(("action", "people and events"), _sorted(report.by_action), "Nothing had to be sent.")
         ),
         "picture": markdown(as_markdown(draw_charts(charts), "Accepted and rejected")),
         **numbers({"accepted": report.accepted, "rejected": report.rejected}),
