@@ -29,6 +29,12 @@ A message says what happened, to what, and what to do. It never holds a key, an 
 
 from typing import ClassVar
 
+#: Where memory cannot be had, C and C++ say so in words of theirs, within errors of any kind: a text that cannot be
+#: unpacked, a result that cannot be handed on, a thread that cannot be started.
+NO_MEMORY = ("not enough memory", "annot allocate memory", "bad_alloc", "can't start new thread")
+#: What to do about it.
+MORE_MEMORY = "Close what else runs here, or give it more memory, and run it again."
+
 
 class PipelineError(Exception):
     """Something failed. `str()` gives what happened, then the advice.

@@ -21,7 +21,7 @@ import typer
 from pydantic import SecretStr
 from typer.core import TyperCommand, TyperGroup
 
-from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_json
+from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_json, unwritten
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings
@@ -164,6 +164,10 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     except Exception as error:  # the last resort: nobody is to see a traceback who did not ask for one
         if was_stopped():
             return _interrupted(as_json)  # whatever it was in the middle of
+        if isinstance(error, OSError) and _is_of_the_help(error):
+            _lead_nowhere()
+            told = unwritten(error)
+            return _fail(as_json, type(told).__name__, told.what, told.advice, told.exit_code)
         if fault := fault_of(error, _location()):
             return _fail(as_json, type(fault).__name__, fault.what, fault.advice, fault.exit_code)
         return _unexpected(arguments, error)
@@ -199,6 +203,12 @@ def _fail(as_json: bool, kind: str, what: str, advice: str, exit_code: int) -> i
         except OutputError:
             _lead_nowhere()  # it is told above
     return exit_code
+
+
+def _is_of_the_help(error: OSError) -> bool:
+    """Whether it was met in writing help or the version: no command was at work, and no file was opened."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if "stripe_cio_pipeline" in frame.filename]
+    return error.filename is None and Path(own[-1].filename).name == Path(__file__).name
 
 
 def _unexpected(arguments: Sequence[str], error: Exception) -> int:

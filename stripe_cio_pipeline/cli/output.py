@@ -42,10 +42,15 @@ def _writing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as refused:
-        raise OutputError(
-            f"Standard output cannot be written ({refused.strerror}).",
-            "Make room where it leads, or lead it elsewhere. What the command has done stays done.",
-        ) from None
+        raise unwritten(refused) from None
+
+
+def unwritten(refused: OSError) -> OutputError:
+    """Say that standard output took nothing more."""
+    return OutputError(
+        f"Standard output cannot be written ({refused.strerror}).",
+        "Make room where it leads, or lead it elsewhere. What the command has done stays done.",
+    )
 
 
 def flush() -> None:

@@ -8,12 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from stripe_cio_pipeline.errors import MORE_MEMORY, NO_MEMORY
+
 #: Bytes of addresses that a command needs, most of them reserved and never used. Measured with two processors: at
 #: 900 MB some were aborted, at 500 MB some waited for ever; from here on each was whole, or told that memory ran out.
 ADDRESSES = 1_000_000_000
 
-#: What the system and the libraries say where memory cannot be had, beside raising MemoryError.
-_SIGNS = ("failed to map segment", "annot allocate memory", "can't start new thread")
+#: What is said where memory cannot be had, beside raising MemoryError; the last by whoever loads a library.
+_SIGNS = (*NO_MEMORY, "failed to map segment")
 
 
 def is_too_narrow(arguments: Sequence[str]) -> bool:
@@ -52,7 +54,7 @@ def ran_out(arguments: Sequence[str], error: BaseException) -> bool:
     _tell(
         arguments,
         "There is not enough memory to begin with.",
-        "Nothing was done. Close what else runs here, or give it more memory, and run it again.",
+        f"Nothing was done. {MORE_MEMORY}",
     )
     return True
 

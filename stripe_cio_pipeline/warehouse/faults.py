@@ -9,7 +9,14 @@ import os
 
 import duckdb
 
-from stripe_cio_pipeline.errors import WarehouseDamaged, WarehouseError, WarehouseFull, WarehouseMissing
+from stripe_cio_pipeline.errors import (
+    MORE_MEMORY,
+    NO_MEMORY,
+    WarehouseDamaged,
+    WarehouseError,
+    WarehouseFull,
+    WarehouseMissing,
+)
 
 _SAFE = "What was committed before is safe, and nothing half-written counts."
 #: What to do without the file.
@@ -26,20 +33,16 @@ _DAMAGED = (
     "checksum",
 )
 
-#: Where memory cannot be had, C and C++ say so in words of theirs, within errors of any kind: a text that cannot be
-#: unpacked, a result that cannot be handed on, a thread that cannot be started.
-_NO_MEMORY = ("not enough memory", "annot allocate memory", "bad_alloc", "can't start new thread")
-
 
 def fault_of(error: BaseException, location: str) -> WarehouseError | None:
     """Tell an error as the fault of the machine that it is; None where it is none. `location` is the warehouse's."""
     words = str(error)
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException) or (
-        isinstance(error, duckdb.Error | OSError | RuntimeError) and any(sign in words for sign in _NO_MEMORY)
+        isinstance(error, duckdb.Error | OSError | RuntimeError) and any(sign in words for sign in NO_MEMORY)
     ):
         return WarehouseError(
             f"There is not enough memory for this step with the warehouse {location}.",
-            f"{_SAFE} Close what else runs here, or give it more memory, and run it again.",
+            f"{_SAFE} {MORE_MEMORY}",
         )
     if not isinstance(error, duckdb.Error | OSError):
         return None

@@ -261,7 +261,7 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(arguments: tuple[str, 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("form", [("lineage", "mrr"), ("lineage", "mrr", "--json")])
+@pytest.mark.parametrize("form", [("lineage", "mrr"), ("lineage", "mrr", "--json"), ("--help",), ("--version",)])
 def test_standard_output_that_is_full_is_told_as_that(form: tuple[str, ...], unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
