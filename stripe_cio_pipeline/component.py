@@ -29,7 +29,7 @@ from stripe_cio_pipeline.orchestration.defs_yaml import (
 from stripe_cio_pipeline.orchestration.factory import build_definitions
 from stripe_cio_pipeline.orchestration.layout import Layout, TableProps
 from stripe_cio_pipeline.orchestration.names import Group, Names
-from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
+from stripe_cio_pipeline.orchestration.pipeline import PipelineResource, resource_with
 from stripe_cio_pipeline.orchestration.scaffolding import PipelineScaffolder
 from stripe_cio_pipeline.policy import Policy, load_policy, place_models
 
@@ -138,14 +138,15 @@ class StripeCustomerIoComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions. Raises PolicyError where the policy is wrong."""
         policy = None if self.policy is None else place_models(self.policy, context.path.absolute())
-        resource = PipelineResource(
-            environment_prefix=self.environment_prefix,
+        kind = PipelineResource if policy is None else resource_with(policy.model_dump(mode="json", exclude_unset=True))
+        # What is empty is left out: each of these is shown in every launchpad.
+        resource = kind(
+            environment_prefix=self.environment_prefix or None,
             home=self.home,
             warehouse=self.warehouse,
             config=self._policy_file(context.path),
-            policy=None if policy is None else policy.model_dump(mode="json", exclude_unset=True),
-            settings=self.settings,
-            name=self.prefix,
+            settings=self.settings or None,
+            name=self.prefix or None,
         )
         return build_definitions(self.layout(policy or load_policy(resource.policy_file())), resource)
 

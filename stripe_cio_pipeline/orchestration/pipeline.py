@@ -9,10 +9,10 @@ planned it, and asks that plan's own guard; the other run finds nothing left to 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -40,23 +40,24 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     Keys and addresses come from the environment when a step runs; none of them is ever part of a run's configuration.
     """
 
-    environment_prefix: str = Field(
-        default="",
+    # None, and no default of another kind: what has one is put into every launchpad, where it says nothing.
+    environment_prefix: str | None = Field(
+        default=None,
         description="Prefix of the environment variables: with `ACME_`, the Stripe key is `ACME_STRIPE_API_KEY`.",
     )
     home: str | None = Field(default=None, description="Folder for all files, instead of STRIPE_CIO_HOME.")
     warehouse: str | None = Field(default=None, description="Path of the DuckDB file, instead of STRIPE_CIO_WAREHOUSE.")
     config: str | None = Field(default=None, description="Policy file, instead of STRIPE_CIO_CONFIG.")
-    policy: dict[str, Any] | None = Field(default=None, description="The policy itself, instead of a file.")
-    settings: dict[str, str] = Field(
-        default={},
+    settings: dict[str, str] | None = Field(
+        default=None,
         description="Keys and addresses instead of variables: `stripe_api_key` and the like. A secret is given as "
         "`dg.EnvVar`, which is read when a step runs.",
     )
-    name: str = Field(
-        default="", description="Name of the pipeline's own warehouse file, where no warehouse is named anywhere."
+    name: str | None = Field(
+        default=None, description="Name of the pipeline's own warehouse file, where no warehouse is named anywhere."
     )
 
+    _policy: ClassVar[Mapping[str, Any] | None] = None
     _holder: str = PrivateAttr(default="Dagster")
     _tell: Callable[[str], object] | None = PrivateAttr(default=None)
     _turn: Turn | None = PrivateAttr(default=None)
@@ -76,7 +77,8 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     def open(self, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> Opened:
         """Read settings and policy. Raises SettingsError, PolicyError."""
         settings = self.read_settings()
-        policy = load_policy(settings.config) if self.policy is None else parse_policy(self.policy, "policy")
+        given = self._policy
+        policy = load_policy(settings.config) if given is None else parse_policy(dict(given), "policy")
         warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds)
         if self._turn is None:
             self._turn = Turn(warehouse, self._holder, tell=self._tell)
@@ -84,7 +86,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
 
     def read_settings(self) -> Settings:
         """Read the environment, with this pipeline's own values put in. Raises SettingsError."""
-        settings = read_environment(self.environment_prefix, given=self.settings)
+        settings = read_environment(self.environment_prefix or "", given=self.settings or {})
         home = Path(self.home) if self.home else settings.home
         # Two pipelines in one home folder must not meet in one file.
         own_file = str(home / f"{self.name}.duckdb") if self.name else None
@@ -98,8 +100,21 @@ class PipelineResource(dg.ConfigurableResource[Any]):
 
     def policy_file(self) -> Path | None:
         """Give the policy file that is named, None where it is up to the working directory."""
-        named = self.config or os.environ.get(f"{self.environment_prefix}STRIPE_CIO_CONFIG")
+        named = self.config or os.environ.get(f"{self.environment_prefix or ''}STRIPE_CIO_CONFIG")
         return Path(named) if named else None
+
+
+def resource_with(policy: Mapping[str, Any]) -> type[PipelineResource]:
+    """Give a resource with a policy of its own instead of a file.
+
+    It is not configuration of a run: a launchpad would keep a copy in the browser, and use it after an edit.
+    """
+
+    class WithPolicy(PipelineResource):
+        __doc__ = PipelineResource.__doc__
+        _policy: ClassVar[Mapping[str, Any] | None] = policy
+
+    return WithPolicy
 
 
 @dataclass(frozen=True, slots=True)

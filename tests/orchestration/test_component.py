@@ -166,6 +166,33 @@ def test_a_secret_is_given_by_its_variable_in_python_too(given: dict[str, str]) 
     assert StripeCustomerIoComponent(settings={"stripe_api_key": dg.EnvVar("KEY"), "customerio_region": "eu"})
 
 
+@pytest.mark.parametrize(
+    ("component", "shown"),
+    [
+        (StripeCustomerIoComponent(), {}),
+        (
+            StripeCustomerIoComponent(
+                prefix="north",
+                environment_prefix="NORTH_",
+                policy={"guard": {"max_events": 7}},
+                settings={"stripe_api_key": dg.EnvVar("NORTH_KEY")},
+            ),
+            {"name": "north", "environment_prefix": "NORTH_", "settings": {"stripe_api_key": {"env": "NORTH_KEY"}}},
+        ),
+    ],
+    ids=["nothing", "names of variables"],
+)
+def test_a_launchpad_begins_with_no_empty_settings_and_with_no_copy_of_the_policy(
+    component: StripeCustomerIoComponent, shown: dict[str, object]
+) -> None:
+    definitions = dg.build_defs_for_component(component)
+    schema = definitions.resolve_job_def(f"{component.prefix}_sync".lstrip("_")).run_config_schema.config_type
+    resources = schema.fields["resources"].default_value
+    (ours,) = (value["config"] for name, value in resources.items() if name.endswith("pipeline"))
+    # What is None is left out of the launchpad.
+    assert {name: value for name, value in ours.items() if value is not None} == shown
+
+
 def test_a_policy_and_a_file_of_one_exclude_each_other() -> None:
     with pytest.raises(ValidationError, match="exclude each other"):
         StripeCustomerIoComponent(policy={}, config="stripe_cio.yaml")

@@ -6,7 +6,7 @@ import pytest
 
 from stripe_cio_pipeline.errors import SettingsError
 from stripe_cio_pipeline.orchestration.environment import read_environment
-from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
+from stripe_cio_pipeline.orchestration.pipeline import PipelineResource, resource_with
 
 KEY = "rk_test_0000000000000000"
 
@@ -50,7 +50,7 @@ def test_what_is_given_counts_instead_of_variables_and_files(
     monkeypatch.setenv(f"{prefix}CUSTOMERIO_REGION", "us")
     monkeypatch.setenv(f"{prefix}STRIPE_API_KEY", KEY)
     given = {"customerio_region": "eu", "smtp_url": "smtp://mail.example.com:587"}
-    opened = PipelineResource(environment_prefix=prefix, settings=given, policy={"guard": {"max_events": 7}}).open()
+    opened = resource_with({"guard": {"max_events": 7}})(environment_prefix=prefix, settings=given).open()
     assert opened.settings.customerio_region == "eu"
     assert opened.settings.smtp_url is not None
     assert opened.settings.require_stripe() == KEY
