@@ -93,7 +93,7 @@ def show_explanation(output: Output, found: Explanation, *, whole: bool) -> None
 
 
 def _earlier(number: int) -> str:
-    return f"; {number:,} earlier ones with --all" if number else ""
+    return f"; {number:,} earlier with --all" if number else ""
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object], *, most: int | None) -> list[str]:

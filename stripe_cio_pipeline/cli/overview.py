@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stripe_cio_pipeline.cli.live import working
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
@@ -25,10 +26,12 @@ def report(
 ) -> None:
     """Write an HTML page with pictures: people linked, MRR by plan, funnel, what was planned and why, lag."""
     session = open_session(as_json=as_json, wait=wait)
-    with session.warehouse.reading() as connection:
-        found = read_overview(connection, now=time.time())
     file = (output or session.settings.home / "report.html").absolute()
-    _write(file, write_page(found, draw_pictures(found)))
+    with working(session.output, "Reading the warehouse") as bars:
+        with session.warehouse.reading() as connection:
+            found = read_overview(connection, now=time.time())
+        bars.begin("Drawing")
+        _write(file, write_page(found, draw_pictures(found)))
     session.output.good(f"The report is in {visible(str(file))}")
     session.output.result({"report": file})
 

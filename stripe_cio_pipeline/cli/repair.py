@@ -222,9 +222,10 @@ def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
     session = open_session(as_json=as_json, wait=wait)
     with session.warehouse.reading():
         pass  # nothing is kept before the first sync
-    with Turn(session.warehouse, "stripe-cio tidy", tell=session.output.say):
-        report = deliver.tidy(session.warehouse, session.policy)
-    taken, runs = report.taken, _tidy_dagster(session)
+    with working(session.output, "Deleting old data"):
+        with Turn(session.warehouse, "stripe-cio tidy", tell=session.output.say):
+            report = deliver.tidy(session.warehouse, session.policy)
+        taken, runs = report.taken, _tidy_dagster(session)
     session.output.good(
         f"{taken.operations:,} former writes, {taken.requests:,} calls, {taken.events_deleted:,} events and {runs:,} "
         f"runs of Dagster's are gone, and {taken.events_emptied:,} events that were sent lost their data. The "

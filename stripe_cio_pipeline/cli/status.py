@@ -110,7 +110,7 @@ def show_status(output: Output, found: Status) -> None:
     else:
         output.say(f"Newest change known: {readable(found.watermark)} by Stripe's clock.")
     if found.seconds_since_look is not None:
-        output.say(f"Last look at Stripe: {duration(found.seconds_since_look)} ago.")
+        output.say(f"Stripe was last asked {duration(found.seconds_since_look)} ago.")
     reads = found.reads
     output.say(
         f"Read allocation: {reads.used_30_days:,} of {reads.allotted:,} used in 30 days. The next 30 days take "

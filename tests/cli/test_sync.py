@@ -182,7 +182,7 @@ def test_status_counts_no_look_at_stripe_that_never_was(tmp_path: Path) -> None:
         found = read_status(connection, parse_policy({}), links_are_seen=True, now=0.0)
         show_status(Output(as_json=False), found)
     assert found.seconds_since_look is None
-    assert "Last look" not in out.getvalue()
+    assert "last asked" not in out.getvalue()
     for next_step in ("stripe-cio check", "stripe-cio sync --dry-run"):
         assert next_step in out.getvalue()
 
