@@ -153,7 +153,8 @@ def test_a_new_user_gets_from_the_first_click_to_the_fields_behind_an_attribute(
     page.get_by_text("Hide navigation").click()
     expect(page.locator("svg").get_by_text("plan", exact=True).first).to_be_visible()
     page.wait_for_timeout(1500)
-    expect(page.get_by_text("Loading...")).to_have_count(0, timeout=30_000)
+    for unfinished in ("Loading...", "fetching statuses"):
+        expect(page.get_by_text(unfinished)).to_have_count(0, timeout=30_000)
     picture(page, "graph", tmp_path)
 
     # From an attribute to its Stripe fields: the asset, then its lineage.

@@ -1,11 +1,13 @@
 """The numbers of the overview, against what is worked out here by hand from an account that fits on a page."""
 
+import shutil
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import ceil
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -129,6 +131,33 @@ def test_an_empty_warehouse_has_nothing_to_tell(warehouse: Warehouse) -> None:
     assert not found.is_modelled
     assert set(found.linked) == {None}
     assert (found.revenue, found.stages, found.operations, set(found.lags)) == ((), {}, {}, {None})
+
+
+@pytest.mark.parametrize(
+    ("edit", "missing"),
+    [
+        ("drop column mrr", {"revenue": ("mrr",), "funnel": ("mrr",)}),
+        ("drop column created_at", {"unsubscribed": ("created_at",)}),
+        ("alter column mrr type varchar using 'unlimited'", {}),
+        ("alter column created_at type varchar using 'long ago'", {}),
+    ],
+)
+def test_models_of_the_users_own_leave_the_rest_as_it_is(
+    edit: str, missing: dict[str, tuple[str, ...]], small: Warehouse, found: Overview, tmp_path: Path
+) -> None:
+    edited = Warehouse(shutil.copy(small.location, tmp_path))
+    with edited.transaction() as connection:
+        connection.execute(f"alter table model.people {edit}")
+    read = overview_of(edited)
+    assert read.missing == missing
+    assert (read.linked, read.operations, read.lags) == (found.linked, found.operations, found.lags)
+    # What is no number counts nothing; of two people something is told in a second currency.
+    if "mrr" in edit:
+        assert [each.currency for each in read.revenue] == ([] if missing else ["eur"])
+        assert read.unsubscribed == found.unsubscribed
+    else:
+        assert not any(read.unsubscribed)
+        assert (read.revenue, read.stages) == (found.revenue, found.stages)
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ stays as (
 ),
 -- A clock that runs ahead of ours (a sandbox's) puts nobody beyond the last day.
 moves as (
-    select least(cast(since as date), $last) as day, 1 as change from stays
+    select least(cast(since as date), $last) as day, count(*) as change from stays group by all
     union all
-    select least(cast(until as date), $last), -1 from stays where until is not null
+    select least(cast(until as date), $last), -count(*) from stays where until is not null group by all
 )
 select days.day, cast(coalesce(sum(moves.change), 0) as bigint) as people
 from days
@@ -35,6 +35,7 @@ people as (
         try_cast(created_at as bigint) as created,
         least(try_cast(subscriber_since as bigint), try_cast(stripe_deleted_at as bigint)) as left_at
     from model.people
+    where created is not null
 ),
 moves as (
     select created as moment, 1 as change from people
