@@ -4,6 +4,7 @@ Nothing here touches the network or the warehouse. A setting that is missing is 
 that definitions load and reading commands work without any.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -59,6 +60,11 @@ class Settings(BaseSettings):
     stripe_api_base: str = Field(default=STRIPE_API, description="address of the Stripe API")
     stripe_account: str | None = Field(
         default=None, description="connected account to read (sent as Stripe-Account); empty: the key's own"
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signing secrets of the webhook endpoint, for stripe-cio listen: one, or several with commas "
+        "between; read again from .env without a restart",
     )
     customerio_site_id: SecretStr | None = Field(
         default=None,
@@ -125,6 +131,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must end before /v1, which is added to it: {STRIPE_API}")
         return value
 
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _are_signing_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(part.startswith("whsec_") for part in split_secrets(value)):
+            raise ValueError("must hold signing secrets, which begin with whsec_, with commas between")
+        return value
+
     @field_validator("alert_webhook")
     @classmethod
     def _is_a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
@@ -161,6 +174,17 @@ class Settings(BaseSettings):
             )
         return key
 
+    def require_webhook_secrets(self) -> tuple[str, ...]:
+        """Give the signing secrets of the webhook endpoint. Raises SettingsError."""
+        secrets = split_secrets(self.stripe_webhook_secret)
+        if not secrets:
+            raise SettingsError(
+                "STRIPE_WEBHOOK_SECRET is not set.",
+                "Stripe's dashboard shows an endpoint's signing secret (whsec_...) under Developers, Webhooks; the "
+                "CLI's stripe listen prints one of its own.",
+            )
+        return secrets
+
     def require_customerio(self) -> tuple[str, str]:
         """Give site id and Track API key. Raises SettingsError."""
         site = self.customerio_site_id.get_secret_value().strip() if self.customerio_site_id else ""
@@ -174,6 +198,11 @@ class Settings(BaseSettings):
                 "You find both in Customer.io under Settings, Account settings, API credentials, Tracking API keys.",
             )
         return site, key
+
+
+def split_secrets(value: SecretStr | None) -> tuple[str, ...]:
+    """Give the secrets of a setting that may hold several, with commas or space between."""
+    return () if value is None else tuple(re.findall(r"[^\s,]+", value.get_secret_value()))
 
 
 def _address(value: str, schemes: tuple[str, ...], example: str) -> str:

@@ -13,7 +13,7 @@ ROOMS = ("extract", "model", "plan", "deliver")
 BELOW = {"errors", "settings", "policy", "cron", "event_types", "drawing", "outside", "waiting", "warehouse", "wording"}
 #: The acts of a sync: above the rooms, below Dagster and the command line.
 ACTS = {"sync", "overview"}
-ABOVE = {"orchestration", "cli", "definitions", "component"}
+ABOVE = {"orchestration", "cli", "definitions", "component", "listening"}
 MOST_LINES = 420
 
 
@@ -63,6 +63,19 @@ def test_the_acts_of_a_sync_know_nothing_of_what_stands_on_them() -> None:
         assert own_parts(file) <= BELOW | ACTS | set(ROOMS), file.name
 
 
+def test_listening_goes_through_the_acts_and_knows_neither_dagster_nor_the_command_line() -> None:
+    for file in (PACKAGE / "listening").rglob("*.py"):
+        assert own_parts(file) <= BELOW | ACTS | {"extract", "listening"}, file.name
+        assert "starlette" not in {name.split(".")[0] for name in imported(file)}
+
+
+def test_only_what_serves_imports_a_server() -> None:
+    """A sync, and whoever looks into the inbox, do not wait for one."""
+    for file in modules():
+        serves = {"uvicorn", "httptools"} & {name.split(".")[0] for name in imported(file)}
+        assert not serves or part_of(file) == "sandbox" or file == PACKAGE / "listening" / "serving.py", file
+
+
 def test_the_warehouse_imports_no_room() -> None:
     for file in (PACKAGE / "warehouse").rglob("*.py"):
         assert own_parts(file) <= {"errors", "warehouse"}, file.name
@@ -70,7 +83,7 @@ def test_the_warehouse_imports_no_room() -> None:
 
 def test_the_rooms_never_import_dagster_or_the_command_line() -> None:
     for file in modules():
-        if part_of(file) in ABOVE:
+        if part_of(file) in ABOVE - {"listening"}:
             continue
         outside = {name.split(".")[0] for name in imported(file)} & {
             "dagster",

@@ -24,7 +24,7 @@ from typer.core import TyperCommand, TyperGroup
 from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_json, unwritten
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
-from stripe_cio_pipeline.settings import load_settings
+from stripe_cio_pipeline.settings import load_settings, split_secrets
 from stripe_cio_pipeline.warehouse import fault_of
 from stripe_cio_pipeline.wording import in_words
 
@@ -89,6 +89,7 @@ _COMMANDS = {
     "forget": "repair",
     "tidy": "repair",
     "support": "support",
+    "listen": "listen",
     "dev": "serve",
     "sandbox": "serve",
 }
@@ -255,7 +256,7 @@ def redact(text: str) -> str:
         secrets: list[str] = []
     else:
         values = (getattr(settings, name) for name in type(settings).model_fields)
-        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        secrets = [part for value in values if isinstance(value, SecretStr) for part in split_secrets(value)]
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return _EMAIL.sub("***@***", text)

@@ -12,6 +12,7 @@ from stripe_cio_pipeline import deliver, extract
 from stripe_cio_pipeline.cli.live import ProgressBars, working
 from stripe_cio_pipeline.cli.output import Output, duration, many, plain
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Session, Wait, open_session
+from stripe_cio_pipeline.listening.inbox import Inbox
 from stripe_cio_pipeline.warehouse import Turn
 
 
@@ -187,9 +188,19 @@ def forget(
         pass  # nobody is known before the first sync
     if not yes:
         _agree_to_forget(session, person)
+    inbox = Inbox.under(session.settings.home)
     # A delivery under way could still send what it had planned for this person.
     with Turn(session.warehouse, "stripe-cio forget", tell=session.output.say):
-        report = deliver.forget(session.warehouse, session.settings, session.policy, person, run_id=f"forget-{uuid4()}")
+        report = deliver.forget(
+            session.warehouse,
+            session.settings,
+            session.policy,
+            person,
+            run_id=f"forget-{uuid4()}",
+            # An event that waits in the inbox would otherwise be read, and emptied, only once it is stored.
+            elsewhere=lambda whom: inbox.erase((*whom.customers, *whom.emails)),
+        )
+    inbox.close()
     there = (
         "is deleted and suppressed in Customer.io"
         if report.suppressed
@@ -225,6 +236,9 @@ def tidy(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
     with working(session.output, "Deleting old data"):
         with Turn(session.warehouse, "stripe-cio tidy", tell=session.output.say):
             report = deliver.tidy(session.warehouse, session.policy)
+        inbox = Inbox.under(session.settings.home)
+        inbox.tidy()
+        inbox.close()
         taken, runs = report.taken, _tidy_dagster(session)
     session.output.good(
         f"{taken.operations:,} former writes, {taken.requests:,} calls, {taken.events_deleted:,} events and {runs:,} "

@@ -1,14 +1,16 @@
 """`status`: what the warehouse knows. It reads only the warehouse and calls nobody."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stripe_cio_pipeline import extract
 from stripe_cio_pipeline.cli.live import working
-from stripe_cio_pipeline.cli.output import Output, duration, moment, readable
+from stripe_cio_pipeline.cli.output import Output, duration, many, moment, readable
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Wait, open_session
+from stripe_cio_pipeline.listening.inbox import Contents, Inbox
 from stripe_cio_pipeline.plan import Plan, current_plan, remedy
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.warehouse import Connection, Statements
@@ -20,6 +22,9 @@ _MOVED_BY_STRIPE = ("events", "history.")
 #: Dagster's UI names a run by so many characters of its id. `--json` has all of them.
 _OF_AN_ID = 8
 
+#: Events in the inbox go within seconds, unless something keeps them there.
+_LONG_WAIT_SECONDS = 60.0
+
 #: What a state in the ledger means for somebody who looks at it for the first time.
 _STATES = {
     "linking": "accepted; goes on once the link is confirmed",
@@ -29,6 +34,16 @@ _STATES = {
     "deleted": "deleted in Customer.io",
     "suppressed": "Customer.io ignores them, and so do we",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What webhooks brought, how much the polls found that none had brought, and what is in the inbox now."""
+
+    brought: int
+    found_by_polls: int
+    seconds_waiting: float | None
+    inbox: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class Status:
     plan: Plan | None
     customerio_24h: dict[str, Any]
     runs: list[dict[str, Any]]
+    webhooks: Webhooks | None = None
 
 
 def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
@@ -63,6 +79,7 @@ def status(as_json: Json = False, wait: Wait = LOCK_WAIT_SECONDS) -> None:
             links_are_seen=session.settings.customerio_app_api_key is not None,
             now=time.time(),
         )
+    found = replace(found, webhooks=read_webhooks(session.settings.home, found, time.time()))
     show_status(session.output, found)
     session.output.result(found)
 
@@ -97,6 +114,34 @@ def read_status(connection: Connection, policy: Policy, *, links_are_seen: bool,
     )
 
 
+def read_webhooks(home: Path, found: Status, now: float) -> Webhooks | None:
+    """Look into the inbox of `stripe-cio listen`; None where nothing ever listened here."""
+    inbox = Inbox.under(home)
+    if not inbox.exists:
+        return None
+    contents = inbox.look()
+    inbox.close()
+    known = {str(cursor["name"]): str(cursor["value"]) for cursor in found.cursors}
+    waits = None if contents.oldest_at is None else max(0.0, now - contents.oldest_at)
+    return Webhooks(int(known.get(extract.BROUGHT, 0)), int(known.get(extract.FOUND, 0)), waits, contents)
+
+
+def show_webhooks(output: Output, found: Webhooks) -> None:
+    """Say what webhooks brought, and what waits or was left out."""
+    output.say(
+        f"Webhooks have brought {many(found.brought, 'event')}; polls have found {found.found_by_polls:,} more since."
+    )
+    if found.seconds_waiting is not None:
+        output.say(
+            f"{many(found.inbox.waiting, 'event')} in the inbox, the oldest for {duration(found.seconds_waiting)}.",
+            "yellow" if found.seconds_waiting > _LONG_WAIT_SECONDS else "",
+        )
+    for each in found.inbox.elsewhere:
+        whose = f"of {each.account or 'no named account'}" if each.why == "elsewhere" else "without their object (v2)"
+        mode = {True: " in live mode", False: " in test mode", None: ""}[each.livemode]
+        output.say(f"! Webhooks: {many(each.events, 'event')} {whose}{mode}, accepted and left out.", "yellow")
+
+
 def show_status(output: Output, found: Status) -> None:
     """Write the state for people."""
     account = found.bindings.get("stripe.account", "not bound yet")
@@ -111,6 +156,8 @@ def show_status(output: Output, found: Status) -> None:
         output.say(f"Newest change known: {readable(found.watermark)} by Stripe's clock.")
     if found.seconds_since_look is not None:
         output.say(f"Stripe was last asked {duration(found.seconds_since_look)} ago.")
+    if found.webhooks is not None:
+        show_webhooks(output, found.webhooks)
     reads = found.reads
     output.say(
         f"Read allocation: {reads.used_30_days:,} of {reads.allotted:,} used in 30 days. The next 30 days take "

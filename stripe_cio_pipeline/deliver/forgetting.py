@@ -79,6 +79,7 @@ def forget(
     person: str,
     *,
     run_id: str,
+    elsewhere: Callable[[Subject], object] = lambda _: None,
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
 ) -> ForgetReport:
@@ -88,7 +89,8 @@ def forget(
     ledger keeps the id as the proof, and a hash of the email, so that nothing is sent for whoever has it later.
     Everything else about the person is emptied: former writes, Stripe's objects and events, what the model made of
     them. The file is written anew, because DuckDB leaves the bytes of what is deleted. What Stripe itself has stays,
-    and is emptied when it comes again: delete it there. The caller has the turn. Raises PipelineError where nobody is
+    and is emptied when it comes again: delete it there. `elsewhere` empties what is kept of them beside the warehouse,
+    once the warehouse knows of whom it keeps nothing. The caller has the turn. Raises PipelineError where nobody is
     known by that name.
     """
     with warehouse.connect() as connection:
@@ -109,6 +111,7 @@ def forget(
         if calls:
             _note_suppression(connection, subject, sent_at, run_id)
         _erase(connection, subject, run_id)
+    elsewhere(subject)
     _renew(warehouse, policy, run_id=run_id, now=now)
     return ForgetReport(subject.person_id, bool(calls), count)
 

@@ -50,10 +50,13 @@ def look_at_links(
     policy: Policy,
     *,
     run_id: str,
+    early: bool = False,
     now: Callable[[], float] = time.time,
     patience: Patience | None = None,
 ) -> LinksReport:
     """Look at new links that have had time to settle, and at whoever was missing and changed in Stripe since.
+
+    `early` looks at links that have not, too: who is there already need not wait, and of who is not nothing is noted.
 
     Nothing is called where there is nobody to look at, or no App API key. Raises CustomerioCredentialsError where the
     key is refused; where Customer.io does not answer, the links wait and the report says so.
@@ -64,7 +67,7 @@ def look_at_links(
         rows = connection.execute(
             _SQL["choose_links"],
             {
-                "settled": in_utc(now, ago=policy.identity.settle_seconds),
+                "settled": in_utc(now, ago=0 if early else policy.identity.settle_seconds),
                 "most": _MOST,
             },
         ).fetchall()
@@ -73,7 +76,7 @@ def look_at_links(
     if not rows:
         return LinksReport()
     calls: list[tuple[str, Call]] = []
-    look = _Look(warehouse, run_id, now, policy.identity.missing_after_hours)
+    look = _Look(warehouse, run_id, now, policy.identity.missing_after_hours, notes_absence=not early)
     problem = None
     client = app_api(
         settings,
@@ -93,8 +96,11 @@ def look_at_links(
 
 
 class _Look:
-    def __init__(self, warehouse: Warehouse, run_id: str, now: Callable[[], float], hours: float) -> None:
+    def __init__(
+        self, warehouse: Warehouse, run_id: str, now: Callable[[], float], hours: float, *, notes_absence: bool
+    ) -> None:
         self._warehouse = warehouse
+        self._notes_absence = notes_absence
         self._hours = hours
         self._run_id = run_id
         self._now = now
@@ -125,7 +131,8 @@ class _Look:
         missed = [person.person_id for person in people if person.person_id not in seen]
         with self._warehouse.transaction() as connection:
             since = in_utc(self._now, ago=self._hours * 3600)
-            keep_sight(connection, seen, missed, moment=in_utc(self._now), since=since, run_id=self._run_id)
+            noted = missed if self._notes_absence else []
+            keep_sight(connection, seen, noted, moment=in_utc(self._now), since=since, run_id=self._run_id)
         self.looked_at += len(people)
         self.seen += len(seen)
         self.unseen += len(missed)

@@ -1,12 +1,13 @@
 """The room that reads Stripe: history by listing, then changes by events. Knows nothing of what is done with it."""
 
+from stripe_cio_pipeline.extract.arriving import Arrived, TakenIn, take_in
 from stripe_cio_pipeline.extract.budget import ReadBudget, poll_seconds, read_budget
 from stripe_cio_pipeline.extract.clock import SIMULATED, TOLERANCE_SECONDS
 from stripe_cio_pipeline.extract.comparing import MOST_BY_ID
 from stripe_cio_pipeline.extract.growing import Growth, still_missing
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.extract.payloads import ShapeFinding, emptied, shape_findings
-from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, check_account, peek, probe
+from stripe_cio_pipeline.extract.peeking import Peek, ProbeFinding, bound_account, check_account, peek, probe
 from stripe_cio_pipeline.extract.proof import latest_proof
 from stripe_cio_pipeline.extract.reports import (
     ExtractReport,
@@ -20,15 +21,18 @@ from stripe_cio_pipeline.extract.reports import (
     ReconcileReport,
 )
 from stripe_cio_pipeline.extract.run import extract, fetch_older_events, reconcile
-from stripe_cio_pipeline.extract.state import HistoryMark, bind_stripe, read_mark
+from stripe_cio_pipeline.extract.state import BROUGHT, FOUND, HistoryMark, bind_stripe, is_live, read_mark
 from stripe_cio_pipeline.extract.transport import Patience
 
 __all__ = [
+    "BROUGHT",
+    "FOUND",
     "MOST_BY_ID",
     "OBJECTS",
     "PINNED_VERSION",
     "SIMULATED",
     "TOLERANCE_SECONDS",
+    "Arrived",
     "ExtractReport",
     "Growth",
     "HistoryMark",
@@ -46,11 +50,14 @@ __all__ = [
     "ReconcileReport",
     "ShapeFinding",
     "StripeObject",
+    "TakenIn",
     "bind_stripe",
+    "bound_account",
     "check_account",
     "emptied",
     "extract",
     "fetch_older_events",
+    "is_live",
     "latest_proof",
     "peek",
     "poll_seconds",
@@ -60,4 +67,5 @@ __all__ = [
     "reconcile",
     "shape_findings",
     "still_missing",
+    "take_in",
 ]

@@ -43,10 +43,10 @@ from stripe_cio_pipeline.extract.rows import (
     table_of_ids,
 )
 from stripe_cio_pipeline.extract.session import Session
-from stripe_cio_pipeline.extract.state import LOST_BEFORE, WATERMARK, State
+from stripe_cio_pipeline.extract.state import BROUGHT, FOUND, LOST_BEFORE, NEWEST_LISTED, WATERMARK, State
 from stripe_cio_pipeline.extract.transport import Answer
 from stripe_cio_pipeline.extract.writer import Entry
-from stripe_cio_pipeline.warehouse import Connection, Statements, write_cursor
+from stripe_cio_pipeline.warehouse import Connection, Statements, read_cursor, write_cursor
 
 _SQL = Statements("stripe_cio_pipeline.extract.sql")
 
@@ -220,6 +220,18 @@ class FeedBook(ListBook[ReadEvent]):
             self._session.tally("events", Tally(added=len(new)))
         return new
 
+    def take(self, connection: Connection, events: list[ReadEvent], seq: int) -> None:
+        """Store events with what follows from those that are new: signals, and what is seen of shapes."""
+        session = self._session
+        new = self.store(connection, events, seq)
+        self.new += len(new)
+        _write_signals(connection, new)
+        for event in new:
+            if event.shape is not None:
+                name, verdict, missing = event.shape
+                session.shapes.note(name, "event", event.row.api_version, verdict, missing)
+        session.shapes.save(connection, session.run_id)
+
 
 class ChangesBook(FeedBook):
     """Gathers events since the watermark: each new one leaves signals, and the last page a new watermark."""
@@ -247,20 +259,23 @@ class ChangesBook(FeedBook):
 
         def write(connection: Connection, seq: int) -> None:
             session = self._session
-            new = self.store(connection, items, seq)
-            _write_signals(connection, new)
-            for event in new:
-                if event.shape is not None:
-                    name, verdict, missing = event.shape
-                    session.shapes.note(name, "event", event.row.api_version, verdict, missing)
-            session.shapes.save(connection, session.run_id)
+            self.take(connection, items, seq)
             if finished and leaves is not None:
+                self._note_newest(connection)
                 if is_gap(read_until, leaves):
                     write_cursor(connection, LOST_BEFORE, str(remembered_from(leaves)), session.run_id)
                 write_cursor(connection, WATERMARK, str(leaves), session.run_id)
                 connection.execute(_SQL["drop_handed_page"])
 
         return write
+
+    def _note_newest(self, connection: Connection) -> None:
+        """Note how far the feed has shown events, and how many of these no webhook had brought."""
+        run_id, known = self._session.run_id, read_cursor(connection, NEWEST_LISTED)
+        if self.newest is not None and self.newest > int(known or 0):
+            write_cursor(connection, NEWEST_LISTED, str(self.newest), run_id)
+        if self.new and read_cursor(connection, BROUGHT) is not None:
+            write_cursor(connection, FOUND, str(int(read_cursor(connection, FOUND) or 0) + self.new), run_id)
 
 
 async def read_changes(session: Session, floor: int, read_until: int, handed: Answer | None = None) -> ChangesBook:

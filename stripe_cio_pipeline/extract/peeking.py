@@ -166,6 +166,14 @@ def check_account(warehouse: Warehouse, settings: Settings, account: str) -> boo
     return ACCOUNT in bound
 
 
+def bound_account(warehouse: Warehouse) -> str | None:
+    """Give the account that a warehouse is bound to; None before the first sync. Raises WarehouseError."""
+    if not warehouse.exists:
+        return None
+    with warehouse.reading() as connection:
+        return read_bindings(connection).get(ACCOUNT)
+
+
 def probe(
     settings: Settings,
     policy: Policy,

@@ -197,6 +197,13 @@ async def bring_up_to_date(
         if kind.name in session.refused:
             # What the key may not read, or is left out, cannot be brought up to date; later all of it is listed anew.
             await session.writer.alone(partial(_note_access, session, kind, granted=False))
+    await follow(session, selected)
+    await fetch_new_parts(session, selected, state)
+    return feed
+
+
+async def follow(session: Session, selected: tuple[StripeObject, ...]) -> None:
+    """Bring up to date what stored events speak of, and read what is named and not listed."""
     signalled = await session.writer.alone(partial(_signalled, session.warehouse))
     await each(
         session,
@@ -209,8 +216,6 @@ async def bring_up_to_date(
         tuple(kind for kind in selected if kind.name in behind),
         lambda kind: read_named(session, kind),
     )
-    await fetch_new_parts(session, selected, state)
-    return feed
 
 
 async def _hold_watermark(session: Session, state: State) -> int:

@@ -25,6 +25,13 @@ WATERMARK = "events.watermark"
 #: it must be listed again.
 LOST_BEFORE = "events.lost_before"
 
+#: `created` of the newest event that the feed has shown. Events that a webhook brought do not count: they may come from
+#: beyond a moment up to which nobody has looked. Until one came, it is the newest event that is stored.
+NEWEST_LISTED = "listed.newest_event"
+#: How many events webhooks have brought, and how many the feed has shown since then that none had brought.
+BROUGHT = "webhooks.brought"
+FOUND = "webhooks.found_by_polls"
+
 ACCOUNT = "stripe.account"
 LIVEMODE = "stripe.livemode"
 #: A mark of the key and address that were last found to belong to the account, so that a poll need not ask again.
@@ -179,7 +186,7 @@ class State:
     marks: dict[str, HistoryMark]
     slices: dict[str, tuple[Slice, ...]]
     watermark: int | None
-    #: `created` of the newest event that is stored, or the first binding where none came since.
+    #: `created` of the newest event that the feed has shown, or the first binding where it showed none.
     newest_event: int | None
     lost_before: int | None
     waiting: dict[str, int]
@@ -192,7 +199,7 @@ class State:
         """Give the moment from which the feed is read on, `overlap` seconds before what is known.
 
         The watermark is what Stripe's clock showed in one answer, and a clock that was ahead must not hide an event. So
-        it is never later than the newest event that is stored: what is created after that one is still to be read.
+        it is never later than the newest event that was listed: what is created after that one is still to be read.
         """
         watermark = self.watermark or 0
         return min(watermark, self.newest_event or watermark) - overlap
@@ -225,7 +232,8 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
     cursors = read_cursors(connection)
     marks = read_marks(cursors)
     unfinished = [name for name, mark in marks.items() if mark.state != "finished"]
-    [(newest_event,)] = connection.execute(_SQL["newest_event"]).fetchall()
+    listed = cursors.get(NEWEST_LISTED)
+    newest = newest_event(connection) if listed is None else int(listed)
     since, watermark, lost_before = (cursors.get(name) for name in (EVENTS_SINCE, WATERMARK, LOST_BEFORE))
     due = connection.execute(_SQL["signals_due"], {"now": datetime.now(UTC).replace(tzinfo=None)}).fetchall()
     return State(
@@ -233,13 +241,19 @@ def read_state(connection: Connection, policy: Policy, now: float | None = None)
         marks=marks,
         slices={name: load_slices(connection, name) for name in unfinished},
         watermark=int(watermark) if watermark else None,
-        newest_event=int(since) if newest_event is None and since else newest_event,
+        newest_event=int(since) if newest is None and since else newest,
         lost_before=int(lost_before) if lost_before else None,
         waiting=dict(due),
         refused=frozenset(name for name, _ in read_not_granted(connection)),
         budget=read_budget(connection, policy, now),
         forgotten=Forgotten(read_forgotten(connection)),
     )
+
+
+def newest_event(connection: Connection) -> int | None:
+    """Give `created` of the newest event that is stored."""
+    [(newest,)] = connection.execute(_SQL["newest_event"]).fetchall()
+    return None if newest is None else int(newest)
 
 
 def read_not_granted(connection: Connection) -> tuple[tuple[str, str], ...]:

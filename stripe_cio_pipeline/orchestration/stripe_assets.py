@@ -123,7 +123,7 @@ def build_stripe_assets(layout: Layout, traced: Traced) -> list[dg.AssetsDefinit
                     )
             # What could be read is stored and shown, and only then the rest is told to have failed.
             yield from results
-            if failure := failure_of(report):
+            if failure := failure_of(report.failures):
                 raise failure
 
     @dg.multi_asset(

@@ -13,11 +13,13 @@ from stripe_cio_pipeline.sync.acts import (
     plan_dry,
     read_stripe,
 )
+from stripe_cio_pipeline.sync.arriving import Sent, open_for_arrivals, send_arrivals, take_arrivals
 from stripe_cio_pipeline.sync.once import SyncOutcome, sync_once
 from stripe_cio_pipeline.sync.runs import begin_run, finish_run
 
 __all__ = [
     "Opened",
+    "Sent",
     "SyncOutcome",
     "begin_run",
     "compute_model",
@@ -25,8 +27,11 @@ __all__ = [
     "failure_of",
     "finish_run",
     "noting_failure",
+    "open_for_arrivals",
     "plan_changes",
     "plan_dry",
     "read_stripe",
+    "send_arrivals",
     "sync_once",
+    "take_arrivals",
 ]

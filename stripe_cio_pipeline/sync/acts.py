@@ -4,15 +4,15 @@ They know nothing of Dagster. A run is noted in `pipeline.runs` when it begins a
 alerts go by that.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from stripe_cio_pipeline import errors
 from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, look_at_links, raise_alerts
-from stripe_cio_pipeline.errors import PipelineError, StripeError
-from stripe_cio_pipeline.extract import ExtractReport, extract
+from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
+from stripe_cio_pipeline.extract import ExtractReport, ObjectFailure, extract
 from stripe_cio_pipeline.model import ModelReport, build
 from stripe_cio_pipeline.plan import Plan, Preview, approve, guard_stop, make_plan, preview
 from stripe_cio_pipeline.policy import Policy
@@ -31,7 +31,8 @@ class Opened:
 
     `turn` is for acts that build, plan or deliver; it is the same for all acts of a run in one process. `on_report`
     and `on_error` get each room's report, and the error that ended an act; `progress` gets the room's notes on the way.
-    `attended`: somebody waits at the terminal, so nothing that failed is tried again minutes later.
+    `attended`: somebody waits at the terminal, so nothing that failed is tried again minutes later. `kind` is what the
+    run is noted as; `early` looks for people whose links were only just accepted.
     """
 
     settings: Settings
@@ -39,6 +40,8 @@ class Opened:
     warehouse: Warehouse
     turn: Turn
     attended: bool = False
+    kind: Kind = "sync"
+    early: bool = False
     on_report: Callable[[Any], None] = _ignore
     on_error: Callable[[BaseException], None] = _ignore
     progress: Callable[[Any], None] | None = None
@@ -96,9 +99,8 @@ def read_stripe(
     return report
 
 
-def failure_of(report: ExtractReport) -> PipelineError | None:
+def failure_of(failures: Sequence[ObjectFailure]) -> PipelineError | None:
     """Give one error for all object types that failed; the one with the graver exit code speaks for all."""
-    failures = report.failures
     if not failures:
         return None
     kinds: list[type[PipelineError]] = [getattr(errors, failure.error, StripeError) for failure in failures]
@@ -130,7 +132,7 @@ def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full
     A plan that the guard stops is noted as the end of the run, and given.
     `let_through` approves whatever was planned; `full` compares everybody anew.
     """
-    looked = look_at_links(opened.warehouse, opened.settings, opened.policy, run_id=run_id)
+    looked = look_at_links(opened.warehouse, opened.settings, opened.policy, run_id=run_id, early=opened.early)
     if looked.looked_at or looked.problem:
         opened.on_report(looked)
     made = make_plan(opened.warehouse, opened.policy, run_id=run_id, full=full, links_are_seen=_links_are_seen(opened))
@@ -141,7 +143,7 @@ def plan_changes(opened: Opened, run_id: str, *, let_through: bool = False, full
     if made.guard.stopped:
         stop = guard_stop(made)
         opened.on_error(stop)
-        _note_end(opened, run_id, "sync", "stopped by the guard", stop)
+        _note_end(opened, run_id, opened.kind, "stopped by the guard", stop)
     return made
 
 
@@ -169,8 +171,9 @@ def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = Non
     opened.on_report(report)
     report.raise_if_due()
     summary = {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted}
-    finish_run(opened.warehouse, run_id, "sync", "done", summary)
-    raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, report=report)
+    finish_run(opened.warehouse, run_id, opened.kind, "done", summary)
+    if opened.kind == "sync":
+        raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, report=report)
     return report
 
 
@@ -181,5 +184,6 @@ def _note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exce
     with suppress(Exception):
         what = error.what if isinstance(error, PipelineError) else type(error).__name__
         finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
-        if kind == "sync":
+        # What keeps webhooks from being followed is told when a sync meets it too; what a guard has stopped, at once.
+        if kind == "sync" or isinstance(error, GuardStop):
             raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, error=error)

@@ -68,7 +68,7 @@ def sync_once(
     try:
         with noting_failure(opened, run_id):
             read = read_stripe(opened, run_id)
-            if failure := failure_of(read):
+            if failure := failure_of(read.failures):
                 raise failure
         with noting_failure(opened, run_id, in_turn=True):
             model = compute_model(opened, run_id, full=full)
@@ -101,5 +101,7 @@ def open_attended(
     """Give the acts of a sync for which somebody waits at a terminal what they hand to the rooms."""
     warehouse = warehouse or Warehouse(settings.warehouse_location)
     turn = Turn(warehouse, "stripe-cio sync", tell=on_wait)
-    listening = {name: given for name, given in (("on_report", on_report), ("on_error", on_error)) if given is not None}
+    listening: dict[str, Any] = {
+        name: given for name, given in (("on_report", on_report), ("on_error", on_error)) if given is not None
+    }
     return Opened(settings, policy, warehouse, turn, attended=True, progress=progress, **listening)

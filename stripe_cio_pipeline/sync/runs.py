@@ -10,7 +10,7 @@ from stripe_cio_pipeline.warehouse import Connection, Statements, Warehouse, rep
 
 _SQL = Statements("stripe_cio_pipeline.sync.sql")
 
-Kind = Literal["sync", "reconcile", "verify", "overview", "tidy"]
+Kind = Literal["sync", "reconcile", "verify", "overview", "tidy", "listen"]
 
 
 def begin_run(warehouse: Warehouse, run_id: str, kind: Kind, now: Callable[[], float] = time.time) -> None:

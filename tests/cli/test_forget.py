@@ -1,11 +1,14 @@
 """After `forget`, no byte of a person stands under the home folder, and nothing that Stripe tells brings one back."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from stripe_cio_pipeline.listening.envelope import Owner, open_envelope
+from stripe_cio_pipeline.listening.inbox import Inbox
 from stripe_cio_pipeline.sandbox import Sandbox
 from tests.cli.conftest import POLICY, first_life, lived_on
 from tests.snapshots import Snapshot
@@ -89,6 +92,27 @@ def test_no_byte_stays_and_none_comes_back(cli, sandbox: Sandbox, lived: str) ->
     assert sandbox.customerio.person(id=lived) is None
     assert sandbox.customerio.person(id=other) is not None
     assert cli("status", "--json").json is not None
+
+
+def test_what_waits_in_the_inbox_goes_too_and_does_not_come_back(cli, sandbox: Sandbox, lived: str) -> None:
+    sandbox.stripe.update_customer(lived, name="Quetzal Wunderlich", phone=TOLD["phone"])
+    told = [event for event in sandbox.stripe.events() if event["data"]["object"].get("id") == lived]
+    other = sandbox.stripe.create_customer(email="other@example.com")["id"]
+    told += [event for event in sandbox.stripe.events() if event["data"]["object"].get("id") == other]
+    owner = Owner(None, livemode=False, connected=False)
+    inbox = Inbox.under(HOME)
+    inbox.store([open_envelope(json.dumps(event).encode(), 1_790_000_000, owner) for event in told])
+    assert any(trace.startswith("inbox.sqlite") for trace in traces(HOME, WORDS))
+
+    assert cli("forget", lived, "--yes").exit_code == 0
+
+    assert traces(HOME, WORDS) == []
+    assert {json.loads(each.body)["data"]["object"]["id"] for each in inbox.waiting(99)} == {other}
+    inbox.close()
+    sandbox.clock.advance(hours=1)
+    for command in (("sync",), ("tidy",)):
+        assert cli(*command).exit_code == 0, command
+        assert traces(HOME, WORDS) == [], command
 
 
 def test_it_looks_before_it_asks(cli, sandbox: Sandbox, lived: str, monkeypatch: pytest.MonkeyPatch) -> None:

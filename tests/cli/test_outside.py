@@ -102,8 +102,8 @@ def test_no_command_lets_text_of_others_act(
 def test_no_command_is_left_out() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     fed = {command[0] for command in COMMANDS} | {"demo"}
-    # These two stay until they are stopped, and show nothing but addresses of this machine.
-    assert set(commands) - fed == {"dev", "sandbox"}
+    # These stay until they are stopped, and show nothing but addresses of this machine.
+    assert set(commands) - fed == {"dev", "listen", "sandbox"}
 
 
 def nothing_acts(said: str) -> None:

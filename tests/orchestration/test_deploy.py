@@ -130,7 +130,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
         units.append(tmp_path / file.name)
         text = file.read_text(encoding="utf-8").replace("/opt/stripe-cio/bin", str(Path(sys.executable).parent))
         units[-1].write_text(text, encoding="utf-8")
-    assert len(units) == 3
+    assert len(units) == 4
     found = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False, timeout=60
     )
