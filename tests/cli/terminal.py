@@ -52,7 +52,10 @@ class Screen:
         """Draw all that is written, note what moves, and type the answer where the question is shown."""
         while written := _read(ours):
             self._stream.feed(written)
-            self.moving += [line.rstrip() for line in self.screen.display if line[:1] in SPINNER]
+            for row in range(ROWS):
+                cells = self.screen.buffer[row]
+                if cells[0].data in SPINNER:
+                    self.moving.append("".join(cells[column].data for column in range(self.columns)).rstrip())
             if self._question and any(self._question in line for line in self.screen.display):
                 self._question = ""
                 os.write(ours, self._answer.encode() + b"\n")
@@ -177,13 +180,13 @@ class Shown(Screen):
     def faults(self) -> list[str]:
         """Say what is broken, lost or too wide on some terminal, or told by colour alone."""
         found = []
-        if self.lines != self.drawn(self.columns).lines:
-            found.append("what is drawn again is not what the terminal showed")
         if SPINNER & set("".join(self.lines)):
             found.append("something that moved is left")
         whole = self.drawn(WHOLE).words | OBVIOUS
         for columns in WIDTHS:
             drawn, plain = self.drawn(columns), self.drawn(columns, colour=False)
+            if columns == self.columns and drawn.lines != self.lines:
+                found.append("what is drawn again is not what the terminal showed")
             found += [f"{columns}: {line} is too wide" for line in drawn.lines if cell_len(line) > columns]
             found += [f"{columns}: {word} is broken or lost" for word in whole ^ (drawn.words | OBVIOUS)]
             if plain.lines != drawn.lines or COLOUR.search(plain.written):
