@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -38,13 +39,14 @@ def report(
 
 def _write(file: Path, page: str) -> None:
     """Put a file in its place at once, for its owner alone: revenue is in it. Raises PipelineError."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside = file.parent / f".{file.name}.{os.getpid()}"
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
             written.write(page)
         beside.replace(file)
     except OSError as refused:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise PipelineError(
             f"The report cannot be written to {visible(str(file))} ({refused.strerror}).",
             "Name a file in a folder that is there and that you may write to: stripe-cio report --output FILE.",

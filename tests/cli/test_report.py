@@ -47,8 +47,9 @@ def test_the_warehouse_is_only_read(cli, synced: Sandbox) -> None:
     assert warehouse.read_bytes() == before
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/report.html", "."])
+@pytest.mark.parametrize("place", ["no/such/folder/report.html", "a_file/report.html", "."])
 def test_a_place_that_cannot_be_written_is_told(place: str, cli, synced: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "a_file").touch()
     answer = cli("report", "--output", str(tmp_path / place))
     assert answer.exit_code == 1
     assert "The report cannot be written to" in answer.err
