@@ -11,6 +11,7 @@ import httpx
 import typer
 
 from stripe_cio_pipeline import deliver, extract
+from stripe_cio_pipeline.cli.endpoints import look_at_endpoints
 from stripe_cio_pipeline.cli.findings import Finding, show_findings
 from stripe_cio_pipeline.cli.live import ProgressBars, working
 from stripe_cio_pipeline.cli.output import Output, duration
@@ -62,6 +63,7 @@ def _findings(bars: ProgressBars, *, with_alerts: bool) -> Iterator[Finding]:
     yield from _models(policy)
     bars.begin("Asking Stripe")
     yield from _stripe(settings, policy)
+    yield from look_at_endpoints(settings, policy)
     bars.begin("Asking Customer.io")
     yield from _customerio(settings)
     bars.begin("Comparing clocks")

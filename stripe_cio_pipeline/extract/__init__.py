@@ -4,6 +4,7 @@ from stripe_cio_pipeline.extract.arriving import Arrived, TakenIn, take_in
 from stripe_cio_pipeline.extract.budget import ReadBudget, poll_seconds, read_budget
 from stripe_cio_pipeline.extract.clock import SIMULATED, TOLERANCE_SECONDS
 from stripe_cio_pipeline.extract.comparing import MOST_BY_ID
+from stripe_cio_pipeline.extract.endpoints import WEBHOOK_PATH, Endpoint, command_to_create, read_endpoints
 from stripe_cio_pipeline.extract.growing import Growth, still_missing
 from stripe_cio_pipeline.extract.objects import OBJECTS, PINNED_VERSION, StripeObject
 from stripe_cio_pipeline.extract.payloads import ShapeFinding, emptied, shape_findings
@@ -32,7 +33,9 @@ __all__ = [
     "PINNED_VERSION",
     "SIMULATED",
     "TOLERANCE_SECONDS",
+    "WEBHOOK_PATH",
     "Arrived",
+    "Endpoint",
     "ExtractReport",
     "Growth",
     "HistoryMark",
@@ -54,6 +57,7 @@ __all__ = [
     "bind_stripe",
     "bound_account",
     "check_account",
+    "command_to_create",
     "emptied",
     "extract",
     "fetch_older_events",
@@ -63,6 +67,7 @@ __all__ = [
     "poll_seconds",
     "probe",
     "read_budget",
+    "read_endpoints",
     "read_mark",
     "reconcile",
     "shape_findings",
