@@ -13,7 +13,7 @@ _MOST_NAMED = 8
 
 
 def look_at_endpoints(settings: Settings, policy: Policy) -> Iterator[Finding]:
-    """Say whether there is an endpoint, and whether it fits. Without a signing secret nobody listens: none is sought."""
+    """Say whether there is an endpoint, and whether it fits. Without a signing secret nobody listens."""
     if settings.stripe_webhook_secret is None:
         return
     try:
@@ -32,8 +32,8 @@ def look_at_endpoints(settings: Settings, policy: Policy) -> Iterator[Finding]:
             _SUBJECT,
             "failed",
             f"none leads to an address that ends in {extract.WEBHOOK_PATH}",
-            "Make one with a key that may write them (nothing here writes to Stripe), and set STRIPE_WEBHOOK_SECRET to the "
-            f"secret in the answer:\n{extract.command_to_create(policy)}",
+            "Make one with a key that may write them (nothing here writes to Stripe), and set STRIPE_WEBHOOK_SECRET to "
+            f"the secret in the answer:\n{extract.command_to_create(policy)}",
             1,
         )
     for endpoint in found:
@@ -57,8 +57,13 @@ def _judged(endpoint: extract.Endpoint) -> Finding:
         hints.append(f"while nobody answers, {_named(endpoint.blocking)} delays invoices: leave it out")
     what = f"{endpoint.url} asks for {'every type' if endpoint.all_types else 'chosen types'}"
     if problems:
-        return Finding(_SUBJECT, "failed", what, f"{'; '.join([*problems, *hints])}.".capitalize(), 1)
-    return Finding(_SUBJECT, "ok", what, note=f"{'; '.join(hints)}.".capitalize() if hints else "")
+        return Finding(_SUBJECT, "failed", what, _sentence([*problems, *hints]), 1)
+    return Finding(_SUBJECT, "ok", what, note=_sentence(hints))
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _named(types: tuple[str, ...]) -> str:
