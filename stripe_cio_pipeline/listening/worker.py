@@ -105,6 +105,12 @@ class Worker:
         if waits_for := self._take(waiting):
             self._tell(f"Events wait for {waits_for}: run stripe-cio sync.")
             return "waits", self._look_again()
+        outcome, wait = self._send()
+        # However that went, the rest of what waits is taken in now.
+        return outcome, 0.0 if len(waiting) == MOST_AT_ONCE else wait
+
+    def _send(self) -> tuple[str, float | None]:
+        """Send what is not sent yet, where that can be."""
         if not self._is_due:
             return "idle", None
         # What keeps failing is not tried with every event; these are taken in meanwhile.
@@ -122,8 +128,6 @@ class Worker:
         now = self._now()
         self._counts.lagged(max(0.0, now - created) for created in self._unsent)
         self._unsent.clear()
-        if len(waiting) == MOST_AT_ONCE:
-            return "sent", 0.0
         return "sent", self._look_again() if sent.in_between else None
 
     def _take(self, waiting: list[Waiting]) -> str:

@@ -169,6 +169,19 @@ def test_the_guard_stops_sending_and_not_accepting(shop: Shop) -> None:
     assert shop.round()[0] == "sent"
 
 
+def test_what_does_not_fit_into_a_round_is_taken_in_by_the_next_without_an_event_also_while_the_guard_stops(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "MOST_AT_ONCE", 3)
+    shop.policy = parse_policy({**POLICY, "guard": {"first_load": "send", "max_changed_people": 2}})
+    shop.worker = shop.new_worker()
+    for number in range(7):
+        shop.sandbox.stripe.create_customer(email=f"new-{number}@example.com")
+    shop.accept()
+    assert [shop.round() for _ in range(3)] == [("guard", 0.0), ("guard", 0.0), ("guard", None)]
+    assert shop.inbox.waiting(9) == []
+
+
 def test_a_round_is_no_sync(shop: Shop) -> None:
     """Whether syncs still end well is what freshness goes by."""
     before = shop.rows("select run_id, finished_at from pipeline.runs where kind = 'sync'")
