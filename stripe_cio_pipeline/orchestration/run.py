@@ -1,9 +1,11 @@
 """The `sync` job in this process, for the command line, where Dagster keeps a record of runs."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,7 +88,7 @@ def run_sync(
     )
     started = time.monotonic()
     try:
-        with _instance(instance, on_wait or (lambda _: None)) as used:
+        with _instance(instance, on_wait or (lambda _: None)) as used, _passing_stops_on():
             result = definitions.resolve_job_def("sync").execute_in_process(
                 instance=used,
                 raise_on_error=False,
@@ -113,6 +115,34 @@ def run_sync(
         preview=notes.last(Preview),
         delivery=notes.last(DeliveryReport),
     )
+
+
+@contextmanager
+def _passing_stops_on() -> Iterator[None]:
+    """Send a Ctrl-C or SIGTERM again, when Dagster has let go of it, to whoever listens in this process.
+
+    While a job runs Dagster has handlers of its own. They raise an error where they can, the step fails with it, and in
+    the middle of a query with another one that DuckDB makes of it: it would be told as a defect.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal comes here
+        return
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        os.set_blocking(end, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        came = b""
+        with suppress(BlockingIOError):
+            came = os.read(reading, 512)
+        for end in (reading, writing):
+            os.close(end)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if number in came:
+                signal.raise_signal(number)
 
 
 @contextmanager
