@@ -4,6 +4,7 @@ In `dist/` afterwards: the two archives, `sbom.cdx.json` (CycloneDX, of the lock
 release in it), `licences.md`, and `notes.md` from the changelog.
 
 `deploy/release.py --page` writes `deploy/index_page.md` again: the README as a package index can show it.
+`deploy/release.py --try 3.12 3.13` builds a wheel and tries it alone under these Pythons.
 """
 
 import gzip
@@ -52,6 +53,13 @@ def main() -> int:
         INDEX_PAGE.write_text(index_page((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
         return 0
     os.environ.pop("PYTHONPATH", None)  # what is tried is the wheel, and not the checkout
+    _activate_all_of_pyenv()
+    if sys.argv[1:2] == ["--try"]:
+        with tempfile.TemporaryDirectory() as folder:
+            wheel, _ = build(Path(folder))
+            for python in sys.argv[2:]:
+                print(try_out(wheel, python))
+        return 0
     shutil.rmtree(DIST, ignore_errors=True)
     wheel, sdist = build(DIST)
     with tempfile.TemporaryDirectory() as elsewhere:
@@ -65,6 +73,7 @@ def main() -> int:
     print(told)
     for python in PYTHONS:
         print(try_out(wheel, python))
+    print(try_with_uvx(wheel, "3.12"))
 
     uv("venv", "--quiet", "--clear", "--python", sys.executable, str(IMAGE))
     install = ("pip", "install", "--quiet", "--python", str(IMAGE / "bin" / "python"), "--no-deps")
@@ -142,19 +151,41 @@ def differing(once: Sequence[Path], again: Sequence[Path]) -> list[str]:
 
 def try_out(wheel: Path, python: str) -> str:
     """Install the wheel under a Python and run the demo of it in an empty folder. Ends the release where that fails."""
-    if not run(UV, "python", "find", "--no-python-downloads", python, check=False).strip():
+    if not is_here(python):
         return f"! Python {python}: NOT CHECKED, there is none here."
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         uv("venv", "--quiet", "--python", python, str(place / "venv"))
         executable = place / "venv" / "bin"
-        install = ("pip", "install", "--quiet", "--python", str(executable / "python"))
-        uv(*install, "--no-deps", "--require-hashes", "-r", str(LOCK))
-        uv(*install, "--no-deps", str(wheel))
+        install = (UV, "pip", "install", "--quiet", "--no-deps", "--python", str(executable / "python"))
+        if subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=False).returncode:
+            return f"! Python {python}: NOT CHECKED, the packages of the lock could not be had for it."
+        run(*install, str(wheel))
         empty = place / "empty"
         empty.mkdir()
         run(str(executable / "stripe-cio"), "demo", "--fast", folder=empty)
     return f"Python {python}: the wheel installs, and its demo proves itself in an empty folder."
+
+
+def try_with_uvx(wheel: Path, python: str) -> str:
+    """Run the demo as somebody does who installs nothing, with the newest releases that the wheel's pins allow."""
+    if not is_here(python):
+        return f"! uvx under Python {python}: NOT CHECKED, there is none here."
+    with tempfile.TemporaryDirectory() as empty:
+        command = ("tool", "run", "--quiet", "--isolated", "--python", python, "--from", str(wheel))
+        run(UV, *command, "stripe-cio", "demo", "--fast", folder=Path(empty))
+    return f"uvx under Python {python}: the demo proves itself without an installation."
+
+
+def is_here(python: str) -> bool:
+    """Say whether this machine has this Python already."""
+    return bool(run(UV, "python", "find", "--no-python-downloads", python, check=False).strip())
+
+
+def _activate_all_of_pyenv() -> None:
+    """Let uv find each Python that pyenv has: of its commands only those of active ones run."""
+    if shutil.which("pyenv"):
+        os.environ["PYENV_VERSION"] = ":".join(reversed(run("pyenv", "versions", "--bare").split()))
 
 
 def notes(changelog: str, version: str) -> tuple[str, str]:
