@@ -61,7 +61,7 @@ lock-check: .venv ## fail where requirements.lock does not follow from pyproject
 gauntlet: .venv ## the attacks: kills, stops, faults, full disks, damage, clocks, two at once, a soak of 300 ticks
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal tests/cli/test_faults.py tests/cli/test_memory.py \
 		tests/cli/test_two_at_once.py tests/warehouse/test_faults.py tests/extract/test_clock.py tests/extract/test_overtaken.py
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m gauntlet --timeout 1800
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m gauntlet --timeout 5400
 
 release: .venv ## a wheel and an sdist, tried in an empty folder; notes; what is in the image (SBOM), licences, known flaws
 	@$(BIN)/python deploy/release.py
