@@ -21,6 +21,7 @@ import httpx
 import orjson
 import sniffio
 import stamina
+import stripe
 
 from stripe_cio_pipeline.errors import (
     StripeCredentialsError,
@@ -33,7 +34,7 @@ from stripe_cio_pipeline.extract.clock import StripeClock, date_of
 from stripe_cio_pipeline.extract.forgotten import Forgotten
 from stripe_cio_pipeline.extract.objects import ACCOUNT_PATH, PAGE_ROWS, PINNED_VERSION
 from stripe_cio_pipeline.extract.payloads import may_hold_secrets, scrub
-from stripe_cio_pipeline.extract.wire import RawHeaders, TooLargeError, WireClient, stripe
+from stripe_cio_pipeline.extract.wire import RawHeaders, TooLargeError, WireClient
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import permission_name
 from stripe_cio_pipeline.waiting import within

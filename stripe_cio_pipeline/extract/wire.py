@@ -7,32 +7,12 @@ A fourth is avoided by depending on sniffio: where it is missing, httpcore looks
 """
 
 import ssl
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-
-
-@contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Let a library be missing to whoever looks for it meanwhile, unless this process has it already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[name]
-
-
-# At its import the SDK takes in each HTTP library that it finds. It is given httpx below, so requests and what that
-# brings along would be read for nothing: a twentieth of what a quiet sync takes.
-with _hidden("requests"):
-    import stripe as stripe
+import stripe
 
 #: What httpx's client would add to the SDK's headers.
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
