@@ -48,7 +48,7 @@ def test_an_option_of_the_wrong_kind_is_told_in_plain_words(cli, arguments: tupl
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("stripe-cio re", {"retry", "reconcile"}),
+        ("stripe-cio re", {"report", "retry", "reconcile"}),
         ("stripe-cio sync --app", {"--approve", "--approve-plan"}),
         ("stripe-cio sandbox", {"sandbox"}),
     ],
