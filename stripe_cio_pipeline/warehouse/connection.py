@@ -267,10 +267,10 @@ def transaction(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # A query that a stop came out of goes on in DuckDB's threads, and the rollback would wait for its end.
-        connection.interrupt()
         # After a fatal DuckDB error nothing is left to roll back; the first error is the one to tell.
         with suppress(duckdb.Error):
+            # A query that a stop came out of goes on in DuckDB's threads, and the rollback would wait for its end.
+            connection.interrupt()
             connection.rollback()
         raise
     connection.commit()

@@ -16,6 +16,7 @@ from stripe_cio_pipeline.errors import (
     WarehouseVersionError,
 )
 from stripe_cio_pipeline.warehouse import Warehouse, next_seq, read_cursor, write_cursor
+from stripe_cio_pipeline.warehouse.connection import transaction
 from stripe_cio_pipeline.warehouse.migrations import applied, migrate, steps
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -111,6 +112,12 @@ def test_the_file_is_free_after_an_exception(warehouse: Warehouse) -> None:
         _ = 1 / 0
     check = "import duckdb, sys; duckdb.connect(sys.argv[1])"
     subprocess.run([sys.executable, "-c", check, warehouse.location], check=True)
+
+
+def test_where_nothing_is_left_to_roll_back_the_first_error_is_told(warehouse: Warehouse) -> None:
+    with pytest.raises(ValueError, match="the first"), warehouse.connect() as connection, transaction(connection):
+        connection.close()
+        raise ValueError("the first")
 
 
 def test_a_file_that_is_no_database_is_told_from_a_locked_one(tmp_path: Path) -> None:
