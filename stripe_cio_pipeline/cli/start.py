@@ -65,10 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from stripe_cio_pipeline.cli.app import run
 
         code = run(given, was_stopped=lambda: bool(stopped))
+        _look_no_more()
         # All is done. Python gives up its handlers before it ends, and a signal would then end it as if it were not.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     except BaseException as error:
+        _look_no_more()
         # Any error, not KeyboardInterrupt alone: in the middle of importing C code the stop comes as an ImportError.
         if stopped:
             sys.stderr.write(_WORDS)
@@ -92,6 +94,12 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _look_no_more() -> None:
+    """End the looks at whether an import is over: it is, and another stop would come out of what is left to say."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
 
 def _hush() -> None:

@@ -106,6 +106,38 @@ def test_a_stop_waits_for_an_import_and_is_still_a_stop_where_that_fails(
     assert ended.stderr == "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n"
 
 
+#: The same, where it takes a while to say so: a look at whether the import is over must not come in between.
+STOPPED_AND_SLOW_TO_SAY_SO = """
+import io, sys, time
+from stripe_cio_pipeline.cli.start import main
+
+class Slow(io.StringIO):
+    def write(self, text):
+        time.sleep(0.1)
+        return sys.__stderr__.write(text)
+
+sys.stderr = Slow()
+main(["sync"])
+"""
+
+
+def test_a_stop_that_waited_for_an_import_comes_once(tmp_path: Path, policy_file: None) -> None:
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "duckdb.py").write_text(STOPPED_IN_SET_UP)
+    path = os.pathsep.join(filter(None, [str(tmp_path / "stopped"), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_AND_SLOW_TO_SAY_SO],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        128 + signal.SIGTERM,
+        "✘ Interrupted.\n  Run it again: it goes on where it stopped.\n",
+    )
+
+
 #: A command that is stopped within a task, while another one makes an error of being broken off, as connections do.
 STOPPED_IN_A_TASK = """
 import asyncio, os, signal, sys, types
