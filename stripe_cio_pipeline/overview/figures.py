@@ -128,14 +128,22 @@ def read_overview(connection: Connection, *, now: float) -> Overview:
 
 def _revenue(connection: Connection) -> tuple[Revenue, ...]:
     """Give what is paid, the currency of most people first."""
-    spread: dict[str, dict[int, int]] = {}
+    spread: dict[str, Counter[int]] = {}
+    plans: dict[str, dict[str, PlanRevenue]] = {}
     edges = [f"{edge:.2f}" for edge in EDGES]
-    for currency, number, people in _rows(connection, "revenue_spread", {"edges": edges}):
-        spread.setdefault(currency, {})[number - 1] = people
-    plans: dict[str, list[PlanRevenue]] = {}
-    for currency, plan, people, mrr in _rows(connection, "revenue_by_plan"):
-        plans.setdefault(currency, []).append(PlanRevenue(plan, people, mrr))
-    found = (Revenue(currency, tuple(plans[currency]), spread[currency]) for currency in spread)
+    for currency, name, number, people, mrr in _rows(connection, "revenue", {"edges": edges}):
+        spread.setdefault(currency, Counter())[number - 1] += people
+        of_currency = plans.setdefault(currency, {})
+        plan = of_currency.get(name, PlanRevenue(name, 0, Decimal(0)))
+        of_currency[name] = PlanRevenue(name, plan.people + people, plan.mrr + mrr)
+    found = (
+        Revenue(
+            currency,
+            tuple(sorted(plans[currency].values(), key=lambda plan: (-plan.mrr, plan.plan))),
+            dict(sorted(spread[currency].items())),
+        )
+        for currency in spread
+    )
     return tuple(sorted(found, key=lambda each: (-each.people, each.currency)))
 
 

@@ -168,7 +168,7 @@ def desk() -> Iterator[Connection]:
             "create schema customerio; create schema stripe; create schema model;"
             "create table customerio.writes (source_event_id varchar, outcome varchar, sent_at timestamp);"
             "create table stripe.events (id varchar, created bigint);"
-            "create table model.people (person_id varchar, currency varchar, mrr decimal(38, 6), "
+            "create table model.people (plan varchar, currency varchar, mrr decimal(38, 6), "
             "mrr_other_currencies varchar[])"
         )
         yield connection
@@ -210,9 +210,11 @@ def test_every_amount_is_in_the_one_bin_that_begins_at_or_below_it(
     amounts = [Decimal(f"{edge:.2f}") + beside for edge, beside in near]
     desk.execute("delete from model.people")
     desk.execute(
-        "insert into model.people select 'cus', 'usd', unnest($amounts::decimal(38, 6)[]), null",
+        "insert into model.people select 'basic', 'usd', unnest($amounts::decimal(38, 6)[]), null",
         {"amounts": [str(amount) for amount in amounts]},
     )
     edges = [Decimal(f"{edge:.2f}") for edge in EDGES]
-    rows = desk.execute(SQL["revenue_spread"], {"edges": [str(edge) for edge in edges]}).fetchall()
-    assert {place: people for _, place, people in rows} == Counter(bisect_right(edges, amount) for amount in amounts)
+    rows = desk.execute(SQL["revenue"], {"edges": [str(edge) for edge in edges]}).fetchall()
+    assert {place: people for _, _, place, people, _ in rows} == Counter(
+        bisect_right(edges, amount) for amount in amounts
+    )
