@@ -7,10 +7,8 @@ delivery's, and hold as they do there.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stripe_cio_pipeline.deliver import DeliveryReport
 from stripe_cio_pipeline.errors import WarehouseBusy
 from stripe_cio_pipeline.extract import Arrived, TakenIn, take_in
-from stripe_cio_pipeline.plan import Plan
 from stripe_cio_pipeline.policy import Policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.sync.acts import Opened, compute_model, deliver_plan, noting_failure, plan_changes
@@ -32,8 +30,6 @@ class Sent:
 
     stopped: bool
     in_between: int
-    delivery: DeliveryReport | None
-    plan: Plan
 
 
 def open_for_arrivals(settings: Settings, policy: Policy, warehouse: Warehouse) -> Opened:
@@ -58,7 +54,6 @@ def send_arrivals(opened: Opened, run_id: str) -> Sent | None:
         opened.turn.take()
     except WarehouseBusy:
         return None
-    delivery = None
     try:
         begin_run(opened.warehouse, run_id, opened.kind)
         with noting_failure(opened, run_id, opened.kind):
@@ -67,10 +62,10 @@ def send_arrivals(opened: Opened, run_id: str) -> Sent | None:
                 require_soundness(connection)
             plan = plan_changes(opened, run_id)
             if not plan.guard.stopped:
-                delivery = deliver_plan(opened, run_id)
+                deliver_plan(opened, run_id)
     finally:
         opened.turn.give_back()
     with opened.warehouse.reading() as connection:
         within = {"seconds": opened.policy.identity.settle_seconds + _SETTLING_SECONDS}
         [(in_between,)] = connection.execute(_SQL["people_in_between"], within).fetchall()
-    return Sent(plan.guard.stopped, int(in_between), delivery, plan)
+    return Sent(plan.guard.stopped, int(in_between))
