@@ -29,6 +29,8 @@ from stripe_cio_pipeline.warehouse import Warehouse
 
 #: More at one time get a 503, and Stripe tries again.
 MOST_CONNECTIONS = 1_000
+#: Connections that wait until they are looked at.
+_BACKLOG = 1_024
 #: Lines of a request's head may have so many bytes together.
 MOST_HEAD_BYTES = 32_768
 #: Requests under way may take so long to end once the process is to end, and then the worker (seconds).
@@ -112,7 +114,7 @@ def _server(door: Door) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
-            backlog=1_024,
+            backlog=_BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_REQUESTS_END,
             # Who asks is of no matter: nothing is told and nothing decided by it.
@@ -223,6 +225,8 @@ def _socket(host: str, port: int) -> Iterator[socket.socket]:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        # From now on nobody is refused, though the server is not there yet: it is told only afterwards where to come.
+        bound.listen(_BACKLOG)
     except OSError as refused:
         bound.close()
         raise PipelineError(

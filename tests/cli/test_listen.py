@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from stripe_cio_pipeline.listening import serving
 from stripe_cio_pipeline.listening.inbox import Inbox
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox, StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.webhooks import Webhooks
@@ -130,6 +131,14 @@ def test_from_stripes_event_to_a_person_while_it_runs_and_a_clean_end(
     told = cli("status", "--json").json["webhooks"]
     assert told["brought"] >= 1
     assert told["inbox"]["waiting"] == 0
+
+
+def test_whoever_comes_before_the_server_is_there_waits_for_it() -> None:
+    with (
+        serving._socket("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname(), timeout=5) as caller,
+    ):
+        assert caller.getpeername() == bound.getsockname()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
