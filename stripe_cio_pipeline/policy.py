@@ -313,7 +313,8 @@ def load_policy(path: Path | None = None) -> Policy:
             )
         return Policy()
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as broken:
         mark = getattr(broken, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -330,7 +331,7 @@ def load_policy(path: Path | None = None) -> Policy:
         content = {}
     if not isinstance(content, dict):
         raise PolicyError(f"{file} does not hold a mapping.", "Write sections such as `guard:` with keys below them.")
-    return place_models(parse_policy(content, str(file)), file.parent)
+    return place_models(parse_policy(content, str(file), text), file.parent)
 
 
 def place_models(policy: Policy, beside: Path) -> Policy:
@@ -343,26 +344,48 @@ def place_models(policy: Policy, beside: Path) -> Policy:
     return policy.model_copy(update={"models": Models(folder=folder)})
 
 
-def parse_policy(content: dict[str, Any], source: str = FILE_NAME) -> Policy:
-    """Check a mapping against the policy. `source` names the file in messages. Raises PolicyError."""
+def parse_policy(content: dict[str, Any], source: str = FILE_NAME, text: str = "") -> Policy:
+    """Check a mapping against the policy. `source` names the file in messages, `text` is what stands in it.
+
+    Raises PolicyError, with the line of each mistake where there is a text.
+    """
     try:
         return Policy.model_validate({name: part for name, part in content.items() if part is not None})
     except ValidationError as invalid:
-        raise PolicyError(f"{source}: {'; '.join(_objections(invalid.errors()))}.", "Correct the file.") from None
+        found = "; ".join(f"{_line_of(steps, text)}{said}" for steps, said in _objections(invalid.errors()))
+        raise PolicyError(f"{source}: {found}.", "Correct the file.") from None
 
 
-def _objections(errors: Sequence[Any]) -> Iterator[str]:
+def _objections(errors: Sequence[Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Say what is wrong, each with the keys and positions that lead to it."""
     known = [*known_keys(), *Policy.model_fields]
     unknown = [error for error in errors if error["type"] == "extra_forbidden"]
     for error in unknown:
         key = ".".join(str(part) for part in error["loc"])
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        yield f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")
+        yield error["loc"], f"{key} is not a known key" + (f" (nearest: {near[0]})" if near else "")
     names = {part for key in known for part in key.split(".")}
     for steps, said in refusals([error for error in errors if error not in unknown], names).items():
         key = ".".join(step for step in steps if isinstance(step, str))
         item = "".join(f", item {step + 1}" for step in steps if isinstance(step, int))
-        yield f"{key or 'the file'}{item}: {in_one_sentence(said, _default_of(key))}"
+        yield steps, f"{key or 'the file'}{item}: {in_one_sentence(said, _default_of(key))}"
+
+
+def _line_of(steps: Sequence[str | int], text: str) -> str:
+    """Find the line of a key or of an item of a list, or of the nearest one that leads to it."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader) if text else None, 0
+    for step in steps:
+        if isinstance(node, yaml.MappingNode):
+            inside = {key.value: (key, value) for key, value in node.value}
+        elif isinstance(node, yaml.SequenceNode):
+            inside = {position: (item, item) for position, item in enumerate(node.value)}
+        else:
+            break
+        if step not in inside:
+            break
+        place, node = inside[step]
+        line = place.start_mark.line + 1
+    return f"line {line}: " if line else ""
 
 
 def _default_of(key: str) -> Any:

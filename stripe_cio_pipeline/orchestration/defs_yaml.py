@@ -28,7 +28,8 @@ from pydantic import (
 from pydantic import create_model as make_model
 from pydantic_core import core_schema
 
-from stripe_cio_pipeline.policy import Policy, parse_policy
+from stripe_cio_pipeline.errors import PolicyError
+from stripe_cio_pipeline.policy import Policy, load_policy, parse_policy
 from stripe_cio_pipeline.settings import SECRETS, Settings
 
 #: A variable of the environment, as Dagster writes it in a template.
@@ -118,19 +119,35 @@ def checked(component: type[BaseModel], derived: type[BaseModel]) -> type[BaseMo
 
 
 def _complete(schema: dict[str, Any], component: str) -> None:
-    """Add what types do not say: that a policy stands in one place, and that its file is there."""
+    """Add what types do not say: that a policy stands in one place, and that its file is there and is right."""
     schema["properties"]["tags"]["else"]["additionalProperties"] = False
     schema["dependentSchemas"] = {"policy": {"properties": {"config": {"enum": ["nothing beside policy"]}}}}
-    named = list(_named_files(component))
-    if all(is_there for _, _, is_there in named):
+    named = {(name, folder): find_policy(folder, name) for name, folder in _named_files(component)}
+    wrong = {name: said for (name, _), file in named.items() if file and (said := _objection(file))}
+    if all(named.values()) and not wrong:
         return
-    beside = {file.name for _, folder, is_there in named if not is_there for file in folder.glob("*.y*ml")} - {*_FILES}
-    known = {name for name, _, is_there in named if is_there} | beside
-    schema["properties"]["config"]["enum"] = sorted(known) or ["a policy file beside this one"]
+    beside = {file.name for (_, folder), found in named.items() if found is None for file in folder.glob("*.y*ml")} - {
+        *_FILES
+    }
+    right = {name for (name, _), file in named.items() if file}.union(beside) - {*wrong}
+    # What is allowed is all that Dagster shows of a rule that is broken.
+    schema["properties"]["config"]["else"]["enum"] = [
+        *sorted(right),
+        *(f"a policy file without mistakes ({said})" for said in wrong.values()),
+    ] or ["a policy file beside this one"]
 
 
-def _named_files(component: str) -> Iterator[tuple[str, Path, bool]]:
-    """Find what the files of this project name as `config`, with the folder of each, and whether it is there."""
+def _objection(file: Path) -> str:
+    """Say what is wrong in a policy file, with its lines, or nothing."""
+    try:
+        load_policy(file)
+    except PolicyError as wrong:
+        return wrong.what.removesuffix(".")
+    return ""
+
+
+def _named_files(component: str) -> Iterator[tuple[str, Path]]:
+    """Find what the files of this project name as `config`, with the folder of each."""
     for file in _defs_files(Path.cwd()):
         try:
             documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
@@ -142,7 +159,7 @@ def _named_files(component: str) -> Iterator[tuple[str, Path, bool]]:
                 continue
             named = attributes.get("config")
             if isinstance(named, str) and "{{" not in named:
-                yield named, file.parent, find_policy(file.parent, named) is not None
+                yield named, file.parent
 
 
 def resolve_policy(context: dg.ResolutionContext, given: Any) -> Policy | None:

@@ -119,6 +119,24 @@ def test_a_policy_file_that_is_missing_is_refused_and_the_one_beside_is_named(pr
     assert "'missing.yaml' is not one of ['stripe_cio.yaml']" in checked.text
 
 
+def test_a_mistake_in_a_policy_file_is_refused_with_its_file_and_line(project: Path) -> None:
+    file = write(project, "north", "  config: stripe_cio.yaml\n")
+    policy = file.parent / "stripe_cio.yaml"
+    policy.write_text(
+        "# ours\nguard:\n  max_changed_people: 5\n  max_chnged: 3\nevents:\n  forward:\n    - invoice.payed\n"
+    )
+    checked = dg_command(project, "check", "yaml")
+    assert checked.code == 1
+    assert f"{file}:4 - " in checked.text
+    assert f"{policy}: line 4: guard.max_chnged is not a known key" in checked.text
+    assert "line 6: events.forward: invoice.payed is not a Stripe event type" in checked.text
+    # The names of others are let through beside it.
+    write(project, "south", '  prefix: south\n  config: "{{ env.SOUTH_POLICY }}"\n')
+    assert dg_command(project, "check", "yaml", str(project / "shop" / "defs" / "south")).code == 0
+    policy.write_text("guard: {max_changed_people: 3}\n")
+    assert dg_command(project, "check", "yaml", str(file.parent)).code == 0
+
+
 def test_every_attribute_is_explained_to_editors_and_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text(encoding="utf-8")
     for name, schema in StripeCustomerIoComponent.model().model_json_schema()["properties"].items():
