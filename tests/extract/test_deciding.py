@@ -151,10 +151,10 @@ class Life:
         self.waiting.clear()
         return None
 
-    def arrive(self, asked: float, read: float, answered: float, settles: frozenset[int]) -> None:
+    def arrive(self, asked: float, read: float, answered: float, settles: frozenset[int], now: float) -> None:
         """Take an answer: the object as it was when Stripe read it, asked for and answered at these moments."""
         row, known = (cast("Any", SimpleNamespace(read_at=moment)) for moment in (asked, self.read_at))
-        if not is_overtaken(row, known, cast("int", answered)):
+        if not is_overtaken(row, known, cast("int", now)):
             self.shown, self.read_at = self.state_at(read), asked
             self.stored = Stored(int(answered), "retrieve", deleted=False)
         self.waiting -= settles
@@ -191,7 +191,7 @@ def test_whatever_the_order_in_which_events_appear_the_row_ends_as_the_object(
         settles = one.run(now)
         if settles is not None:
             answered = now + chance.random() * 20
-            one.arrive(now, answered - chance.random() * (answered - now), answered, settles)
+            one.arrive(now, answered - chance.random() * (answered - now), answered, settles, answered)
         assert one.shown >= before
     assert one.shown == len(one.history) - 1
 
@@ -214,7 +214,8 @@ def test_however_many_runs_are_under_way_at_once_the_row_ends_as_the_object(
         if settles is not None:
             answered = now + chance.random() * 30
             read = answered - chance.random() * (answered - now)
-            at(answered + chance.random() * 10, lambda: one.arrive(now, read, answered, settles))
+            written = answered + chance.random() * 10
+            at(written, lambda: one.arrive(now, read, answered, settles, written))
 
     for moment in [*(100 + moment for moment in runs), 220.0]:
         at(moment, partial(run, moment))
