@@ -25,7 +25,7 @@ from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_jso
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings, split_secrets
-from stripe_cio_pipeline.warehouse import fault_of
+from stripe_cio_pipeline.warehouse import KEEPER, fault_of
 from stripe_cio_pipeline.wording import in_words
 
 DEBUG = "STRIPE_CIO_DEBUG"
@@ -136,7 +136,8 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
         command = typer.main.get_command(app)
-        outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
+        with KEEPER.keeping():
+            outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
         flush()
     except PipelineError as error:
         if isinstance(error, OutputError):

@@ -63,10 +63,10 @@ def build(
     models = load_models(policy.models.folder)
     if not warehouse.exists:  # models that are refused make none
         hold_to_rules(models)
-    with warehouse.transaction() as connection:
-        running = _Build(
-            connection, policy, models, run_id, day_of(started), full=full, part_size=part_size, over_none=over_none
-        )
+    day = day_of(started)
+    # All settings are locked, because a model may be anybody's SQL, and stay so for as long as the file is open.
+    with warehouse.apart(), warehouse.transaction() as connection:
+        running = _Build(connection, policy, models, run_id, day, full=full, part_size=part_size, over_none=over_none)
         return running.run(lambda: now() - started)
 
 

@@ -13,7 +13,7 @@ from stripe_cio_pipeline.orchestration.layout import Layout
 from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.orchestration.stripe_assets import PAGE_TAG
 from stripe_cio_pipeline.sync import Opened
-from stripe_cio_pipeline.warehouse import Connection, Statements
+from stripe_cio_pipeline.warehouse import KEEPER, Connection, Statements
 
 _SQL = Statements("stripe_cio_pipeline.orchestration.sql")
 
@@ -59,9 +59,10 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
         pipeline: Pipeline = getattr(context.resources, resource)
         opened = pipeline.open(lock_wait_seconds=_LOCK_WAIT_SECONDS)
         try:
-            reason, due, page = _reason_to_sync(opened)
-            # A tick is the one thing that goes on when runs do not.
-            raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
+            with KEEPER.keeping():
+                reason, due, page = _reason_to_sync(opened)
+                # A tick is the one thing that goes on when runs do not.
+                raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
         except WarehouseLocked as locked:
             return dg.SkipReason(f"{locked.what} The next tick polls again.")
         if not due:

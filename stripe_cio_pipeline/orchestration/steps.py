@@ -18,6 +18,7 @@ from stripe_cio_pipeline.orchestration.pipeline import Pipeline
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.sync import Opened, noting_failure
 from stripe_cio_pipeline.sync.runs import Kind
+from stripe_cio_pipeline.warehouse import KEEPER
 
 #: What may well be over in a minute. Everything else would fail in the same way again.
 _PASSING = (StripeUnavailable, CustomerioUnavailable, WarehouseLocked, WarehouseBusy)
@@ -49,7 +50,10 @@ def a_step(
 
     try:
         opened = pipeline.open()
-        with noting_failure(opened, context.run.run_id, kind, in_turn=in_turn, is_tried_again=is_tried_again):
+        with (
+            KEEPER.keeping(),
+            noting_failure(opened, context.run.run_id, kind, in_turn=in_turn, is_tried_again=is_tried_again),
+        ):
             yield opened
     except PipelineError as error:
         failure = dg.Failure(

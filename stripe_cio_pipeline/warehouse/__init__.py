@@ -10,13 +10,16 @@ from stripe_cio_pipeline.warehouse.cursors import (
     write_cursor,
 )
 from stripe_cio_pipeline.warehouse.faults import fault_of
+from stripe_cio_pipeline.warehouse.keeping import KEEPER, Keeper
 from stripe_cio_pipeline.warehouse.rewriting import rewrite
 from stripe_cio_pipeline.warehouse.rows import replace
 from stripe_cio_pipeline.warehouse.statements import Statements, read_script
 from stripe_cio_pipeline.warehouse.turn import Turn
 
 __all__ = [
+    "KEEPER",
     "Connection",
+    "Keeper",
     "Statements",
     "Turn",
     "Warehouse",

@@ -1,4 +1,4 @@
-"""Opening the warehouse: late, for a short time, one writer at once.
+"""Opening the warehouse: late, for a short time, one writer at once (`keeping.py`: or kept open for a moment).
 
 DuckDB's own file lock is the guard: the system frees it when a process dies, so a crash never blocks the next run.
 Whoever finds the file held waits a stated time, then gets an error that names the holder.
@@ -23,6 +23,7 @@ from stripe_cio_pipeline.errors import (
     WarehouseVersionError,
 )
 from stripe_cio_pipeline.warehouse.faults import LOST, fault_of
+from stripe_cio_pipeline.warehouse.keeping import KEEPER
 from stripe_cio_pipeline.warehouse.migrations import is_behind, migrate, refuse_newer
 
 Connection = duckdb.DuckDBPyConnection
@@ -115,15 +116,17 @@ class Warehouse:
         """Open for reading and writing, without a transaction. Raises WarehouseLocked, WarehouseVersionError."""
         self.make_folder()
         connection = self._open(read_only=False)
+        failed = True
         try:
             if not self._migrated:
                 migrate(connection)
                 self._migrated = self._known = True
             yield connection
+            failed = False
         except (duckdb.Error, OSError, MemoryError) as error:
             raise fault_of(error, self.location) or error from None
         finally:
-            self._close(connection)
+            self._close(connection, failed=failed)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -140,20 +143,33 @@ class Warehouse:
                 "Run stripe-cio sync first, or set STRIPE_CIO_WAREHOUSE to the one that you mean.",
             )
         connection = self._open(read_only=True)
+        failed = True
         try:
             if not self._known:
                 if is_behind(refuse_newer(connection)):
                     # A newer release looks at it for the first time, and nothing has written since the upgrade.
-                    connection.close()
+                    self._close(connection, failed=False)
                     with self.connect():
                         pass
                     connection = self._open(read_only=True)
                 self._known = True
             yield connection
+            failed = False
         except (duckdb.Error, OSError, MemoryError) as error:
             raise fault_of(error, self.location) or error from None
         finally:
-            connection.close()
+            self._close(connection, failed=failed)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Open the file for each piece of work alone within this block, also where files are kept open (keeping.py)."""
+        with KEEPER.apart(self.place):
+            yield
+
+    @property
+    def place(self) -> Path:
+        """The file, with links followed: two ways to one warehouse are one."""
+        return Path(self.location).resolve()
 
     def _open(self, *, read_only: bool) -> Connection:
         message = ""
@@ -167,17 +183,23 @@ class Warehouse:
         raise self._locked(message)
 
     def _connect_once(self, *, read_only: bool) -> Connection:
+        if self.location == ":memory:":
+            connection = self._open_file(read_only)
+        else:
+            connection = KEEPER.lend(self.place, self._open_file, read_only=read_only)
+        if self._memory_limit:
+            # SET takes no parameters; the value is ours, from a keyword argument, never from input.
+            connection.execute(f"set memory_limit = '{self._memory_limit}'")
+        return connection
+
+    def _open_file(self, read_only: bool) -> Connection:
         if not read_only and not self.exists and self.location != ":memory:":
             if self._migrated:
                 # Made anew it would know nobody, in the middle of a run that knows them.
                 raise WarehouseMissing(f"The warehouse {self.location} was there when this began, and is gone.", LOST)
             self._create()
         spare_searching_for_pandas()
-        connection = duckdb.connect(self.location, read_only=read_only, config=_ALONE)
-        if self._memory_limit:
-            # SET takes no parameters; the value is ours, from a keyword argument, never from input.
-            connection.execute(f"set memory_limit = '{self._memory_limit}'")
-        return connection
+        return duckdb.connect(self.location, read_only=read_only, config=_ALONE)
 
     def _create(self) -> None:
         """Make the file in the format of the oldest DuckDB that we run on, not of the oldest that there is.
@@ -202,10 +224,10 @@ class Warehouse:
             "Wait until that process has finished, or close it if it is a DuckDB shell, and run this again.",
         )
 
-    def _close(self, connection: Connection) -> None:
-        """Close a connection that wrote. What closing tidies up (a checkpoint) is not lost where it fails."""
+    def _close(self, connection: Connection, *, failed: bool) -> None:
+        """Close a connection. What closing tidies up (a checkpoint) is not lost where it fails."""
         try:
-            connection.close()
+            KEEPER.give_back(connection, failed=failed)
         except duckdb.Error as error:
             if fault := fault_of(error, self.location):
                 raise fault from None

@@ -8,6 +8,7 @@ import duckdb
 from stripe_cio_pipeline.errors import WarehouseLocked
 from stripe_cio_pipeline.warehouse.connection import STORAGE_VERSION, Warehouse
 from stripe_cio_pipeline.warehouse.faults import fault_of
+from stripe_cio_pipeline.warehouse.keeping import KEEPER
 
 
 def rewrite(warehouse: Warehouse) -> None:
@@ -21,7 +22,8 @@ def rewrite(warehouse: Warehouse) -> None:
     new.unlink(missing_ok=True)
     connection = duckdb.connect()
     try:
-        _hold(warehouse, connection)
+        with KEEPER.apart(warehouse.place):
+            _hold(warehouse, connection)
         connection.execute(f"attach {_literal(new)} as new (storage_version '{STORAGE_VERSION}')")
         new.chmod(place.stat().st_mode & 0o777)
         connection.execute("copy from database old to new")

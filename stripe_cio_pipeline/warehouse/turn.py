@@ -40,8 +40,8 @@ class Turn:
 
     @property
     def path(self) -> Path:
-        """The lock file. Links are followed: two ways to one warehouse are one turn."""
-        place = Path(self._warehouse.location).resolve()
+        """The lock file."""
+        place = self._warehouse.place
         return place.with_name(f"{place.name}.turn")
 
     def take(self) -> None:
