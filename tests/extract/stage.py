@@ -22,16 +22,20 @@ from stripe_cio_pipeline.extract import (
     Patience,
     Peek,
     ReconcileReport,
+    changes,
     extract,
     fetch_older_events,
+    growing,
     peek,
     reconcile,
+    writer,
 )
 from stripe_cio_pipeline.extract.transport import Transport
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.sandbox import Sandbox, StripeSwitches
 from stripe_cio_pipeline.settings import Settings
-from stripe_cio_pipeline.warehouse import Warehouse
+from stripe_cio_pipeline.warehouse import Connection, Warehouse, transaction
+from stripe_cio_pipeline.warehouse import connection as warehouse_connection
 from tests.kept_open import kept_open
 from tests.snapshots import Ports, Snapshot
 
@@ -262,6 +266,7 @@ def meanwhile(patch: pytest.MonkeyPatch, number: int, happens: Callable[[], obje
     ask = Transport._get
     answered = itertools.count(1)
     lock = threading.Lock()
+    _write_in_turn(patch)
 
     async def slowly(self: Transport, asked: str, *rest: Any, **options: Any) -> Any:
         answer = await ask(self, asked, *rest, **options)
@@ -275,3 +280,16 @@ def meanwhile(patch: pytest.MonkeyPatch, number: int, happens: Callable[[], obje
         return answer
 
     patch.setattr(Transport, "_get", slowly)
+
+
+def _write_in_turn(patch: pytest.MonkeyPatch) -> None:
+    """Let one thread write at once: between two processes DuckDB's lock on the file sees to that."""
+    one_writes = threading.RLock()
+
+    @contextmanager
+    def in_turn(connection: Connection) -> Iterator[None]:
+        with one_writes, transaction(connection):
+            yield
+
+    for module in (warehouse_connection, changes, growing, writer):
+        patch.setattr(module, "transaction", in_turn)
