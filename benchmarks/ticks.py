@@ -115,10 +115,11 @@ def _measure(folder: Path, world: dict[str, str], times: int) -> None:
     from stripe_cio_pipeline.orchestration.development import prepare_home
     from stripe_cio_pipeline.settings import Settings
 
-    prepare_home(Settings(home=home))
-    _tell(
-        "the same, recorded as a Dagster run", _command([*command, "sync"], environment, folder, times + 1), base, 2.5
-    )
+    dagster = prepare_home(Settings().model_copy(update={"home": home}))
+    recorded = _command([*command, "sync"], environment, folder, times + 1)
+    if not any(dagster.rglob("runs.db")):
+        raise SystemExit(f"no run was recorded under {dagster}")
+    _tell("the same, recorded as a Dagster run", recorded, base, 2.5)
 
 
 def _command(command: list[str], environment: dict[str, str], folder: Path, times: int) -> float:
