@@ -4,8 +4,8 @@ DuckDB takes 20 ms to start, and a sync opens the warehouse thirty times: half o
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 
 import pytest
@@ -27,6 +27,11 @@ def kept_open() -> Iterator[None]:
         patch.setattr(Warehouse, "apart", lambda _: nullcontext())
         with KEEPER.keeping():
             yield
+
+
+def kept_open_for(command: Sequence[str]) -> AbstractContextManager[None]:
+    """Keep files open for one command, unless it starts another process that wants the file."""
+    return nullcontext() if command[:1] == ("demo",) else kept_open()
 
 
 class _NoLock(Statements):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stripe_cio_pipeline.cli.demo_webhook import free_port, new_endpoint
 from stripe_cio_pipeline.cli.output import Output
 from stripe_cio_pipeline.cli.session import fresh_home
 from stripe_cio_pipeline.policy import FILE_NAME
@@ -21,6 +22,12 @@ def dev(
         bool, typer.Option("--sandbox", help="Against a sandbox of its own, in which a day passes every minute.")
     ] = False,
     customers: Annotated[int, typer.Option(min=1, help="With --sandbox: Stripe customers to begin with.")] = 200,
+    listen: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, metavar="PORT", help="Take webhooks too, as stripe-cio listen does. A sandbox has it on."
+        ),
+    ] = None,
 ) -> None:
     """Open the Dagster UI, with storage under STRIPE_CIO_HOME. Schedules and the sensor are stopped by default."""
     # Dagster takes a second to import, and no other command but sync needs it.
@@ -29,13 +36,18 @@ def dev(
 
     output = Output(as_json=False)
     settings = load_settings()
+    if listen is not None and not with_sandbox:
+        settings.require_webhook_secrets()
     with Sandbox(customers=customers) if with_sandbox else nullcontext() as sandbox:
         environment: dict[str, str] = {}
         if sandbox is not None:
             sandbox.clock.run(days_per_minute=1)
+            listen = free_port() if listen is None else listen
+            endpoint = new_endpoint(sandbox, listen)
             home = fresh_home(settings.home.absolute() / "sandbox")
             environment = {
                 **sandbox.environment(),
+                "STRIPE_WEBHOOK_SECRET": endpoint["secret"],
                 **_policy(settings, home),
                 "STRIPE_CIO_HOME": str(home),
                 "STRIPE_CIO_WAREHOUSE": "",
@@ -45,11 +57,12 @@ def dev(
             settings = settings.model_copy(update={"home": home})
         output.say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", "bold")
         if with_sandbox:
-            output.say("The sensor and the schedules are on: a sync runs whenever something has happened at Stripe.")
+            output.say("Webhooks bring what happens at Stripe within seconds (stripe-cio listen). The sensor and the")
+            output.say("schedules are on: a sync runs where something is left, and every few minutes.")
             output.say("The guard stops the first load, as with a real account: open the failed run to approve it.")
         else:
             output.say("Materialize all runs one sync. Automation switches on the sensor and the schedules.")
-        raise typer.Exit(serve(settings, host=host, port=port, environment=environment))
+        raise typer.Exit(serve(settings, host=host, port=port, environment=environment, listen_port=listen))
 
 
 def _policy(settings: Settings, home: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ together, so that events are stored as many at once as there are. What is taken 
 the log is cut off): a payload may hold anything of a person.
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -24,13 +25,16 @@ from stripe_cio_pipeline.warehouse import Statements
 _SQL = Statements("stripe_cio_pipeline.listening.sql")
 
 FILE_NAME = "inbox.sqlite"
-_VERSION = 1
+#: The steps from one version of the file to the next.
+_STEPS = ("create", "create_rounds")
 #: More than this is not taken in: Stripe tries again for three days, and the poll finds everything anyway.
 MOST_EVENTS = 200_000
 MOST_BYTES = 1_000_000_000
 #: Ids are remembered for longer than anybody can send an event again (30 days by Stripe's CLI).
 REMEMBERED_SECONDS = 31 * 86_400
 
+#: How long to wait for whoever makes the file.
+_OPEN_SECONDS = 10.0
 #: What waits is counted so often at most.
 _COUNT_SECONDS = 1.0
 
@@ -69,6 +73,25 @@ class Contents:
     newest_at: float | None
     remembered: int
     elsewhere: tuple[Elsewhere, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What came in and went on between two moments. `lags` are seconds from Stripe to Customer.io, in order.
+
+    `elsewhere` of what was `received` are events of another account or mode, and thin ones. `people` and `events` were
+    accepted by Customer.io.
+    """
+
+    received: int
+    elsewhere: int
+    people: int
+    events: int
+    lags: tuple[float, ...]
+
+    def lag(self, share: float) -> float | None:
+        """Give the lag that this share of the events did not exceed; None where none was sent on."""
+        return self.lags[min(len(self.lags) - 1, int(share * len(self.lags)))] if self.lags else None
 
 
 class Inbox:
@@ -154,6 +177,24 @@ class Inbox:
         """Note that the warehouse has these events. Their content goes; their ids are remembered."""
         self._settle(ids, "taken")
 
+    def sent_on(self, ids: Iterable[str], *, people: int, events: int) -> None:
+        """Note that what these events brought about has reached Customer.io, with the numbers that it accepted."""
+        now = self._now()
+        with self._transaction() as connection:
+            connection.executemany(_SQL["send_on"], [{"id": id_, "at": now} for id_ in ids])
+            if people or events:
+                counted = {"minute": int(now // 60) * 60, "people": people, "events": events}
+                connection.execute(_SQL["count_sent"], counted)
+
+    def traffic(self, since: float, until: float) -> Traffic:
+        """Say what came in and went on between two moments, unix seconds by this machine's clock."""
+        within = {"since": since, "until": until}
+        with self._reading() as connection:
+            received, elsewhere = connection.execute(_SQL["received_between"], within).fetchone()
+            people, events = connection.execute(_SQL["sent_between"], within).fetchone()
+            lags = connection.execute(_SQL["lags_between"], within).fetchall()
+        return Traffic(received, elsewhere, people, events, tuple(lag for (lag,) in lags))
+
     def erase(self, words: Iterable[str]) -> int:
         """Take out what names somebody by one of these ids or emails, and give the number of such events.
 
@@ -177,6 +218,7 @@ class Inbox:
         with self._transaction() as connection:
             before = {"before": self._now() - REMEMBERED_SECONDS}
             count = connection.execute(_SQL["forget_old"], before).rowcount
+            connection.execute(_SQL["forget_old_minutes"], before)
         with self._reading() as connection:
             connection.execute(_SQL["vacuum"])
             connection.execute(_SQL["truncate"])
@@ -240,26 +282,42 @@ class Inbox:
     def _open(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Only where there is none yet: to close a file frees all locks that this process has on it, SQLite's too.
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as refused:
             raise WarehouseError(
                 f"The inbox {self.path} cannot be opened ({refused.strerror}).",
                 "Its folder (STRIPE_CIO_HOME) must be writable and on a local disk.",
             ) from None
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.executescript(_SQL["pragmas"])
-            (version,) = connection.execute(_SQL["version"]).fetchone()
-            if version > _VERSION:
-                raise WarehouseError(
-                    f"The inbox {self.path} was written by a newer release.", "Run that release, or a later one."
-                )
-            if version < _VERSION:
-                connection.executescript(_SQL["create"])
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        deadline = time.monotonic() + _OPEN_SECONDS
+        while True:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            try:
+                connection.executescript(_SQL["pragmas"])
+                if self._version(connection) < len(_STEPS):
+                    _upgrade(connection)
+            except sqlite3.OperationalError as busy:
+                connection.close()
+                # Somebody else makes or upgrades it, and SQLite does not wait for that by itself.
+                if "SQLITE_BUSY" not in getattr(busy, "sqlite_errorname", "") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute(_SQL["version"]).fetchone()[0])
+        if version > len(_STEPS):
+            raise WarehouseError(
+                f"The inbox {self.path} was written by a newer release.", "Run that release, or a later one."
+            )
+        return version
 
     def _let_go(self) -> None:
         self._counted = None
@@ -267,6 +325,16 @@ class Inbox:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the file up to date, or find that another process has done so."""
+    connection.execute("begin exclusive")
+    (version,) = connection.execute(_SQL["version"]).fetchone()
+    for step in _STEPS[version:]:
+        for statement in filter(str.strip, _SQL[step].split(";")):
+            connection.execute(statement)
+    connection.execute("commit")
 
 
 def _fault(error: sqlite3.Error, path: Path) -> WarehouseError:

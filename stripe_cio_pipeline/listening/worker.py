@@ -50,8 +50,9 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="listen-worker", daemon=True)
         self._is_simulated: bool | None = None
         self._run_id, self._run_began = "", 0.0
-        #: What was taken in and not sent: when it was created. Also what an earlier process may have left.
-        self._unsent: list[int] = []
+        #: What was taken in and not sent: each event's id, and when it was created.
+        self._unsent: dict[str, int] = {}
+        #: Whether anything is: also what an earlier process may have left.
         self._is_due = True
         self._trouble = ""
         self._failures = 0
@@ -126,7 +127,8 @@ class Worker:
             return "guard", None
         self._well()
         now = self._now()
-        self._counts.lagged(max(0.0, now - created) for created in self._unsent)
+        self._counts.lagged(max(0.0, now - created) for created in self._unsent.values())
+        self._inbox.sent_on(self._unsent, people=sent.people, events=sent.events)
         self._unsent.clear()
         return "sent", self._look_again() if sent.in_between else None
 
@@ -149,7 +151,7 @@ class Worker:
         if waiting:
             # Also where the warehouse knew them already: an earlier round may have ended before it sent them.
             self._is_due, self._looks = True, 0
-            self._unsent.extend(each.created for each in waiting)
+            self._unsent.update((each.id, each.created) for each in waiting)
         if failure := failure_of(taken.failures):
             raise failure
         return ""

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from types import FrameType
@@ -39,11 +40,12 @@ def dev(
     host: str = "127.0.0.1",
     port: int = 3000,
     environment: Mapping[str, str] | None = None,
+    listen_port: int | None = None,
 ) -> int:
     """Run Dagster's webserver and daemon until they are stopped, and give their exit code.
 
-    `environment` is added to this process's own, for a sandbox's keys and addresses. Raises PipelineError where
-    something else ended them.
+    `environment` is added to this process's own, for a sandbox's keys and addresses. With `listen_port` webhooks are
+    taken beside them (`stripe-cio listen`). Raises PipelineError where something else ended them.
     """
     home = prepare_home(settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
@@ -57,7 +59,10 @@ def dev(
     # dagster maps SIGTERM to SIGINT's handler, and a shell's background job starts with SIGINT ignored: restore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with subprocess.Popen(command, env={**os.environ, **added}) as process:  # noqa: S603 (our own interpreter)
+        with (
+            _listening(listen_port, {**os.environ, **added}),
+            subprocess.Popen(command, env={**os.environ, **added}) as process,  # noqa: S603 (our own interpreter)
+        ):
             signal.signal(signal.SIGTERM, _passing_on(process))
             # A Ctrl-C reaches both processes; the one that has something to tidy up is dagster.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -65,6 +70,20 @@ def dev(
     finally:
         signal.signal(signal.SIGINT, before)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _listening(port: int | None, environment: Mapping[str, str]) -> Iterator[None]:
+    """Take webhooks within this block, in a process of its own: what it says stands between Dagster's lines."""
+    if port is None:
+        yield
+        return
+    command = [sys.executable, "-m", "stripe_cio_pipeline.cli", "listen", "--port", str(port)]
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603 (our own interpreter)
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _ended(code: int) -> int:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from stripe_cio_pipeline.orchestration.arrivals import build_arrivals_sensor
 from stripe_cio_pipeline.orchestration.checks import build_checks
 from stripe_cio_pipeline.orchestration.customerio_assets import build_customerio_assets
 from stripe_cio_pipeline.orchestration.layout import Layout
@@ -15,7 +16,7 @@ from stripe_cio_pipeline.orchestration.stripe_assets import build_stripe_assets
 
 
 def build_definitions(layout: Layout, pipeline: Pipeline, traced: Traced | None = None) -> dg.Definitions:
-    """Build assets, checks, jobs, schedules and the sensor. Needs no environment, no warehouse and no network.
+    """Build assets, checks, jobs, schedules and sensors. Needs no environment, no warehouse and no network.
 
     `traced` is the lineage to show, by default what the models' SQL says.
     """
@@ -33,7 +34,7 @@ def build_definitions(layout: Layout, pipeline: Pipeline, traced: Traced | None 
         asset_checks=build_checks(layout),
         jobs=jobs,
         schedules=build_schedules(layout, jobs),
-        sensors=[build_sensor(layout)],
+        sensors=[build_sensor(layout), build_arrivals_sensor(layout)],
         resources={layout.names.resource: pipeline},
         # One process, one DuckDB writer, and a third of the time: each step of its own would start Python anew.
         executor=dg.in_process_executor,

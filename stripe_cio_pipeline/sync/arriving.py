@@ -26,10 +26,15 @@ _SETTLING_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a round sent. `stopped`: by the guard. `in_between` are people whose link is not seen yet."""
+    """What a round sent. `stopped`: by the guard. `in_between` are people whose link is not seen yet.
+
+    `people` is how many items of people Customer.io accepted, `events` how many events.
+    """
 
     stopped: bool
     in_between: int
+    people: int = 0
+    events: int = 0
 
 
 def open_for_arrivals(settings: Settings, policy: Policy, warehouse: Warehouse) -> Opened:
@@ -61,11 +66,13 @@ def send_arrivals(opened: Opened, run_id: str) -> Sent | None:
             with opened.warehouse.reading() as connection:
                 require_soundness(connection)
             plan = plan_changes(opened, run_id)
-            if not plan.guard.stopped:
-                deliver_plan(opened, run_id)
+            report = None if plan.guard.stopped else deliver_plan(opened, run_id)
     finally:
         opened.turn.give_back()
     with opened.warehouse.reading() as connection:
         within = {"seconds": opened.policy.identity.settle_seconds + _SETTLING_SECONDS}
         [(in_between,)] = connection.execute(_SQL["people_in_between"], within).fetchall()
-    return Sent(plan.guard.stopped, int(in_between))
+    if report is None:
+        return Sent(stopped=True, in_between=int(in_between))
+    events = report.events_accepted
+    return Sent(stopped=False, in_between=int(in_between), people=report.accepted - events, events=events)

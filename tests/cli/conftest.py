@@ -17,7 +17,7 @@ import pytest
 
 from stripe_cio_pipeline.cli.app import run
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox
-from tests.kept_open import kept_open
+from tests.kept_open import kept_open_for
 from tests.snapshots import Ports, Snapshot
 
 
@@ -53,7 +53,7 @@ Ended = subprocess.CompletedProcess[str]
 def call(*arguments: str) -> Answer:
     """Run `stripe-cio` with these arguments."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), kept_open():
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), kept_open_for(arguments):
         exit_code = run(arguments)
     answer = Answer(exit_code, out.getvalue(), err.getvalue())
     assert "Traceback" not in answer.words

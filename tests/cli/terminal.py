@@ -26,7 +26,7 @@ from rich.rule import Rule
 
 from stripe_cio_pipeline.cli import output
 from stripe_cio_pipeline.cli.app import run
-from tests.kept_open import kept_open
+from tests.kept_open import kept_open_for
 
 ROWS = 40
 WIDTHS = (80, 100, 160)
@@ -141,7 +141,7 @@ class Shown(Screen):
                 patch.setattr(sys, "stdout", terminal)
                 patch.setattr(sys, "stderr", terminal)
                 patch.setattr(output.Output, "result", self._taking(output.Output.result))
-                with kept_open():
+                with kept_open_for(arguments):
                     self.exit_code = run(arguments)
             reader.join()
 

@@ -6,6 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from stripe_cio_pipeline.errors import WarehouseError
 from stripe_cio_pipeline.listening.envelope import Envelope, open_envelope
-from stripe_cio_pipeline.listening.inbox import REMEMBERED_SECONDS, Inbox
+from stripe_cio_pipeline.listening.inbox import _SQL, REMEMBERED_SECONDS, Inbox, Traffic
 from tests.listening.doors import OURS, body_of, event
 
 SENT_AT = 1_790_000_000
@@ -45,6 +48,35 @@ def test_it_is_kept_once_in_the_order_of_arrival_until_it_is_taken(inbox: Inbox)
     found = inbox.look()
     assert (found.waiting, found.remembered) == (1, 2)
     assert found.bytes_waiting == len(body_of(event(1)))
+
+
+def test_it_knows_what_came_and_what_was_sent_in_a_span_of_time(tmp_path: Path) -> None:
+    moments = iter([SENT_AT + 1.0, SENT_AT + 2.0, SENT_AT + 61.0, SENT_AT + 62.0])
+    inbox = Inbox(tmp_path / "inbox.sqlite", now=lambda: next(moments))
+    inbox.store([envelope(1)])
+    inbox.store([envelope(2)])
+    inbox.sent_on(["evt_1"], people=3, events=0)
+    inbox.sent_on(["evt_1", "evt_2"], people=1, events=2)
+    assert inbox.traffic(SENT_AT, SENT_AT + 2) == Traffic(1, 0, 0, 0, ())
+    minute = (SENT_AT + 61) // 60 * 60
+    assert inbox.traffic(minute, minute + 60) == Traffic(0, 0, 4, 2, (60.0, 60.0)), "an event was sent on once"
+    assert Traffic(0, 0, 0, 0, (1.0, 2.0, 3.0)).lag(0.5) == 2.0
+    assert Traffic(0, 0, 0, 0, ()).lag(0.5) is None
+
+
+def test_a_file_of_the_first_release_goes_on_as_one_of_this(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.sqlite"
+    with closing(sqlite3.connect(path)) as former:
+        former.executescript(_SQL["create"])
+        row = {**asdict(envelope(1)), "state": "waiting", "received_at": SENT_AT}
+        former.execute(_SQL["insert"], row)
+        former.commit()
+    with ThreadPoolExecutor(4) as processes:
+        found = list(processes.map(lambda _: Inbox(path).waiting(10), range(8)))
+    assert [[each.id for each in waiting] for waiting in found] == [["evt_1"]] * 8
+    inbox = Inbox(path)
+    inbox.sent_on(["evt_1"], people=1, events=0)
+    assert inbox.look().waiting == 1
 
 
 def test_only_its_owner_reads_it(inbox: Inbox) -> None:
@@ -92,7 +124,13 @@ def test_ids_are_remembered_for_longer_than_anybody_can_send_again(tmp_path: Pat
     assert inbox.tidy() == 0
     assert inbox.store([envelope(1)]) == ["repeated"]
     now[0] += 2
+    inbox.sent_on([], people=5, events=0)
     assert inbox.tidy() == 2
+    assert inbox.traffic(0, 2e10).people == 5
+    now[0] += REMEMBERED_SECONDS + 60
+    inbox.tidy()
+    assert inbox.traffic(0, 2e10).people == 0
+    now[0] -= REMEMBERED_SECONDS + 60
     assert [each.id for each in inbox.waiting(9)] == ["evt_2"], "what waits is never too old"
     assert inbox.store([envelope(1)]) == ["stored"]
 

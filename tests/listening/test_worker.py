@@ -20,9 +20,12 @@ def test_a_new_customer_is_a_person_and_the_first_event_follows_once_the_link_wa
     outcome, wait = shop.round()
     assert (outcome, shop.inbox.waiting(9)) == ("sent", [])
     assert shop.person(customer) is not None
+    sent = shop.inbox.traffic(0, 2e10)
+    assert (sent.people, sent.events, len(sent.lags)) == (1, 0, sent.received)
     assert wait == working._LOOK_AGAIN[0], "somebody is in between, so it looks again soon, without an event"
     assert shop.round() == ("sent", None)
     assert shop.mailed() == {f"customer.subscription.created {customer}": 1}
+    assert shop.inbox.traffic(0, 2e10).events == 1
     assert shop.round() == ("idle", None)
     assert shop.accounts[-1] == shop.sandbox.stripe.switches.account_id
 

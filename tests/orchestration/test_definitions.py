@@ -58,7 +58,11 @@ def snapshot(definitions: dg.Definitions) -> dict[str, Any]:
             for schedule in sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
         },
         "sensors": {
-            sensor.name: [sensor.job_name, sensor.minimum_interval_seconds, sensor.default_status.value]
+            sensor.name: [
+                *(target.job_name for target in sensor.targets),
+                sensor.minimum_interval_seconds,
+                sensor.default_status.value,
+            ]
             for sensor in repository.sensor_defs
         },
         "resources": sorted(repository.get_top_level_resources()),

@@ -61,6 +61,13 @@ def test_the_workspace_names_the_location_that_dg_names(home: Path) -> None:
 
 #: What stands in for `python -m dagster dev`, and ends as the variable says: by a signal, or with an exit code.
 ENDING = """#!/bin/sh
+case "$*" in *"cli listen"*)
+    echo "$*" > listened
+    trap "echo ended >> listened; exit 0" TERM
+    touch ready
+    sleep 60 & wait $! ;;
+esac
+[ -z "$WAITS" ] || until [ -e ready ]; do sleep 0.01; done
 case "$ENDS" in -*) kill "$ENDS" $$ ;; *) exit "$ENDS" ;; esac
 """
 
@@ -71,6 +78,14 @@ def ended(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text(ENDING)
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
+
+
+def test_dev_takes_webhooks_beside_dagster_as_long_as_that_runs(
+    ended: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dev(load_settings(), environment={"ENDS": "0", "WAITS": "1"}, listen_port=8788) == 0
+    assert (tmp_path / "listened").read_text() == "-m stripe_cio_pipeline.cli listen --port 8788\nended\n"
 
 
 @pytest.mark.parametrize(("ends", "code"), [("0", 0), ("3", 3), ("-INT", 130), ("-TERM", 143)])

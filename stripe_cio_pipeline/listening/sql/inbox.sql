@@ -22,6 +22,14 @@ create index if not exists waiting on events (received_at) where state = 'waitin
 create table if not exists door (name text primary key, value text not null);
 pragma user_version = 1;
 
+-- name: create_rounds
+-- What each minute's rounds have sent, and when what an event brought about was sent. Since version 2.
+alter table events add column sent_on_at real;
+create index arrived on events (received_at);
+create index sent_on on events (sent_on_at) where sent_on_at is not null;
+create table sent (minute integer primary key, people integer not null, events integer not null);
+pragma user_version = 2;
+
 -- name: version
 pragma user_version
 
@@ -46,6 +54,29 @@ select id, body from events where state = 'waiting'
 -- name: settle
 update events set state = :state, body = null where id = :id and state = 'waiting'
 
+-- name: send_on
+update events set sent_on_at = :at where id = :id and sent_on_at is null
+
+-- name: count_sent
+insert into sent (minute, people, events) values (:minute, :people, :events)
+on conflict (minute) do update set people = people + excluded.people, events = events + excluded.events
+
+-- name: received_between
+select count(*), count(*) filter (where state in ('elsewhere', 'thin'))
+from events
+where received_at >= :since and received_at < :until
+
+-- name: sent_between
+select coalesce(sum(people), 0), coalesce(sum(events), 0)
+from sent
+where minute >= :since and minute < :until
+
+-- name: lags_between
+select max(0.0, sent_on_at - created)
+from events
+where sent_on_at >= :since and sent_on_at < :until
+order by 1
+
 -- name: elsewhere
 select state, account, livemode, count(*), max(received_at)
 from events
@@ -58,6 +89,9 @@ select max(received_at), count(*) from events where state in ('waiting', 'taken'
 
 -- name: forget_old
 delete from events where state <> 'waiting' and received_at < :before
+
+-- name: forget_old_minutes
+delete from sent where minute < :before
 
 -- name: truncate
 pragma wal_checkpoint(truncate)
