@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 from typer.core import TyperCommand, TyperGroup
 
 from stripe_cio_pipeline.cli.output import Output, OutputError, flush, print_json, unwritten
+from stripe_cio_pipeline.cli.room import is_ample
 from stripe_cio_pipeline.errors import PipelineError
 from stripe_cio_pipeline.outside import visible
 from stripe_cio_pipeline.settings import load_settings, split_secrets
@@ -136,7 +138,7 @@ def _run(arguments: Sequence[str], was_stopped: Callable[[], bool]) -> int:
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     try:
         command = typer.main.get_command(app)
-        with KEEPER.keeping():
+        with KEEPER.keeping() if is_ample() else nullcontext():
             outcome = command.main(list(arguments) or ["--help"], prog_name="stripe-cio", standalone_mode=False)
         flush()
     except PipelineError as error:

@@ -37,6 +37,11 @@ def is_too_narrow(arguments: Sequence[str]) -> bool:
     return True
 
 
+def is_ample() -> bool:
+    """Tell whether nothing limits the addresses of this process: a thread more may be one too many otherwise."""
+    return _limit() is None
+
+
 def _limit() -> int | None:
     """Give how many bytes this process may have addresses for; None where nothing limits it."""
     try:

@@ -140,13 +140,15 @@ class Keeper:
             return
         try:
             kept.take_back()
-        except duckdb.Error:
+            if self._closer is None:
+                closer = threading.Thread(target=self._close_idle, name="warehouse-closer", daemon=True)
+                closer.start()
+                self._closer = closer
+                return
+        except (duckdb.Error, RuntimeError):  # nothing can be set any more, or no thread be started
             self._close(kept)
             return
-        if self._closer is None:
-            self._closer = threading.Thread(target=self._close_idle, name="warehouse-closer", daemon=True)
-            self._closer.start()
-        elif kept.idle_since + self.idle_seconds < self._wakes_at:
+        if kept.idle_since + self.idle_seconds < self._wakes_at:
             self._changed.notify_all()
 
     def _find(self, place: Path, open_file: Callable[[bool], Connection], read_only: bool) -> _Kept | None:

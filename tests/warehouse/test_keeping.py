@@ -207,6 +207,19 @@ def test_at_the_end_the_file_is_closed_and_whole(warehouse: Warehouse) -> None:
     assert not is_open_elsewhere(warehouse)
 
 
+def test_where_no_thread_can_be_started_the_file_is_closed_at_once(
+    noted: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(KEEPER, "_closer", None)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    add(noted, 2)
+    monkeypatch.undo()
+    assert not is_open_elsewhere(noted)
+
+
 def test_threads_that_come_and_go_lose_nothing(noted: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KEEPER, "idle_seconds", 0.002)
     monkeypatch.setattr(KEEPER, "longest_seconds", 0.02)
