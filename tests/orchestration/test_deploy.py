@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer
 import yaml
+
+from stripe_cio_pipeline.cli.app import app
+from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS
+from stripe_cio_pipeline.listening import serving
+from tests.listening.doors import open_door
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -73,12 +80,13 @@ def test_the_warehouse_of_the_cluster_is_claimed_where_it_is_used() -> None:
     assert deployment["includeConfigInLaunchedRuns"]["enabled"]
 
 
-def test_only_the_code_location_knows_the_keys() -> None:
+def test_only_the_code_location_and_the_receiver_know_the_keys_and_the_warehouse() -> None:
     services = load(DEPLOY / "compose" / "compose.yaml")["services"]
-    assert {name for name, service in services.items() if "env_file" in service} == {"code"}
-    assert {name for name, service in services.items() if "warehouse:/var/lib/stripe-cio" in service["volumes"]} == {
-        "code"
-    }
+    knowing = {"code", "listen"}
+    assert {name for name, service in services.items() if "env_file" in service} == knowing
+    assert {
+        name for name, service in services.items() if "warehouse:/var/lib/stripe-cio" in service.get("volumes", ())
+    } == knowing
 
 
 def test_the_ui_is_not_open_to_the_network() -> None:
@@ -180,6 +188,14 @@ def pods() -> list[dict[str, Any]]:
     return [*values["dagster-user-deployments"]["deployments"], values["dagsterWebserver"], values["dagsterDaemon"]]
 
 
+def receiver() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The cluster's `listen`: its Deployment, the one container of it, and its Service."""
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes" / "listen.yaml").read_text(encoding="utf-8"))
+    assert (deployment["kind"], service["kind"]) == ("Deployment", "Service")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return deployment, container, service
+
+
 def test_what_is_written_has_a_place_where_the_root_is_read_only() -> None:
     """The image's own folders for it: the warehouse, Dagster's logs, and what is gone when it stops."""
     image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
@@ -189,7 +205,8 @@ def test_what_is_written_has_a_place_where_the_root_is_read_only() -> None:
         assert {"/tmp", "/opt/dagster/dagster_home/storage"} <= set(places.values())
         assert all(place == "/tmp" or place in image for place in places.values())
     for name, service in load(DEPLOY / "compose" / "compose.yaml")["services"].items():
-        if name != "postgres":
+        # Neither is one of Dagster's processes.
+        if name not in ("postgres", "listen"):
             assert "logs:/opt/dagster/dagster_home/storage" in service["volumes"], name
 
 
@@ -201,6 +218,121 @@ def test_the_image_runs_as_the_user_who_owns_what_is_written() -> None:
         context = part["podSecurityContext"]
         assert f"{context['runAsUser']}:{context['runAsGroup']}" == user
         assert part["image"] == pods()[0]["image"]
+
+
+def test_the_cluster_receives_webhooks_beside_the_warehouse_as_its_runs_are_confined() -> None:
+    deployment, container, _ = receiver()
+    (runs,) = load(DEPLOY / "kubernetes" / "values.yaml")["dagster-user-deployments"]["deployments"]
+    pod = deployment["spec"]["template"]["spec"]
+    assert container["image"] == f"{runs['image']['repository']}:{runs['image']['tag']}"
+    assert container["imagePullPolicy"] == runs["image"]["pullPolicy"]
+    assert container["env"] == runs["env"]
+    assert container["envFrom"] == [{"secretRef": secret} for secret in runs["envSecrets"]]
+    for kind, given in (("volumes", pod["volumes"]), ("volumeMounts", container["volumeMounts"])):
+        # Dagster's own storage is no business of it.
+        assert given == [each for each in runs[kind] if each["name"] != "storage"]
+    assert pod["securityContext"] == runs["podSecurityContext"]
+    assert container["securityContext"] == runs["securityContext"]
+    assert not pod["automountServiceAccountToken"]
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+
+
+def test_one_pod_receives_and_it_has_ended_before_another_begins_on_the_node_of_the_volume() -> None:
+    deployment, _, _ = receiver()
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    (near,) = deployment["spec"]["template"]["spec"]["affinity"]["podAffinity"].popitem()[1]
+    (runs,) = load(DEPLOY / "kubernetes" / "values.yaml")["dagster-user-deployments"]["deployments"]
+    # So the chart labels the pod of a code location.
+    assert near == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {"component": "user-deployments", "deployment": runs["name"]}},
+    }
+
+
+def test_the_service_of_the_cluster_leads_to_the_port_that_is_listened_at() -> None:
+    deployment, container, service = receiver()
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels == service["spec"]["selector"]
+    (listened,) = container["ports"]
+    (offered,) = service["spec"]["ports"]
+    assert arguments_of(container["command"]) == {"--host": "0.0.0.0", "--port": str(listened["containerPort"])}
+    assert (offered["targetPort"], offered["port"]) == (listened["name"], listened["containerPort"])
+    assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
+    assert container["readinessProbe"]["httpGet"]["port"] == listened["name"]
+
+
+def test_webhooks_reach_the_container_of_compose_from_this_machine_alone() -> None:
+    services = load(DEPLOY / "compose" / "compose.yaml")["services"]
+    listen = services["listen"]
+    assert arguments_of(listen["command"]) == {"--host": "0.0.0.0", "--port": "8787"}
+    assert listen["ports"] == ["127.0.0.1:8787:8787"]
+    assert listen["image"] == services["code"]["image"]
+    assert listen["env_file"] == services["code"]["env_file"]
+    # The home is the image's, for the code location too.
+    assert "STRIPE_CIO_HOME=/var/lib/stripe-cio " in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert "environment" not in listen, "Dagster's password is no business of it"
+    # It cannot run without a secret, and is not begun where nobody asks for it.
+    assert listen["profiles"] == ["real-time"]
+
+
+def arguments_of(command: list[str]) -> dict[str, str]:
+    """The options of a `stripe-cio listen`, each of which there is."""
+    assert command[:2] == ["stripe-cio", "listen"]
+    given = dict(zip(command[2::2], command[3::2], strict=True))
+    listen = typer.main.get_command(app).commands["listen"]  # type: ignore[attr-defined]
+    assert given.keys() <= {name for parameter in listen.params for name in parameter.opts}
+    return given
+
+
+def test_what_ends_gets_the_time_that_it_takes() -> None:
+    """Ten seconds: requests under way, then the worker, and a rest."""
+    takes = serving._REQUESTS_END + serving._WORKER_ENDS
+    deployment, _, _ = receiver()
+    assert takes <= 10 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    compose = load(DEPLOY / "compose" / "compose.yaml")["services"]["listen"]
+    assert int(compose["stop_grace_period"].removesuffix("s")) >= 10
+    unit = (DEPLOY / "systemd" / "stripe-cio-listen.service").read_text(encoding="utf-8")
+    assert int(unit.split("TimeoutStopSec=")[1].split()[0]) >= 10
+
+
+def asked(command: list[str], port: int, timeout: float = 15) -> int:
+    """Run the command of a probe as the container would, against a port of this machine, and give its exit code."""
+    assert command[:2] == ["python", "-c"]
+    assert command[2].count("8787, timeout=15)") == 1
+    script = command[2].replace("8787, timeout=15)", f"{port}, timeout={timeout})")
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], capture_output=True, check=False, timeout=60
+    ).returncode
+
+
+def test_where_nothing_can_be_stored_requests_are_kept_away_and_nothing_is_restarted(tmp_path: Path) -> None:
+    _, container, _ = receiver()
+    lives, is_ready = container["livenessProbe"], container["readinessProbe"]
+    healthy = load(DEPLOY / "compose" / "compose.yaml")["services"]["listen"]["healthcheck"]
+    assert healthy["test"][0] == "CMD"
+    with open_door(tmp_path) as door:
+        assert door.get(is_ready["httpGet"]["path"])[0] == 200
+        assert asked(healthy["test"][1:], door.port) == 0
+        assert asked(lives["exec"]["command"], door.port) == 0
+        door.inbox._most_events = 0
+        assert door.get(is_ready["httpGet"]["path"])[0] == 503
+        assert asked(healthy["test"][1:], door.port) == 1
+        assert asked(lives["exec"]["command"], door.port) == 0
+
+
+def test_who_gives_no_answer_at_all_does_not_live() -> None:
+    _, container, _ = receiver()
+    lives = container["livenessProbe"]
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        assert asked(lives["exec"]["command"], port) != 0, "nobody is there"
+        silent.listen()
+        assert asked(lives["exec"]["command"], port, timeout=0.05) != 0, "somebody is there, and says nothing"
+    # Whoever asks gives up by itself first, and a start may wait a minute for the warehouse.
+    assert lives["timeoutSeconds"] > 15
+    assert lives["periodSeconds"] * lives["failureThreshold"] > LOCK_WAIT_SECONDS
 
 
 #: What Dagster's chart 1.13 knows of these parts (helm/dagster/values.schema.json). Some of them refuse any other key.
