@@ -251,7 +251,11 @@ class Alerts(Section):
         return value
 
     max_rejected: int = Field(0, ge=0, description="rejected items in one run above which to tell")
-    stale_minutes: int = Field(180, ge=1, description="minutes without a finished sync above which to tell")
+    stale_minutes: int = Field(
+        180,
+        ge=1,
+        description="minutes without a finished sync, or that an event of a webhook has waited, above which to tell",
+    )
 
 
 class Retention(Section):

@@ -15,6 +15,7 @@ from stripe_cio_pipeline.cli.output import duration
 from stripe_cio_pipeline.cli.reports import Reports, show, show_model, show_preview
 from stripe_cio_pipeline.cli.session import LOCK_WAIT_SECONDS, Json, Limit, Session, Wait, open_session
 from stripe_cio_pipeline.errors import PipelineError
+from stripe_cio_pipeline.listening.backlog import read_backlog
 from stripe_cio_pipeline.model import build
 from stripe_cio_pipeline.plan import approve as approve_one
 from stripe_cio_pipeline.plan import preview, remedy
@@ -103,6 +104,7 @@ def run_and_show(
                     progress=bars.note,
                     on_report=take,
                     on_wait=output.say,
+                    backlog=partial(read_backlog, session.settings.home),
                 )
         except PipelineError as error:
             outcome["exit_code"] = error.exit_code

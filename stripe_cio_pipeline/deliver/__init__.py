@@ -1,6 +1,13 @@
 """The last room: send the plan to Customer.io and write the outcome of every item to the ledger."""
 
-from stripe_cio_pipeline.deliver.alerts import AlertReport, Situation, raise_alerts, raise_stale_alert, try_channels
+from stripe_cio_pipeline.deliver.alerts import (
+    AlertReport,
+    Backlog,
+    Situation,
+    raise_alerts,
+    raise_stale_alert,
+    try_channels,
+)
 from stripe_cio_pipeline.deliver.client import Patience
 from stripe_cio_pipeline.deliver.delivery import DeliveryNote, DeliveryReport, deliver
 from stripe_cio_pipeline.deliver.explain import Explanation, explain
@@ -13,6 +20,7 @@ from stripe_cio_pipeline.deliver.verify import VerifyReport, verify
 
 __all__ = [
     "AlertReport",
+    "Backlog",
     "DeliveryNote",
     "DeliveryReport",
     "Explanation",

@@ -25,7 +25,7 @@ _SQL = Statements("stripe_cio_pipeline.deliver.sql")
 _SECONDS = 10.0
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
-Subject = Literal["run", "guard", "rejections", "stale"]
+Subject = Literal["run", "guard", "rejections", "stale", "webhooks"]
 State = Literal["bad", "good"]
 #: Gives a text to somebody; raises OSError or httpx.HTTPError where that fails.
 Channel = Callable[[str, str], None]
@@ -38,6 +38,14 @@ class Situation:
     subject: Subject
     state: State
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many events of webhooks wait for the warehouse, and since when the oldest does (unix seconds)."""
+
+    events: int
+    oldest_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,20 @@ def raise_alerts(
     run_id: str,
     error: BaseException | None = None,
     report: DeliveryReport | None = None,
+    backlog: Backlog | None = None,
     now: Callable[[], float] = time.time,
     channels: dict[str, Channel] | None = None,
 ) -> AlertReport:
     """Tell what changed with a run that ended: with `error`, or well, with what its delivery reports.
 
+    `backlog` is what waits of webhooks; None where that is not known, and then nothing is said of it.
     A failing channel never fails the run: the change is told again next time. Nothing that goes wrong here is raised,
     because a run stays what it was. `channels` replaces the webhook and the mail that the settings name.
     """
     try:
         with warehouse.connect() as connection:
             known = _known(connection)
-        found = situations(policy, error, report)
+        found = [*situations(policy, error, report), *_of_webhooks(policy, backlog, now())]
         return _tell(warehouse, settings, policy, found, known, run_id=run_id, now=now, channels=channels)
     except Exception:  # whatever it is, the run's own outcome is the one to tell
         return AlertReport((), ("alerts",))
@@ -79,23 +89,27 @@ def raise_stale_alert(
     policy: Policy,
     *,
     run_id: str | None = None,
+    backlog: Backlog | None = None,
     now: Callable[[], float] = time.time,
     channels: dict[str, Channel] | None = None,
 ) -> AlertReport:
-    """Tell when no sync has finished for `alerts.stale_minutes`. Call it from outside of runs: a schedule, cron."""
+    """Tell when no sync has finished for `alerts.stale_minutes`, or a webhook's event has waited for so long.
+
+    Call it from outside of runs: a schedule, cron. `backlog` is as in `raise_alerts`.
+    """
     if not warehouse.exists:
         return AlertReport()
     # The sensor asks at every tick: the file is opened once, and for reading.
     with warehouse.reading() as connection:
         ((finished,),) = connection.execute(_SQL["last_finished_sync"]).fetchall()
         known = _known(connection)
-    if finished is None:
-        return AlertReport()
-    minutes = (now() - float(finished)) / 60
-    limit = policy.alerts.stale_minutes
-    detail = f"The last sync finished {minutes:.0f} minutes ago; alerts.stale_minutes is {limit}."
-    stale = Situation("stale", "bad" if minutes > limit else "good", detail)
-    return _tell(warehouse, settings, policy, [stale], known, run_id=run_id, now=now, channels=channels)
+    found = _of_webhooks(policy, backlog, now())
+    if finished is not None:
+        minutes = (now() - float(finished)) / 60
+        limit = policy.alerts.stale_minutes
+        detail = f"The last sync finished {minutes:.0f} minutes ago; alerts.stale_minutes is {limit}."
+        found.append(Situation("stale", "bad" if minutes > limit else "good", detail))
+    return _tell(warehouse, settings, policy, found, known, run_id=run_id, now=now, channels=channels)
 
 
 def situations(policy: Policy, error: BaseException | None, report: DeliveryReport | None) -> list[Situation]:
@@ -119,6 +133,20 @@ def situations(policy: Policy, error: BaseException | None, report: DeliveryRepo
         detail = f"Customer.io rejected {report.rejected} items in this run; alerts.max_rejected is {limit}."
         found.append(Situation("rejections", "bad" if many else "good", detail if many else ""))
     return found
+
+
+def _of_webhooks(policy: Policy, backlog: Backlog | None, now: float) -> list[Situation]:
+    """Say how the inbox of webhooks stands, where that is known. Pure."""
+    if backlog is None:
+        return []
+    minutes = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at) / 60
+    limit = policy.alerts.stale_minutes
+    if minutes <= limit:
+        return [Situation("webhooks", "good")]
+    many = f"{backlog.events:,} webhook events have waited, the oldest"
+    waited = "1 webhook event has waited" if backlog.events == 1 else many
+    detail = f"{waited} for {minutes:.0f} minutes; alerts.stale_minutes is {limit}."
+    return [Situation("webhooks", "bad", detail)]
 
 
 def _known(connection: Connection) -> dict[Subject, State]:
@@ -195,6 +223,7 @@ _TITLES: dict[Subject, str] = {
     "guard": "the guard",
     "rejections": "rejections",
     "stale": "freshness",
+    "webhooks": "the webhook inbox",
 }
 _WORDS: dict[State, str] = {"bad": "needs you", "good": "is well again"}
 _NEXT: dict[Subject, str] = {
@@ -202,6 +231,7 @@ _NEXT: dict[Subject, str] = {
     "guard": "See docs/operations.md, section 'The guard stopped a plan'.",
     "rejections": "See docs/operations.md, section 'Customer.io rejects items'.",
     "stale": "See docs/operations.md, section 'The pipeline is stale'.",
+    "webhooks": "See docs/operations.md, section 'Webhook events wait'.",
 }
 
 

@@ -19,12 +19,12 @@ from typing import Any, Literal
 import orjson
 
 from stripe_cio_pipeline.errors import WarehouseError
+from stripe_cio_pipeline.listening import FILE_NAME
 from stripe_cio_pipeline.listening.envelope import Envelope
 from stripe_cio_pipeline.warehouse import Statements
 
 _SQL = Statements("stripe_cio_pipeline.listening.sql")
 
-FILE_NAME = "inbox.sqlite"
 #: The steps from one version of the file to the next.
 _STEPS = ("create", "create_rounds")
 #: More than this is not taken in: Stripe tries again for three days, and the poll finds everything anyway.
@@ -33,8 +33,8 @@ MOST_BYTES = 1_000_000_000
 #: Ids are remembered for longer than anybody can send an event again (30 days by Stripe's CLI).
 REMEMBERED_SECONDS = 31 * 86_400
 
-#: How long to wait for whoever makes the file.
-_OPEN_SECONDS = 10.0
+#: Somebody else who writes, or makes the file, is waited for as long as this.
+_PATIENCE_SECONDS = 10.0
 #: What waits is counted so often at most.
 _COUNT_SECONDS = 1.0
 
@@ -105,6 +105,7 @@ class Inbox:
         most_bytes: int = MOST_BYTES,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self.path = path
         self._most_events = most_events
@@ -113,13 +114,14 @@ class Inbox:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._clock = clock
+        self._patience = patience
         self._counted: tuple[int, int] | None = None
         self._counted_at = 0.0
 
     @classmethod
-    def under(cls, home: Path) -> "Inbox":
+    def under(cls, home: Path, *, patience: float = _PATIENCE_SECONDS) -> "Inbox":
         """Give the inbox of a home folder, whether there is one or not."""
-        return cls(home / FILE_NAME)
+        return cls(home / FILE_NAME, patience=patience)
 
     @property
     def exists(self) -> bool:
@@ -242,6 +244,12 @@ class Inbox:
             ),
         )
 
+    def backlog(self) -> tuple[int, float | None]:
+        """Say how many events wait, and since when the oldest does. It costs next to nothing, unlike `look`."""
+        with self._reading() as connection:
+            count, oldest = connection.execute(_SQL["backlog"]).fetchone()
+        return int(count), None if oldest is None else float(oldest)
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -292,9 +300,11 @@ class Inbox:
                 f"The inbox {self.path} cannot be opened ({refused.strerror}).",
                 "Its folder (STRIPE_CIO_HOME) must be writable and on a local disk.",
             ) from None
-        deadline = time.monotonic() + _OPEN_SECONDS
+        deadline = time.monotonic() + self._patience
         while True:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=self._patience, isolation_level=None, check_same_thread=False
+            )
             try:
                 connection.executescript(_SQL["pragmas"])
                 if self._version(connection) < len(_STEPS):

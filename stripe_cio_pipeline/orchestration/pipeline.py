@@ -11,12 +11,14 @@ planned it, and asks that plan's own guard; the other run finds nothing left to 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from stripe_cio_pipeline.listening.backlog import read_backlog
 from stripe_cio_pipeline.orchestration.environment import read_environment
 from stripe_cio_pipeline.policy import load_policy, parse_policy
 from stripe_cio_pipeline.settings import Settings
@@ -82,7 +84,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         warehouse = Warehouse(settings.warehouse_location, lock_wait_seconds=lock_wait_seconds)
         if self._turn is None:
             self._turn = Turn(warehouse, self._holder, tell=self._tell)
-        return Opened(settings, policy, warehouse, self._turn)
+        return Opened(settings, policy, warehouse, self._turn, backlog=partial(read_backlog, settings.home))
 
     def read_settings(self) -> Settings:
         """Read the environment, with this pipeline's own values put in. Raises SettingsError."""

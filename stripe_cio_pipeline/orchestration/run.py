@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from stripe_cio_pipeline.deliver import DeliveryReport
+from stripe_cio_pipeline.deliver import Backlog, DeliveryReport
 from stripe_cio_pipeline.errors import PipelineError, SettingsError
 from stripe_cio_pipeline.extract import ExtractReport
 from stripe_cio_pipeline.model import ModelReport
@@ -58,6 +58,7 @@ def run_sync(
     progress: Callable[[Any], None] | None = None,
     on_report: Callable[[Any], None] | None = None,
     on_wait: Callable[[str], object] | None = None,
+    backlog: Callable[[], Backlog | None] | None = None,
 ) -> SyncOutcome:
     """Run the job `sync` once as Dagster runs it; arguments, outcome and errors are those of `sync.sync_once`.
 
@@ -78,6 +79,7 @@ def run_sync(
         on_report=keep,
         on_wait=on_wait,
         on_error=notes.errors.append,
+        backlog=backlog,
     )
     recorded = instance is not None or "DAGSTER_HOME" in os.environ
     definitions = build_definitions(

@@ -62,7 +62,7 @@ def build_sensor(layout: Layout) -> dg.SensorDefinition:
             with KEEPER.keeping():
                 reason, due, page = _reason_to_sync(opened)
                 # A tick is the one thing that goes on when runs do not.
-                raise_stale_alert(opened.warehouse, opened.settings, opened.policy)
+                raise_stale_alert(opened.warehouse, opened.settings, opened.policy, backlog=opened.backlog())
         except WarehouseLocked as locked:
             return dg.SkipReason(f"{locked.what} The next tick polls again.")
         if not due:

@@ -3,6 +3,7 @@
 Dagster's steps and the command line both call these acts, so that there is one pipeline and not two.
 """
 
+from stripe_cio_pipeline.deliver import Backlog
 from stripe_cio_pipeline.sync.acts import (
     Opened,
     compute_model,
@@ -18,6 +19,7 @@ from stripe_cio_pipeline.sync.once import SyncOutcome, sync_once
 from stripe_cio_pipeline.sync.runs import begin_run, finish_run
 
 __all__ = [
+    "Backlog",
     "Opened",
     "Sent",
     "SyncOutcome",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stripe_cio_pipeline import errors
-from stripe_cio_pipeline.deliver import DeliveryReport, deliver, forget_removed, look_at_links, raise_alerts
+from stripe_cio_pipeline.deliver import Backlog, DeliveryReport, deliver, forget_removed, look_at_links, raise_alerts
 from stripe_cio_pipeline.errors import GuardStop, PipelineError, StripeError
 from stripe_cio_pipeline.extract import ExtractReport, ObjectFailure, extract
 from stripe_cio_pipeline.model import ModelReport, build
@@ -25,6 +25,10 @@ def _ignore(_: object) -> None:
     """Nobody is watching."""
 
 
+def _unknown() -> None:
+    """Nobody has looked what waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What an act hands to a room.
@@ -32,7 +36,8 @@ class Opened:
     `turn` is for acts that build, plan or deliver; it is the same for all acts of a run in one process. `on_report`
     and `on_error` get each room's report, and the error that ended an act; `progress` gets the room's notes on the way.
     `attended`: somebody waits at the terminal, so nothing that failed is tried again minutes later. `kind` is what the
-    run is noted as; `early` looks for people whose links were only just accepted.
+    run is noted as; `early` looks for people whose links were only just accepted. `backlog` says what waits of webhooks
+    when a run ends, for the alerts; it raises nothing, and gives None where that is not known.
     """
 
     settings: Settings
@@ -45,6 +50,7 @@ class Opened:
     on_report: Callable[[Any], None] = _ignore
     on_error: Callable[[BaseException], None] = _ignore
     progress: Callable[[Any], None] | None = None
+    backlog: Callable[[], Backlog | None] = _unknown
 
 
 @contextmanager
@@ -173,7 +179,7 @@ def deliver_plan(opened: Opened, run_id: str, *, approved_plan: str | None = Non
     summary = {"accepted": report.accepted, "rejected": report.rejected, "events": report.events_accepted}
     finish_run(opened.warehouse, run_id, opened.kind, "done", summary)
     if opened.kind == "sync":
-        raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, report=report)
+        _alert(opened, run_id, report=report)
     return report
 
 
@@ -186,4 +192,18 @@ def _note_end(opened: Opened, run_id: str, kind: Kind, outcome: str, error: Exce
         finish_run(opened.warehouse, run_id, kind, outcome, {"what": what})
         # What keeps webhooks from being followed is told when a sync meets it too; what a guard has stopped, at once.
         if kind == "sync" or isinstance(error, GuardStop):
-            raise_alerts(opened.warehouse, opened.settings, opened.policy, run_id=run_id, error=error)
+            _alert(opened, run_id, error=error)
+
+
+def _alert(
+    opened: Opened, run_id: str, *, error: Exception | None = None, report: DeliveryReport | None = None
+) -> None:
+    raise_alerts(
+        opened.warehouse,
+        opened.settings,
+        opened.policy,
+        run_id=run_id,
+        error=error,
+        report=report,
+        backlog=opened.backlog(),
+    )

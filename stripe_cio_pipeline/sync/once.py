@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from stripe_cio_pipeline.deliver import DeliveryReport
+from stripe_cio_pipeline.deliver import Backlog, DeliveryReport
 from stripe_cio_pipeline.extract import ExtractReport
 from stripe_cio_pipeline.model import ModelReport
 from stripe_cio_pipeline.plan import Plan, Preview, guard_stop
@@ -51,17 +51,21 @@ def sync_once(
     progress: Callable[[Any], None] | None = None,
     on_report: Callable[[Any], None] | None = None,
     on_wait: Callable[[str], object] | None = None,
+    backlog: Callable[[], Backlog | None] | None = None,
 ) -> SyncOutcome:
     """Read Stripe, compute the model, plan and deliver: what the job `sync` does, without Dagster.
 
     `approve` lets a plan through that the guard stops; with `dry_run` nothing is sent, and the first `preview_rows` of
     what would be are given; `full` computes every person anew. `on_report` gets each room's report as soon as it is
-    there, `progress` the rooms' notes on the way, `on_wait` a sentence where another process has the turn.
+    there, `progress` the rooms' notes on the way, `on_wait` a sentence where another process has the turn. `backlog` is
+    as in `Opened`.
 
     Raises what the failing act raised: GuardStop, SettingsError, StripeError and the other errors of this package. What
     was done before it is kept.
     """
-    opened = open_attended(settings, policy, warehouse, progress=progress, on_report=on_report, on_wait=on_wait)
+    opened = open_attended(
+        settings, policy, warehouse, progress=progress, on_report=on_report, on_wait=on_wait, backlog=backlog
+    )
     run_id = str(uuid4())
     began = time.monotonic()
     plan, would_be, delivery = None, None, None
@@ -97,11 +101,11 @@ def open_attended(
     on_report: Callable[[Any], None] | None,
     on_wait: Callable[[str], object] | None,
     on_error: Callable[[BaseException], None] | None = None,
+    backlog: Callable[[], Backlog | None] | None = None,
 ) -> Opened:
     """Give the acts of a sync for which somebody waits at a terminal what they hand to the rooms."""
     warehouse = warehouse or Warehouse(settings.warehouse_location)
     turn = Turn(warehouse, "stripe-cio sync", tell=on_wait)
-    listening: dict[str, Any] = {
-        name: given for name, given in (("on_report", on_report), ("on_error", on_error)) if given is not None
-    }
+    callers = (("on_report", on_report), ("on_error", on_error), ("backlog", backlog))
+    listening: dict[str, Any] = {name: given for name, given in callers if given is not None}
     return Opened(settings, policy, warehouse, turn, attended=True, progress=progress, **listening)

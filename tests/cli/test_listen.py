@@ -1,5 +1,6 @@
 """`stripe-cio listen` as a process: what it says, what it takes, how it ends, and what a kill leaves."""
 
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from stripe_cio_pipeline.listening import serving
+from stripe_cio_pipeline.listening.envelope import Owner, open_envelope
 from stripe_cio_pipeline.listening.inbox import Inbox
 from stripe_cio_pipeline.sandbox import CustomerioSwitches, Sandbox, StripeSwitches
 from stripe_cio_pipeline.sandbox.stripe.webhooks import Webhooks
@@ -187,6 +189,25 @@ def test_a_secret_in_the_file_is_read_again_without_a_restart(
     sandbox.stripe.create_customer(email="new-2@example.com")
     until(lambda: len(inbox.waiting(9)) == 2, "an event signed with the second was taken")
     inbox.close()
+
+
+def test_a_sync_tells_of_events_that_nobody_has_taken_for_hours_and_ends_as_ever(cli, sandbox: Sandbox) -> None:
+    sandbox.stripe.create_customer(email="customer-0@example.com")
+    assert cli("sync").exit_code == 0
+    [event] = sandbox.stripe.events()
+    inbox = Inbox(Path(".stripe_cio/inbox.sqlite"), now=lambda: time.time() - 4 * 3_600)
+    inbox.store(
+        [open_envelope(json.dumps(event).encode(), 1_790_000_000, Owner(None, livemode=False, connected=False))]
+    )
+    inbox.close()
+    assert cli("sync").exit_code == 0
+    [(state, detail)] = rows("select state, detail from pipeline.alerts where subject = 'webhooks'")
+    assert state == "bad"
+    assert re.fullmatch(r"1 webhook event has waited for 24\d minutes; alerts\.stale_minutes is 180\.", detail)
+    for file in Path(".stripe_cio").glob("inbox.sqlite*"):
+        file.write_bytes(b"no database" * 1_000)
+    assert cli("sync").exit_code == 0
+    assert rows("select state from pipeline.alerts where subject = 'webhooks'") == [("bad",)], "nobody knows better"
 
 
 def test_no_other_command_waits_for_a_server() -> None:

@@ -17,12 +17,20 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from stripe_cio_pipeline.deliver import AlertReport, DeliveryReport, raise_alerts, raise_stale_alert, try_channels
+from stripe_cio_pipeline.deliver import (
+    AlertReport,
+    Backlog,
+    DeliveryReport,
+    raise_alerts,
+    raise_stale_alert,
+    try_channels,
+)
 from stripe_cio_pipeline.errors import CustomerioUnavailable, GuardStop
 from stripe_cio_pipeline.policy import Policy, parse_policy
 from stripe_cio_pipeline.settings import Settings
 from stripe_cio_pipeline.warehouse import Warehouse
 
+NOW = 1_800_000_000.0
 WELL = DeliveryReport("plan", planned=1, accepted=1)
 
 
@@ -51,6 +59,7 @@ def after(
     error: BaseException | None = None,
     report: DeliveryReport | None = None,
     policy: Policy | None = None,
+    backlog: Backlog | None = None,
 ) -> AlertReport:
     return raise_alerts(
         warehouse,
@@ -59,6 +68,21 @@ def after(
         run_id="run-1",
         error=error,
         report=report,
+        backlog=backlog,
+        now=lambda: NOW,
+        channels={"heard": heard},
+    )
+
+
+def at_a_tick(
+    warehouse: Warehouse, heard: Heard, backlog: Backlog | None, *, minutes: int = 0, policy: Policy | None = None
+) -> AlertReport:
+    return raise_stale_alert(
+        warehouse,
+        Settings(_env_file=None),  # type: ignore[call-arg]
+        policy or Policy(),
+        backlog=backlog,
+        now=lambda: NOW + minutes * 60,
         channels={"heard": heard},
     )
 
@@ -119,6 +143,54 @@ def test_a_stale_pipeline_is_told_and_a_pipeline_that_never_ran_is_not(warehouse
     with warehouse.transaction() as connection:
         connection.execute("update pipeline.runs set finished_at = make_timestamp(1800012060000000)")
     assert at(1_800_000_000 + 202 * 60).told == ("stale",)
+
+
+def test_events_that_wait_for_long_are_told_once_whoever_sees_it_and_so_is_their_end(
+    warehouse: Warehouse, heard: Heard
+) -> None:
+    with warehouse.connect():
+        pass
+    waiting = Backlog(1_204, NOW - 60)
+
+    assert at_a_tick(warehouse, heard, waiting, minutes=179).told == ()
+    assert at_a_tick(warehouse, heard, waiting, minutes=180).told == ("webhooks",)
+    assert at_a_tick(warehouse, heard, waiting, minutes=240).told == ()
+    longer = Backlog(1_300, waiting.oldest_at and waiting.oldest_at - 4 * 3_600)
+    assert after(warehouse, heard, report=WELL, backlog=longer).told == ()
+    assert after(warehouse, heard, report=WELL, backlog=Backlog(0, None)).told == ("webhooks",)
+    assert at_a_tick(warehouse, heard, Backlog(5, NOW - 1)).told == ()
+
+    bad, good = heard.texts
+    assert bad.splitlines() == [
+        "stripe-cio: the webhook inbox needs you",
+        "1,204 webhook events have waited, the oldest for 181 minutes; alerts.stale_minutes is 180.",
+        "See docs/operations.md, section 'Webhook events wait'.",
+    ]
+    assert good.splitlines() == ["stripe-cio: the webhook inbox is well again", "Run run-1."]
+
+
+def test_a_sync_tells_of_what_waits_however_it_ends(warehouse: Warehouse, heard: Heard) -> None:
+    waiting = Backlog(1, NOW - 11 * 60)
+    policy = parse_policy({"alerts": {"stale_minutes": 10}})
+    down = CustomerioUnavailable("Customer.io gave no answer.", "Look at its status page.")
+
+    assert after(warehouse, heard, error=down, backlog=waiting, policy=policy).told == ("run", "webhooks")
+    assert after(warehouse, heard, report=WELL, backlog=waiting, policy=policy).told == ("run",)
+    assert "1 webhook event has waited for 11 minutes; alerts.stale_minutes is 10." in heard.texts[0]
+
+
+def test_an_inbox_that_cannot_be_read_is_neither_bad_nor_well_again(warehouse: Warehouse, heard: Heard) -> None:
+    assert after(warehouse, heard, report=WELL, backlog=None).told == ()
+    assert after(warehouse, heard, report=WELL, backlog=Backlog(1, NOW - 86_400)).told == ("webhooks",)
+    assert after(warehouse, heard, report=WELL, backlog=None).told == ()
+    assert at_a_tick(warehouse, heard, None).told == ()
+    assert len(heard.texts) == 1
+
+
+def test_where_there_is_no_warehouse_a_tick_tells_nothing_and_makes_none(tmp_path: Path, heard: Heard) -> None:
+    nowhere = Warehouse(tmp_path / "none.duckdb")
+    assert at_a_tick(nowhere, heard, Backlog(1, NOW - 86_400)) == AlertReport()
+    assert not nowhere.exists
 
 
 @pytest.fixture

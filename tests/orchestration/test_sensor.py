@@ -2,17 +2,23 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import orjson
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from stripe_cio_pipeline.errors import CustomerioCredentialsError, GuardStop, SettingsError
+from stripe_cio_pipeline.listening.envelope import Owner, open_envelope
+from stripe_cio_pipeline.listening.inbox import Inbox
 from stripe_cio_pipeline.orchestration.pipeline import PipelineResource
 from stripe_cio_pipeline.orchestration.run import run_sync
 from stripe_cio_pipeline.orchestration.sensors import pause_after_failures
 from stripe_cio_pipeline.sandbox import Fault
+from stripe_cio_pipeline.sync import Backlog, sync_once
 from tests.orchestration.conftest import World
 
 
@@ -188,3 +194,61 @@ def test_another_key_is_tried_by_a_sync_which_says_what_is_wrong_with_it(
     with dg.DagsterInstance.ephemeral() as instance:
         (request,) = tick(synced, instance).run_requests or []
     assert "key" in request.tags["stripe_cio/asked_by"]
+
+
+def told(world: World) -> dict[str, str]:
+    """How each subject stood when it was told last."""
+    with world.warehouse.reading() as connection:
+        return dict(connection.execute("select subject, state from pipeline.alerts").fetchall())
+
+
+def leave_waiting(world: World, *, hours: float) -> Inbox:
+    """Put an event into the inbox that arrived so long ago, as if nobody had listened since."""
+    inbox = Inbox(world.settings.home / "inbox.sqlite", now=lambda: time.time() - hours * 3_600)
+    event = {"id": "evt_1", "object": "event", "type": "customer.created", "created": 1_790_000_000, "livemode": False}
+    event["data"] = {"object": {"id": "cus_1", "object": "customer"}}
+    owner = Owner(None, livemode=False, connected=False)
+    assert inbox.store([open_envelope(orjson.dumps(event), 1_790_000_000, owner)]) == ["stored"]
+    inbox.close()
+    return inbox
+
+
+def test_a_tick_tells_of_events_that_wait_and_that_they_wait_no_more(synced: World) -> None:
+    inbox = leave_waiting(synced, hours=4)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert tick(synced, instance).skip_message
+        assert told(synced) == {"webhooks": "bad"}
+        inbox.taken(["evt_1"])
+        inbox.close()
+        tick(synced, instance)
+    assert told(synced) == {"webhooks": "good"}
+
+
+def test_what_waits_for_an_hour_is_no_trouble_yet(synced: World) -> None:
+    leave_waiting(synced, hours=1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick(synced, instance)
+    assert told(synced) == {}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["well", "failed"])
+def test_the_end_of_a_run_tells_of_events_that_wait(synced: World, *, fails: bool) -> None:
+    leave_waiting(synced, hours=4)
+    if fails:
+        synced.sandbox.stripe.faults.rate(1.0, Fault.error(401))
+    assert synced.run().success is not fails
+    assert told(synced) == {"webhooks": "bad"} | ({"run": "bad"} if fails else {})
+
+
+@pytest.mark.parametrize("sync", [run_sync, sync_once])
+def test_so_does_a_sync_from_the_command_line_recorded_or_not(synced: World, sync: Callable[..., object]) -> None:
+    sync(synced.settings, synced.policy, backlog=lambda: Backlog(1, time.time() - 4 * 3_600))
+    assert told(synced) == {"webhooks": "bad"}
+
+
+def test_an_inbox_that_is_damaged_changes_neither_a_tick_nor_a_run(synced: World) -> None:
+    (synced.settings.home / "inbox.sqlite").write_bytes(b"no database" * 1_000)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert tick(synced, instance).skip_message
+    assert synced.run().success
+    assert told(synced) == {}

@@ -4,7 +4,6 @@
 pragma journal_mode = wal;
 pragma synchronous = full;
 pragma secure_delete = on;
-pragma busy_timeout = 10000;
 
 -- name: create
 create table if not exists events (
@@ -44,6 +43,9 @@ on conflict (name) do update set value = excluded.value
 
 -- name: size
 select count(*), coalesce(sum(length(body)), 0), min(received_at) from events where state = 'waiting'
+
+-- name: backlog
+select count(*), min(received_at) from events where state = 'waiting'
 
 -- name: waiting
 select id, created, sent_at, body from events where state = 'waiting' order by received_at limit :most
