@@ -18,6 +18,8 @@ from stripe_cio_pipeline.outside import visible
 _MINUTE = 60
 #: After a pause of the daemon no more than this is told of at once.
 _LONGEST_SECONDS = 86_400
+#: Whoever writes into the inbox is waited for as long as this: a tick has a minute.
+_PATIENCE_SECONDS = 1.0
 
 
 def build_arrivals_sensor(layout: Layout) -> dg.SensorDefinition:
@@ -30,7 +32,7 @@ def build_arrivals_sensor(layout: Layout) -> dg.SensorDefinition:
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         pipeline: Pipeline = getattr(context.resources, resource)
-        inbox = Inbox.under(pipeline.open().settings.home)
+        inbox = Inbox.under(pipeline.open().settings.home, patience=_PATIENCE_SECONDS)
         if not inbox.exists:
             return dg.SkipReason("Nothing has listened here: stripe-cio listen takes Stripe's webhooks.")
         until = int(time.time()) // _MINUTE * _MINUTE

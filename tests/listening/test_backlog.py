@@ -69,7 +69,7 @@ def torn(file: Path) -> None:
 
 def of_a_newer_release(file: Path) -> None:
     with sqlite3.connect(file) as connection:
-        connection.execute("pragma user_version = 2")
+        connection.execute("pragma user_version = 99")
     connection.close()
 
 
