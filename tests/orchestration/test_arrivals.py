@@ -55,6 +55,7 @@ class Listened:
         """What a tick observed, by asset."""
         result = self.tick()
         assert not result.run_requests
+        assert result.skip_message
         assert all(isinstance(event, dg.AssetObservation) for event in result.asset_events)
         return {
             event.asset_key.to_user_string(): {name: value.value for name, value in event.metadata.items()}
