@@ -23,7 +23,9 @@ _PATIENCE_SECONDS = 1.0
 
 
 def build_arrivals_sensor(layout: Layout) -> dg.SensorDefinition:
-    """Build `webhooks`: each minute in which something came, was sent or waits is one observation of each asset.
+    """Build `webhooks`: a minute in which something came, was sent or waits is one observation of each asset.
+
+    Of the people it is one only where something was sent.
 
     Its cursor is the minute up to which it has told.
     """
@@ -47,11 +49,11 @@ def build_arrivals_sensor(layout: Layout) -> dg.SensorDefinition:
             inbox.close()
         if not (traffic.received or traffic.people or traffic.events or contents.waiting):
             return dg.SensorResult(skip_reason=dg.SkipReason("No webhook came, and none waits."), cursor=str(until))
+        told = [dg.AssetObservation(arrived, metadata=_of_arrivals(traffic, contents, since, until))]
+        if traffic.people or traffic.events:
+            told.append(dg.AssetObservation(sent, metadata=_of_sending(traffic, since, until)))
         return dg.SensorResult(
-            asset_events=[
-                dg.AssetObservation(arrived, metadata=_of_arrivals(traffic, contents, since, until)),
-                dg.AssetObservation(sent, metadata=_of_sending(traffic, since, until)),
-            ],
+            asset_events=told,
             # Dagster has no word for a tick that tells something and starts nothing.
             skip_reason=dg.SkipReason(
                 f"{traffic.received} events received, {traffic.people} people and {traffic.events} events sent, "

@@ -100,6 +100,12 @@ def test_a_minute_is_one_observation_of_what_came_and_of_what_was_sent(listened:
     }
 
 
+def test_where_nothing_was_sent_nothing_is_observed_of_people(listened: Listened) -> None:
+    listened.receives(1)
+    listened.now = NOW + 60
+    assert set(listened.told()) == {"stripe/events"}
+
+
 def test_no_minute_is_told_twice_and_none_is_left_out(listened: Listened) -> None:
     listened.receives(0)
     listened.sends(0, people=0, events=0)
