@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stripe_cio_pipeline.plan import preview
@@ -38,6 +38,13 @@ step = st.one_of(
     st.tuples(st.just("refuse"), st.just(""), st.sets(st.integers(0, 5), min_size=1, max_size=3)),
     st.tuples(st.just("drift"), st.sampled_from(CUSTOMERS), st.just("name")),
 )
+#: Nobody may have the email yet that one gives up and two want.
+GIVEN_UP_A_MOMENT_AGO = [
+    ("email", "cus_a", None),
+    ("email", "cus_b", "customer-1@example.com"),
+    ("accept", "", 1),
+    ("email", "cus_a", "customer-1@example.com"),
+]
 policies = st.fixed_dictionaries({"merge": st.booleans(), "on_delete": st.sampled_from(("keep", "delete"))})
 
 
@@ -124,6 +131,9 @@ def whole(row: dict[str, Any]) -> bool:
 
 def nothing_is_left(desk) -> list[str]:
     """Hold that plan and acceptance leave nothing: the ledger has what the model wants. Gives the rest."""
+    # An email that somebody gave up a moment ago may still be in the way at Customer.io, so it comes a plan later.
+    desk.wait()
+    desk.plan()
     sent = {row["person_id"] for row in desk.rows() if whole(row)}
     events = {row["event_id"] for row in desk.rows() if row["event_id"]}
     desk.accept()
@@ -161,6 +171,7 @@ def play(desk, steps, identity) -> None:
 @pytest.mark.timeout(600)
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(step, min_size=3, max_size=6), identity=policies)
+@example(steps=GIVEN_UP_A_MOMENT_AGO, identity={"merge": False, "on_delete": "keep"})
 def test_any_sequence_of_changes_and_answers_is_planned_the_same_from_a_part_and_ends(
     open_desk, steps, identity
 ) -> None:
