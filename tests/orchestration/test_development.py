@@ -1,5 +1,6 @@
 """The home that `stripe-cio dev` gives to Dagster."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -63,9 +64,9 @@ def test_the_workspace_names_the_location_that_dg_names(home: Path) -> None:
 ENDING = """#!/bin/sh
 case "$*" in *"cli listen"*)
     echo "$*" > listened
-    trap "echo ended >> listened; exit 0" TERM
+    echo $$ > number
     touch ready
-    sleep 60 & wait $! ;;
+    exec sleep 60 ;;
 esac
 [ -z "$WAITS" ] || until [ -e ready ]; do sleep 0.01; done
 case "$ENDS" in -*) kill "$ENDS" $$ ;; *) exit "$ENDS" ;; esac
@@ -85,7 +86,9 @@ def test_dev_takes_webhooks_beside_dagster_as_long_as_that_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert dev(load_settings(), environment={"ENDS": "0", "WAITS": "1"}, listen_port=8788) == 0
-    assert (tmp_path / "listened").read_text() == "-m stripe_cio_pipeline.cli listen --port 8788\nended\n"
+    assert (tmp_path / "listened").read_text() == "-m stripe_cio_pipeline.cli listen --port 8788\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "number").read_text()), 0)
 
 
 @pytest.mark.parametrize(("ends", "code"), [("0", 0), ("3", 3), ("-INT", 130), ("-TERM", 143)])
